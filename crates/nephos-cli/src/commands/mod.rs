@@ -1,0 +1,12 @@
+//! One file a subcommand: its arguments and what it does.
+
+pub mod demo;
+pub mod evaluate;
+pub mod explain;
+pub mod info;
+pub mod overlay;
+pub mod predict;
+pub mod simulate;
+pub mod split;
+pub mod train;
+pub mod weights;

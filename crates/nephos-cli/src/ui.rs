@@ -1,0 +1,105 @@
+//! What the user sees while a command works: progress bars on a terminal, plain
+//! lines elsewhere, and log messages that don't tear the bars.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Interval between plain progress lines where the output is no terminal.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Where progress goes.
+pub struct Ui {
+    bars: MultiProgress,
+    quiet: bool,
+    terminal: bool,
+}
+
+/// Progress of one piece of work with a known number of steps.
+pub struct Progress {
+    bar: ProgressBar,
+    plain: Option<(String, Instant)>,
+}
+
+impl Ui {
+    pub fn new(quiet: bool) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let target = if quiet || !terminal {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        Self {
+            bars: MultiProgress::with_draw_target(target),
+            quiet,
+            terminal,
+        }
+    }
+
+    /// The bars, for log output that must not tear them.
+    pub fn bars(&self) -> &MultiProgress {
+        &self.bars
+    }
+
+    /// Starts a piece of work of `total` steps called `name`.
+    pub fn progress(&self, name: &str, total: usize) -> Progress {
+        let style =
+            ProgressStyle::with_template("{prefix:>12} {bar:32} {pos}/{len} {elapsed}<{eta} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = self
+            .bars
+            .add(ProgressBar::new(total as u64).with_style(style));
+        bar.set_prefix(name.to_owned());
+        Progress {
+            bar,
+            plain: (!self.quiet && !self.terminal).then(|| (name.to_owned(), Instant::now())),
+        }
+    }
+
+    /// Prints a line of status (not a result) above the bars; silent with `--quiet`.
+    pub fn status(&self, line: impl AsRef<str>) {
+        if !self.quiet {
+            self.bars.suspend(|| eprintln!("{}", line.as_ref()));
+        }
+    }
+}
+
+impl Progress {
+    /// One step done; `message` stands beside the bar.
+    pub fn step(&mut self, message: &str) {
+        self.bar.set_message(message.to_owned());
+        self.bar.inc(1);
+        if let Some((name, last)) = &mut self.plain
+            && last.elapsed() >= PLAIN_INTERVAL
+        {
+            *last = Instant::now();
+            let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
+            eprintln!("{name} {done}/{total} {message}");
+        }
+    }
+
+    /// The work is done; the bar goes.
+    pub fn finish(self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Writes log lines above the bars.
+pub struct LogWriter(MultiProgress);
+
+impl LogWriter {
+    pub fn new(bars: MultiProgress) -> Self {
+        Self(bars)
+    }
+}
+
+impl std::io::Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.suspend(|| std::io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}

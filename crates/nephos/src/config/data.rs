@@ -1,0 +1,111 @@
+//! Where samples come from and how their numbers become inputs and labels.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::require;
+use crate::band::SENTINEL2;
+
+/// Where samples come from and how they are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    /// Samples to train on: a pickle, `.npy`, `.npz`, or a folder with
+    /// `image/NAME.tif` and `label/NAME.tif`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train: Option<PathBuf>,
+    /// Samples to validate on after each epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub val: Option<PathBuf>,
+    /// Samples for the final score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<PathBuf>,
+    /// Bands the model sees, by name, in the order of its input channels.
+    pub bands: Vec<String>,
+    /// Names of the channels of samples that don't name their own (pickles and
+    /// NumPy arrays); channels past the end of the list have no name.
+    pub channels: Vec<String>,
+    /// Channel that holds the label, in samples that carry it beside the bands.
+    pub label_channel: usize,
+    /// Input of the model = (stored number + `offset`) / `scale`.
+    pub scale: f32,
+    /// See `scale`; stored units.
+    pub offset: f32,
+    /// Stored number that means no data; such pixels are ignored and fed as 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodata: Option<f32>,
+    /// Side of the square that samples are cropped or padded to, in pixels
+    /// (top-left aligned, padding is ignored); absent: samples as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<usize>,
+    /// How stored labels become classes.
+    pub labels: LabelConfig,
+}
+
+/// How stored labels become classes 0..=3 or 255 (ignored).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LabelConfig {
+    /// Stored values that are ignored.
+    pub ignore: Vec<i64>,
+    /// Stored value (as a TOML key) to class.
+    pub map: BTreeMap<String, u8>,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            train: None,
+            val: None,
+            test: None,
+            bands: ["red", "green", "blue"].map(String::from).to_vec(),
+            channels: SENTINEL2
+                .iter()
+                .map(|(agency, _, _)| (*agency).to_owned())
+                .collect(),
+            label_channel: 13,
+            scale: 5000.0,
+            offset: 0.0,
+            nodata: None,
+            size: None,
+            labels: LabelConfig::default(),
+        }
+    }
+}
+
+impl Default for LabelConfig {
+    fn default() -> Self {
+        Self {
+            ignore: vec![99, 255],
+            map: BTreeMap::new(),
+        }
+    }
+}
+
+impl DataConfig {
+    pub(super) fn validate(&self) -> Result<(), String> {
+        require(!self.bands.is_empty(), "data.bands", "at least one band")?;
+        require(
+            self.scale.is_finite() && self.scale != 0.0,
+            "data.scale",
+            "a finite number other than 0",
+        )?;
+        require(self.offset.is_finite(), "data.offset", "a finite number")?;
+        require(self.size != Some(0), "data.size", "at least 1")?;
+        for (key, class) in &self.labels.map {
+            require(
+                key.parse::<i64>().is_ok(),
+                &format!("data.labels.map.{key}"),
+                "keyed by a whole number",
+            )?;
+            require(
+                *class < 4 || *class == 255,
+                &format!("data.labels.map.{key}"),
+                "a class 0..=3, or 255 to ignore",
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,243 @@
+//! Losses, optimiser, schedule and the training loop's settings.
+
+use serde::{Deserialize, Serialize};
+
+use super::require;
+
+/// What is minimised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossKind {
+    /// Mean cross-entropy over valid pixels (reference).
+    CrossEntropy,
+    /// One minus the mean soft Dice coefficient (Milletari et al. 2016).
+    Dice,
+    /// Focal loss (Lin et al. 2017).
+    Focal,
+    /// Cross-entropy plus Dice.
+    CrossEntropyDice,
+}
+
+/// The loss; pixels labelled 255 never count.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LossConfig {
+    /// Which loss.
+    pub kind: LossKind,
+    /// Weight of each class in cross-entropy and focal loss; empty: all 1.
+    pub class_weights: Vec<f32>,
+    /// Share of the target spread evenly over all classes, in [0, 1).
+    pub label_smoothing: f32,
+    /// Exponent of the focal loss.
+    pub focal_gamma: f32,
+}
+
+/// Which optimiser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// Adam (Kingma & Ba 2015); weight decay is added to the gradient.
+    Adam,
+    /// AdamW (Loshchilov & Hutter 2019); weight decay is decoupled.
+    Adamw,
+}
+
+/// The optimiser's settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerConfig {
+    /// Which optimiser.
+    pub kind: OptimizerKind,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Weight decay.
+    pub weight_decay: f32,
+    /// Decay rates of the first and second moment.
+    pub betas: [f32; 2],
+    /// Added to the denominator.
+    pub eps: f32,
+}
+
+/// How the learning rate changes over the steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleKind {
+    /// It stays (reference).
+    Constant,
+    /// Half a cosine down to `final_ratio` (Loshchilov & Hutter 2017).
+    Cosine,
+    /// Up over the first `warmup` share, then a cosine down (Smith 2018).
+    OneCycle,
+}
+
+/// Learning-rate schedule with warm-up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScheduleConfig {
+    /// Shape after the warm-up.
+    pub kind: ScheduleKind,
+    /// Share of all steps with a linear rise from 0, in [0, 1).
+    pub warmup: f64,
+    /// Last learning rate as a share of the peak, in [0, 1].
+    pub final_ratio: f64,
+}
+
+/// Number format of activations and of the weights as the layers see them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// 32-bit throughout.
+    F32,
+    /// bfloat16 layers over f32 master weights.
+    Bf16,
+    /// Half-precision layers over f32 master weights, dynamic loss scaling.
+    F16,
+}
+
+/// The training loop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Passes over the training samples.
+    pub epochs: usize,
+    /// Samples in a batch.
+    pub batch_size: usize,
+    /// Batches whose gradients are averaged into one step.
+    pub accumulate: usize,
+    /// The optimiser.
+    pub optimizer: OptimizerConfig,
+    /// The learning-rate schedule.
+    pub schedule: ScheduleConfig,
+    /// Largest norm of all gradients together; absent: not clipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f32>,
+    /// Number format of the layers.
+    pub precision: Precision,
+    /// Epochs without a better validation loss after which training stops;
+    /// absent: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
+    /// Batches read ahead of the one in use.
+    pub prefetch: usize,
+}
+
+impl Default for LossConfig {
+    fn default() -> Self {
+        Self {
+            kind: LossKind::CrossEntropy,
+            class_weights: Vec::new(),
+            label_smoothing: 0.0,
+            focal_gamma: 2.0,
+        }
+    }
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self {
+            kind: OptimizerKind::Adam,
+            lr: 1e-4,
+            weight_decay: 0.0,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+        }
+    }
+}
+
+impl Default for ScheduleConfig {
+    fn default() -> Self {
+        Self {
+            kind: ScheduleKind::Constant,
+            warmup: 0.0,
+            final_ratio: 0.0,
+        }
+    }
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 20,
+            batch_size: 4,
+            accumulate: 1,
+            optimizer: OptimizerConfig::default(),
+            schedule: ScheduleConfig::default(),
+            clip_norm: None,
+            precision: Precision::F32,
+            patience: None,
+            prefetch: 2,
+        }
+    }
+}
+
+impl LossConfig {
+    pub(super) fn validate(&self, classes: usize) -> Result<(), String> {
+        require(
+            self.class_weights.is_empty()
+                || self.class_weights.len() == classes
+                    && self
+                        .class_weights
+                        .iter()
+                        .all(|w| w.is_finite() && *w >= 0.0)
+                    && self.class_weights.iter().any(|w| *w > 0.0),
+            "loss.class_weights",
+            "empty, or one number >= 0 a class, not all 0",
+        )?;
+        require(
+            (0.0..1.0).contains(&self.label_smoothing),
+            "loss.label_smoothing",
+            "in [0, 1)",
+        )?;
+        require(
+            self.focal_gamma.is_finite() && self.focal_gamma >= 0.0,
+            "loss.focal_gamma",
+            "a number >= 0",
+        )
+    }
+}
+
+impl TrainConfig {
+    pub(super) fn validate(&self) -> Result<(), String> {
+        let (optimizer, schedule) = (&self.optimizer, &self.schedule);
+        require(self.epochs > 0, "train.epochs", "at least 1")?;
+        require(self.batch_size > 0, "train.batch_size", "at least 1")?;
+        require(self.accumulate > 0, "train.accumulate", "at least 1")?;
+        require(self.prefetch > 0, "train.prefetch", "at least 1")?;
+        require(
+            optimizer.lr.is_finite() && optimizer.lr > 0.0,
+            "train.optimizer.lr",
+            "a number > 0",
+        )?;
+        require(
+            optimizer.weight_decay.is_finite() && optimizer.weight_decay >= 0.0,
+            "train.optimizer.weight_decay",
+            "a number >= 0",
+        )?;
+        require(
+            optimizer.betas.iter().all(|b| (0.0..1.0).contains(b)),
+            "train.optimizer.betas",
+            "two numbers in [0, 1)",
+        )?;
+        require(
+            optimizer.eps.is_finite() && optimizer.eps > 0.0,
+            "train.optimizer.eps",
+            "a number > 0",
+        )?;
+        require(
+            (0.0..1.0).contains(&schedule.warmup),
+            "train.schedule.warmup",
+            "in [0, 1)",
+        )?;
+        require(
+            (0.0..=1.0).contains(&schedule.final_ratio),
+            "train.schedule.final_ratio",
+            "in [0, 1]",
+        )?;
+        require(
+            self.clip_norm.is_none_or(|n| n.is_finite() && n > 0.0),
+            "train.clip_norm",
+            "a number > 0",
+        )?;
+        require(self.patience != Some(0), "train.patience", "at least 1")
+    }
+}

@@ -1,0 +1,123 @@
+//! The only place where a backend is chosen.
+
+use burn::tensor::Device;
+
+use crate::error::{Error, Result};
+
+/// The backends nephos knows, with the cargo feature that builds each.
+const BACKENDS: [(&str, &str); 5] = [
+    ("cpu", "flex"),
+    ("vulkan", "vulkan"),
+    ("metal", "metal"),
+    ("webgpu", "webgpu"),
+    ("cuda", "cuda"),
+];
+
+/// The device that `spec` asks for: `auto`, `cpu`, or a backend with an
+/// optional index, as in `vulkan`, `vulkan:0`, `cuda:1`.
+///
+/// `auto` is the first GPU that a compiled-in backend finds, else the CPU.
+///
+/// # Errors
+/// An unknown name, a backend that was not compiled in (the message says which
+/// feature to build with), or a device that is not there.
+pub fn select(spec: &str) -> Result<Device> {
+    let spec = spec.trim();
+    if spec == "auto" {
+        return BACKENDS
+            .iter()
+            .skip(1)
+            .find_map(|(name, _)| devices(name)?.into_iter().next())
+            .or_else(|| devices("cpu")?.into_iter().next())
+            .ok_or_else(|| not_built("cpu"));
+    }
+    let (name, index) = match spec.split_once(':') {
+        Some((name, index)) => {
+            let index: usize = index.parse().map_err(|_| {
+                Error::usage(format!(
+                    "--device {spec}: `{index}` is not a device number, as in {name}:0"
+                ))
+            })?;
+            (name, index)
+        }
+        None => (spec, 0),
+    };
+    if !BACKENDS.iter().any(|(known, _)| *known == name) {
+        return Err(Error::usage(format!(
+            "--device {spec}: expected auto, cpu, vulkan, metal, webgpu or cuda, \
+             with a number after a colon where there are several"
+        )));
+    }
+    let found = devices(name).ok_or_else(|| not_built(name))?;
+    let count = found.len();
+    found.into_iter().nth(index).ok_or_else(|| {
+        Error::unsupported(
+            format!("--device {spec}"),
+            match count {
+                0 => format!("this machine has no {name} device; `--device cpu` always works"),
+                1 => format!("the only {name} device is {name}:0"),
+                _ => format!("the {name} devices are {name}:0 to {name}:{}", count - 1),
+            },
+        )
+    })
+}
+
+fn not_built(name: &str) -> Error {
+    let feature = BACKENDS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map_or(name, |(_, feature)| feature);
+    Error::unsupported(
+        format!("--device {name}"),
+        format!("this build of nephos lacks it; build with `--features {feature}`"),
+    )
+}
+
+/// The devices of one backend, or `None` when it was not compiled in.
+///
+/// Burn panics when it is asked for a device that is not there, so devices are
+/// only ever taken from this list.
+fn devices(name: &str) -> Option<Vec<Device>> {
+    #[allow(unused_imports)]
+    use burn::tensor::DeviceType;
+    match name {
+        #[cfg(feature = "flex")]
+        "cpu" => Some(vec![Device::flex()]),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Some(Device::enumerate(DeviceType::Vulkan).into_vec()),
+        #[cfg(feature = "metal")]
+        "metal" => Some(Device::enumerate(DeviceType::Metal).into_vec()),
+        #[cfg(feature = "webgpu")]
+        "webgpu" => Some(Device::enumerate(DeviceType::WebGpu).into_vec()),
+        #[cfg(feature = "cuda")]
+        "cuda" => Some(Device::enumerate(DeviceType::Cuda).into_vec()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(feature = "flex")]
+    fn the_cpu_is_always_there() {
+        assert!(select("cpu").is_ok());
+        assert!(select("auto").is_ok());
+        let error = select("cpu:3").unwrap_err().to_string();
+        assert!(error.contains("cpu:0"), "{error}");
+    }
+
+    #[test]
+    #[cfg(not(feature = "cuda"))]
+    fn a_backend_left_out_names_its_feature() {
+        let error = select("cuda:0").unwrap_err().to_string();
+        assert!(error.contains("--features cuda"), "{error}");
+    }
+
+    #[test]
+    fn unknown_devices_are_errors() {
+        assert!(select("gpu").is_err());
+        assert!(select("cpu:x").is_err());
+    }
+}

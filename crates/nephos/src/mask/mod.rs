@@ -1,0 +1,1 @@
+//! What goes out: class masks as GeoTIFF and PNG.

@@ -1,0 +1,1 @@
+//! The network, module by module, and its weights.

@@ -1,0 +1,111 @@
+//! What comes in: files as the agencies, CloudSEN12+ and NumPy write them.
+//!
+//! Every container of samples is opened as a [`SampleSource`], which knows the
+//! shape of each sample and reads channels of one sample when asked; no
+//! container is ever held in memory.
+
+use ndarray::{Array2, Array3};
+
+use crate::error::Result;
+
+/// Number format of stored samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum DType {
+    Bool,
+    U8,
+    I8,
+    U16,
+    I16,
+    U32,
+    I32,
+    I64,
+    F16,
+    F32,
+    F64,
+}
+
+impl DType {
+    /// Bytes of one number.
+    pub fn size(self) -> usize {
+        match self {
+            Self::Bool | Self::U8 | Self::I8 => 1,
+            Self::U16 | Self::I16 | Self::F16 => 2,
+            Self::U32 | Self::I32 | Self::F32 => 4,
+            Self::I64 | Self::F64 => 8,
+        }
+    }
+
+    /// NumPy's name, as in `uint16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::U8 => "uint8",
+            Self::I8 => "int8",
+            Self::U16 => "uint16",
+            Self::I16 => "int16",
+            Self::U32 => "uint32",
+            Self::I32 => "int32",
+            Self::I64 => "int64",
+            Self::F16 => "float16",
+            Self::F32 => "float32",
+            Self::F64 => "float64",
+        }
+    }
+}
+
+/// A container of samples, each an array of shape `[channels, height, width]`.
+pub trait SampleSource: Send + Sync {
+    /// Number of samples.
+    fn len(&self) -> usize;
+
+    /// Whether there are no samples.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Name of sample `index`, unique in the container: the file's stem, the
+    /// key of a dict, or the position.
+    fn name(&self, index: usize) -> String;
+
+    /// `[channels, height, width]` of sample `index`.
+    ///
+    /// # Errors
+    /// The sample's header can't be read.
+    fn shape(&self, index: usize) -> Result<[usize; 3]>;
+
+    /// Number format of sample `index`.
+    ///
+    /// # Errors
+    /// The sample's header can't be read.
+    fn dtype(&self, index: usize) -> Result<DType>;
+
+    /// Names of the channels of sample `index`, where the file itself gives them.
+    ///
+    /// # Errors
+    /// The sample's header can't be read.
+    fn channel_names(&self, index: usize) -> Result<Option<Vec<String>>>;
+
+    /// The chosen channels of sample `index`, `[channels.len(), height, width]`,
+    /// in stored units as f32.
+    ///
+    /// # Errors
+    /// A channel or sample that is not there, or a broken file.
+    fn read(&self, index: usize, channels: &[usize]) -> Result<Array3<f32>>;
+
+    /// The label raster of sample `index`, `[height, width]` in stored values,
+    /// where labels lie apart from the channels; `None` where a channel holds them.
+    ///
+    /// # Errors
+    /// A broken label file, or one whose size is not the image's.
+    fn read_label(&self, index: usize) -> Result<Option<Array2<i64>>>;
+}
+
+/// Opens a container of samples: a Python pickle (`.pkl`, `.pickle`), `.npy`,
+/// `.npz`, or a folder with `image/NAME.tif` and `label/NAME.tif`.
+///
+/// # Errors
+/// The path is not there, or its format is unknown or broken.
+pub fn open(path: &std::path::Path) -> Result<Box<dyn SampleSource>> {
+    Err(crate::Error::unsupported(path.display(), "not built yet"))
+}

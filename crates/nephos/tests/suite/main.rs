@@ -1,0 +1,1 @@
+//! Integration tests of the library, one binary so that it links once.
