@@ -38,7 +38,7 @@ impl PatchEmbed {
     ///
     /// # Panics
     /// The image has another number of channels, or is smaller than one patch.
-    pub(super) fn forward(&self, images: Tensor<4>, compute: Compute) -> (Tensor<3>, [usize; 2]) {
+    pub fn forward(&self, images: Tensor<4>, compute: Compute) -> (Tensor<3>, [usize; 2]) {
         assert_shape!(images, [_, self.channels, _, _]);
         let grid = compute.conv2d(&self.proj, images); // [B, width, rows, cols]
         let [_, _, rows, cols] = grid.dims();

@@ -1,4 +1,6 @@
 //! Integration tests of the library, one binary so that it links once.
 
+mod model;
+mod parity;
 mod tiny;
 mod weights;
