@@ -2,5 +2,6 @@
 
 mod model;
 mod parity;
+mod parity_full;
 mod tiny;
 mod weights;

@@ -27,7 +27,7 @@ fn images_of_any_size_give_a_score_for_each_pixel() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "9 x 64 pixels is smaller than one patch")]
 fn an_image_smaller_than_a_patch_panics() {
     let device = Device::flex();
     let segmenter = tiny::segmenter(&tiny::config(), 1, &device);
