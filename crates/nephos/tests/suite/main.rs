@@ -2,5 +2,8 @@
 
 mod containers;
 mod pickle;
+mod model;
+mod parity;
+mod parity_full;
 mod tiny;
 mod weights;
