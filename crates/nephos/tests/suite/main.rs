@@ -1,1 +1,4 @@
 //! Integration tests of the library, one binary so that it links once.
+
+mod tiny;
+mod weights;
