@@ -2,3 +2,4 @@
 
 mod tiny;
 mod weights;
+mod pickle;
