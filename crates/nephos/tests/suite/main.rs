@@ -5,5 +5,6 @@ mod pickle;
 mod model;
 mod parity;
 mod parity_full;
+mod pickle;
 mod tiny;
 mod weights;
