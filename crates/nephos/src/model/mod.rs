@@ -1,1 +1,19 @@
-//! The network, module by module, and its weights.
+//! The network and its weights.
+//!
+//! Read [`Segmenter`] first: it is the whole forward pass. Its parts stand in the
+//! order of the data: patch embedding, position, encoder, affinity, graph
+//! attention, decoder.
+
+mod affinity;
+mod attention;
+mod compute;
+mod decoder;
+mod encoder;
+mod graph;
+mod interpolate;
+mod patch_embed;
+mod position;
+mod segmenter;
+
+pub use affinity::{affinity, cosine_affinity};
+pub use segmenter::{Explanation, Segmenter};

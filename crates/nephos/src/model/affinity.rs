@@ -1,0 +1,25 @@
+//! How alike two patches are.
+
+use burn::tensor::Tensor;
+
+/// Added to the squared length of a vector before dividing by it.
+const EPSILON: f64 = 1e-12;
+
+/// `A = Z Zᵀ`: the inner products of all pairs of tokens.
+///
+/// # Shapes
+/// - tokens: `[B, N, width]`
+/// - output: `[B, N, N]`
+pub fn affinity(tokens: Tensor<3>) -> Tensor<3> {
+    tokens.clone().matmul(tokens.transpose())
+}
+
+/// The affinity of tokens brought to length one: cosines, in [-1, 1].
+///
+/// # Shapes
+/// - tokens: `[B, N, width]`
+/// - output: `[B, N, N]`
+pub fn cosine_affinity(tokens: Tensor<3>) -> Tensor<3> {
+    let length = (tokens.clone().square().sum_dim(2) + EPSILON).sqrt(); // [B, N, 1]
+    affinity(tokens / length)
+}

@@ -1,0 +1,73 @@
+//! The number format in which layers multiply.
+//!
+//! Burn has no autocast, so the casts are written out, all of them here. The
+//! rule is that of mixed-precision training (Micikevicius et al. 2018): matrix
+//! products and convolutions run in the compute format on weights cast from
+//! their f32 masters; residual sums, norms, softmax and the loss stay in f32.
+
+use burn::nn::conv::Conv2d;
+use burn::nn::{Linear, PaddingConfig2d};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{FloatDType, Tensor, module};
+
+use crate::config::Precision;
+
+/// Casts into and out of the compute format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Compute(Option<FloatDType>);
+
+impl From<Precision> for Compute {
+    fn from(precision: Precision) -> Self {
+        Self(match precision {
+            Precision::F32 => None,
+            Precision::Bf16 => Some(FloatDType::BF16),
+            Precision::F16 => Some(FloatDType::F16),
+        })
+    }
+}
+
+impl Compute {
+    /// `x` in the compute format.
+    pub(super) fn narrow<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self.0 {
+            Some(dtype) if FloatDType::from(x.dtype()) != dtype => x.cast(dtype),
+            _ => x,
+        }
+    }
+
+    /// `x` in f32.
+    pub(super) fn wide<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match FloatDType::from(x.dtype()) {
+            FloatDType::F32 => x,
+            _ => x.cast(FloatDType::F32),
+        }
+    }
+
+    /// `x W + b`, in the compute format.
+    pub(super) fn linear<const D: usize>(self, layer: &Linear, x: Tensor<D>) -> Tensor<D> {
+        let bias = layer.bias.as_ref().map(|bias| self.narrow(bias.val()));
+        module::linear(self.narrow(x), self.narrow(layer.weight.val()), bias)
+    }
+
+    /// The convolution, in the compute format.
+    ///
+    /// # Panics
+    /// The layer was not made with explicit symmetric padding.
+    pub(super) fn conv2d(self, layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
+        let PaddingConfig2d::Explicit(top, left, bottom, right) = layer.padding else {
+            panic!("layers of nephos pad explicitly")
+        };
+        assert!(
+            top == bottom && left == right,
+            "layers of nephos pad symmetrically"
+        );
+        let options = ConvOptions::new(layer.stride, [top, left], layer.dilation, layer.groups);
+        let bias = layer.bias.as_ref().map(|bias| self.narrow(bias.val()));
+        module::conv2d(
+            self.narrow(x),
+            self.narrow(layer.weight.val()),
+            bias,
+            options,
+        )
+    }
+}

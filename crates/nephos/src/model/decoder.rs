@@ -1,0 +1,111 @@
+//! From tokens to a map of classes.
+
+use burn::module::Module;
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+
+use super::compute::Compute;
+use super::interpolate::bilinear;
+use crate::config::ModelConfig;
+
+/// A convolution on the grid of tokens, a classifier of each token, and bilinear
+/// upsampling of the scores.
+///
+/// The published model upsamples first and classifies each pixel. Both orders
+/// give the same scores, because the weights of bilinear upsampling sum to one
+/// and so commute with a 1×1 convolution and its bias; this one upsamples
+/// `classes` channels instead of `width`.
+#[derive(Module, Debug)]
+pub struct Decoder {
+    conv1: Conv2d,
+    conv_out: Conv2d,
+    align_corners: bool,
+    skip: bool,
+}
+
+impl Decoder {
+    /// A decoder of the graph's nodes and, as `config` asks, of the patch
+    /// embeddings.
+    pub fn new(config: &ModelConfig, device: &Device) -> Self {
+        let decoder = &config.decoder;
+        let skip = if decoder.skip { config.patch.width } else { 0 };
+        let pad = decoder.kernel / 2;
+        Self {
+            conv1: Conv2dConfig::new(
+                [config.graph_width() + skip, decoder.width],
+                [decoder.kernel; 2],
+            )
+            .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
+            .init(device),
+            conv_out: Conv2dConfig::new([decoder.width, config.classes], [1, 1])
+                .with_padding(PaddingConfig2d::Explicit(0, 0, 0, 0))
+                .init(device),
+            align_corners: decoder.align_corners,
+            skip: decoder.skip,
+        }
+    }
+
+    /// Class scores of each token.
+    ///
+    /// # Shapes
+    /// - nodes: `[B, rows * cols, graph width]`
+    /// - embeddings: `[B, rows * cols, patch width]`
+    /// - output: `[B, classes, rows, cols]`, f32
+    pub(super) fn classify(
+        &self,
+        nodes: Tensor<3>,
+        embeddings: Tensor<3>,
+        [rows, cols]: [usize; 2],
+        compute: Compute,
+    ) -> Tensor<4> {
+        let tokens = if self.skip {
+            Tensor::cat(vec![nodes, embeddings], 2) // [B, N, graph width + patch width]
+        } else {
+            nodes
+        };
+        let [batch, _, width] = tokens.dims();
+        let grid = tokens.swap_dims(1, 2).reshape([batch, width, rows, cols]);
+        let features = relu(compute.conv2d(&self.conv1, grid)); // [B, decoder width, rows, cols]
+        compute.wide(compute.conv2d(&self.conv_out, features)) // [B, classes, rows, cols]
+    }
+
+    /// Upsamples class scores to the pixels of the image.
+    ///
+    /// # Shapes
+    /// - coarse: `[B, classes, rows, cols]`
+    /// - output: `[B, classes, height, width]` for `size = [height, width]`
+    pub(super) fn upsample(&self, coarse: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+        bilinear(coarse, size, self.align_corners)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Distribution, Tolerance};
+
+    #[test]
+    fn classifying_commutes_with_upsampling() {
+        let device = Device::flex();
+        let compute = Compute::from(crate::config::Precision::F32);
+        for align_corners in [false, true] {
+            let mut config = ModelConfig::default();
+            config.decoder.width = 6;
+            config.decoder.align_corners = align_corners;
+            let decoder = Decoder::new(&config, &device);
+            let features = Tensor::random([2, 6, 3, 5], Distribution::Default, &device);
+            let ours = decoder.upsample(
+                compute.conv2d(&decoder.conv_out, features.clone()),
+                [17, 31],
+            );
+            let published = compute.conv2d(
+                &decoder.conv_out,
+                bilinear(features, [17, 31], align_corners),
+            );
+            (ours.into_data())
+                .assert_approx_eq::<f32>(&published.into_data(), Tolerance::absolute(1e-5));
+        }
+    }
+}

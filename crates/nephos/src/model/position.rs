@@ -1,0 +1,131 @@
+//! How tokens learn where they are.
+
+use burn::module::{Initializer, Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::interpolate::bilinear;
+use crate::config::{ModelConfig, PositionKind};
+
+/// Standard deviation of a fresh learned embedding (Dosovitskiy et al. 2021).
+const INITIAL_STD: f64 = 0.02;
+
+/// Longest wavelength of the fixed embedding over 2π (Vaswani et al. 2017).
+const BASE: f64 = 10_000.0;
+
+/// Adds a position to each token.
+#[derive(Module, Debug)]
+pub struct Position {
+    /// One vector a place of the configured grid, `[1, width, rows, cols]`; only
+    /// where positions are learned.
+    embedding: Option<Param<Tensor<4>>>,
+    /// Whether the fixed sines and cosines are added.
+    sincos: bool,
+}
+
+impl Position {
+    /// Positions as `config` asks.
+    ///
+    /// # Panics
+    /// The configuration was not validated: its image is smaller than a patch.
+    pub fn new(config: &ModelConfig, device: &Device) -> Self {
+        let kind = config.encoder.position;
+        let (rows, cols) = config
+            .grid(config.image_size, config.image_size)
+            .expect("a validated configuration has a grid");
+        let shape = [1, config.patch.width, rows, cols];
+        let init = Initializer::Normal {
+            mean: 0.0,
+            std: INITIAL_STD,
+        };
+        Self {
+            embedding: (kind == PositionKind::Learned).then(|| init.init(shape, device)),
+            sincos: kind == PositionKind::Sincos,
+        }
+    }
+
+    /// Adds to each token the vector of its place; learned vectors are
+    /// interpolated where the grid is not the configured one.
+    ///
+    /// # Shapes
+    /// - tokens, output: `[B, rows * cols, width]`
+    pub(super) fn forward(&self, tokens: Tensor<3>, [rows, cols]: [usize; 2]) -> Tensor<3> {
+        if let Some(embedding) = &self.embedding {
+            // Edge-aligned: a grid twice as fine covers the same ground.
+            let grid = bilinear(embedding.val(), [rows, cols], false); // [1, width, rows, cols]
+            tokens + grid.flatten::<3>(2, 3).swap_dims(1, 2)
+        } else if self.sincos {
+            let width = tokens.dims()[2];
+            let positions = sincos(rows, cols, width, &tokens.device());
+            tokens + positions.unsqueeze::<3>()
+        } else {
+            tokens
+        }
+    }
+}
+
+/// Sines and cosines of the row in the first half of the features, of the column
+/// in the second, `[rows * cols, width]`: sin of `width / 4` frequencies, then cos.
+fn sincos(rows: usize, cols: usize, width: usize, device: &Device) -> Tensor<2> {
+    let quarter = width / 4;
+    let mut values = Vec::with_capacity(rows * cols * width);
+    for row in 0..rows {
+        for col in 0..cols {
+            for place in [row as f64, col as f64] {
+                let angle = |k: usize| place / BASE.powf(k as f64 / quarter as f64);
+                values.extend((0..quarter).map(|k| angle(k).sin() as f32));
+                values.extend((0..quarter).map(|k| angle(k).cos() as f32));
+            }
+        }
+    }
+    Tensor::from_data(TensorData::new(values, [rows * cols, width]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(kind: PositionKind) -> ModelConfig {
+        let mut config = ModelConfig {
+            image_size: 32,
+            ..ModelConfig::default()
+        };
+        config.patch.size = 8;
+        config.patch.stride = 8;
+        config.patch.padding = 0;
+        config.patch.width = 8;
+        config.encoder.position = kind;
+        config
+    }
+
+    #[test]
+    fn learned_positions_stretch_to_a_finer_grid() {
+        let device = Device::flex();
+        let position = Position::new(&config(PositionKind::Learned), &device);
+        let places = |rows: usize, cols: usize| {
+            let tokens = Tensor::zeros([1, rows * cols, 8], &device);
+            let positions = position.forward(tokens, [rows, cols]);
+            positions.reshape([rows as i32, cols as i32, 8])
+        };
+        // A cell of the coarse grid is the mean of the four it splits into, up to
+        // the pull of its neighbours; the corner cell has none.
+        let (coarse, fine) = (places(4, 4), places(8, 8));
+        let corner = |t: Tensor<3>| t.slice([0..1, 0..1]).into_data();
+        corner(coarse).assert_eq(&corner(fine), true);
+    }
+
+    #[test]
+    fn fixed_positions_differ_and_are_bounded() {
+        let device = Device::flex();
+        let position = Position::new(&config(PositionKind::Sincos), &device);
+        let tokens = position.forward(Tensor::zeros([1, 12, 8], &device), [3, 4]);
+        let values: Vec<f32> = tokens.into_data().try_into_vec().unwrap();
+        assert!(values.iter().all(|v| v.abs() <= 1.0));
+        let places: Vec<&[f32]> = values.chunks(8).collect();
+        for (i, a) in places.iter().enumerate() {
+            assert!(
+                places[..i].iter().all(|b| a != b),
+                "place {i} is not unique"
+            );
+        }
+    }
+}
