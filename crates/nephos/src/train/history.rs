@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::output;
-use crate::report::curves::{self, Series};
+use crate::report::{self, Series};
 
 /// What an epoch came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,7 +93,7 @@ pub fn draw_curves(folder: &Path, records: &[EpochRecord], classes: &[String]) -
     if validated {
         losses.push(series("validation", &|r| r.val_loss));
     }
-    curves::draw(&folder.join("loss.png"), "Loss", "loss", &losses)?;
+    report::draw(&folder.join("loss.png"), "Loss", "loss", &losses)?;
     if validated {
         let mut scores = vec![series("mean", &|r| r.val_miou)];
         for (class, name) in classes.iter().enumerate() {
@@ -104,7 +104,7 @@ pub fn draw_curves(folder: &Path, records: &[EpochRecord], classes: &[String]) -
         }
         if scores.iter().any(|s| !s.points.is_empty()) {
             let title = "Intersection over union on validation";
-            curves::draw(&folder.join("miou.png"), title, "IoU", &scores)?;
+            report::draw(&folder.join("miou.png"), title, "IoU", &scores)?;
         }
     }
     Ok(())
