@@ -57,6 +57,10 @@ impl SampleSource for Subset {
         self.source.read(self.indices[index], channels)
     }
 
+    fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)> {
+        self.source.read_raw(self.indices[index])
+    }
+
     fn read_label(&self, index: usize) -> Result<Option<Array2<i64>>> {
         self.source.read_label(self.indices[index])
     }

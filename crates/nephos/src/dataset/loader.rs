@@ -145,6 +145,10 @@ mod tests {
             }
             Ok(Array3::from_elem((channels.len(), 4, 4), index as f32))
         }
+        fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)> {
+            let bytes = (index as f32).to_le_bytes().repeat(16);
+            Ok((DType::F32, [1, 4, 4], bytes))
+        }
         fn read_label(&self, _: usize) -> Result<Option<Array2<i64>>> {
             Ok(Some(Array2::zeros((4, 4))))
         }
