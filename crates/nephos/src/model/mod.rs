@@ -14,6 +14,8 @@ mod interpolate;
 mod patch_embed;
 mod position;
 mod segmenter;
+pub mod weights;
 
 pub use affinity::{affinity, cosine_affinity};
 pub use segmenter::{Explanation, Segmenter};
+pub use weights::{Bundle, Summary};

@@ -106,8 +106,8 @@ mod tests {
             let positions = position.forward(tokens, [rows, cols]);
             positions.reshape([rows as i32, cols as i32, 8])
         };
-        // A cell of the coarse grid is the mean of the four it splits into, up to
-        // the pull of its neighbours; the corner cell has none.
+        // The finer grid's corner lies outside the coarse grid's first centre and
+        // takes its value.
         let (coarse, fine) = (places(4, 4), places(8, 8));
         let corner = |t: Tensor<3>| t.slice([0..1, 0..1]).into_data();
         corner(coarse).assert_eq(&corner(fine), true);

@@ -1,0 +1,13 @@
+//! Weights in files: the bundles of nephos, and exchange with PyTorch.
+//!
+//! Outside the network weights have one form, that of the published model's
+//! PyTorch `state_dict`: its names (see [`names`]), and linear layers as
+//! `[outputs, inputs]`. A bundle therefore opens in Python as a state dict.
+
+mod bundle;
+pub mod names;
+mod safetensors;
+mod tensors;
+
+pub use bundle::{Bundle, Summary};
+pub use tensors::{NamedTensor, apply, collect, read, write};

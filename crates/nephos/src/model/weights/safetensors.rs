@@ -1,0 +1,101 @@
+//! The safetensors format: a length, a JSON header, the numbers.
+//!
+//! Reading is left to the `safetensors` crate, which checks every length and
+//! offset before anything is allocated. Writing is done here so that it streams,
+//! and so that the header's keys keep their order: the same weights give the
+//! same bytes.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use half::{bf16, f16};
+use memmap2::Mmap;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde_json::{Map, Value, json};
+
+use super::tensors::NamedTensor;
+use crate::error::{Error, Result};
+use crate::output::write_atomic;
+
+/// Tensors and metadata of a safetensors file; floats of any width become f32.
+///
+/// # Errors
+/// The file can't be read, its header is broken, or a tensor is no float.
+pub(super) fn read(path: &Path) -> Result<(Vec<NamedTensor>, BTreeMap<String, String>)> {
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
+    // SAFETY: as with every memory map, the file must not shrink while it is
+    // read; it is copied out of below before this function returns.
+    let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io(path, e))?;
+    let broken = |e| Error::format(path, format!("no valid safetensors file: {e}"));
+    let (_, header) = SafeTensors::read_metadata(&map).map_err(broken)?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let tensors = SafeTensors::deserialize(&map).map_err(broken)?;
+    let tensors = (tensors.iter())
+        .map(|(name, view)| {
+            let values = floats(&view).ok_or_else(|| {
+                let found = view.dtype();
+                Error::format(path, format!("tensor `{name}` is {found:?}, not a float"))
+            })?;
+            Ok((name.to_owned(), view.shape().to_vec(), values))
+        })
+        .collect::<Result<_>>()?;
+    Ok((tensors, metadata.into_iter().collect()))
+}
+
+/// The numbers of a tensor, or `None` where they are no floats.
+fn floats(view: &TensorView<'_>) -> Option<Vec<f32>> {
+    let data = view.data();
+    Some(match view.dtype() {
+        Dtype::F32 => decode(data, f32::from_le_bytes),
+        Dtype::F64 => decode(data, |b| f64::from_le_bytes(b) as f32),
+        Dtype::F16 => decode(data, |b| f16::from_le_bytes(b).to_f32()),
+        Dtype::BF16 => decode(data, |b| bf16::from_le_bytes(b).to_f32()),
+        _ => return None,
+    })
+}
+
+fn decode<const N: usize>(data: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    let (numbers, _) = data.as_chunks::<N>();
+    numbers.iter().map(|bytes| number(*bytes)).collect()
+}
+
+/// Writes a safetensors file of f32 tensors in the order given.
+///
+/// # Errors
+/// The file can't be written.
+pub(super) fn write(
+    path: &Path,
+    tensors: &[NamedTensor],
+    metadata: &[(&str, String)],
+) -> Result<()> {
+    let mut header = Map::new();
+    let metadata: Map<_, _> = (metadata.iter())
+        .map(|(key, value)| ((*key).to_owned(), Value::from(value.as_str())))
+        .collect();
+    if !metadata.is_empty() {
+        header.insert("__metadata__".to_owned(), metadata.into());
+    }
+    let mut end = 0;
+    for (name, shape, values) in tensors {
+        let begin = end;
+        end += size_of_val(values.as_slice());
+        let entry = json!({"dtype": "F32", "shape": shape, "data_offsets": [begin, end]});
+        header.insert(name.clone(), entry);
+    }
+    let mut header = Value::from(header).to_string().into_bytes();
+    // The numbers start at a multiple of eight bytes.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    write_atomic(path, |writer| {
+        let fail = |e| Error::io(path, e);
+        (writer.write_all(&(header.len() as u64).to_le_bytes())).map_err(fail)?;
+        writer.write_all(&header).map_err(fail)?;
+        for (_, _, values) in tensors {
+            for value in values {
+                writer.write_all(&value.to_le_bytes()).map_err(fail)?;
+            }
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,193 @@
+//! Bundles, and weights under PyTorch's names.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use nephos::config::{Affinity, Config, Precision};
+use nephos::model::weights::{apply, collect, read, write};
+use nephos::model::{Bundle, Segmenter, Summary};
+
+use crate::tiny;
+
+fn bundle(seed: u64) -> Bundle {
+    let config = tiny::config();
+    Bundle {
+        segmenter: tiny::segmenter(&config, seed, &Device::flex()),
+        summary: Summary {
+            epochs: Some(3),
+            best_val_loss: Some(0.25),
+            ..Summary::default()
+        },
+        config,
+    }
+}
+
+#[test]
+fn the_reference_has_the_published_number_of_parameters() {
+    let config = Config::default();
+    let segmenter = Segmenter::new(&config.model, config.channels(), &Device::flex());
+    assert_eq!(segmenter.num_params(), 11_245_316);
+    let stored: usize = collect(&segmenter).iter().map(|(_, _, v)| v.len()).sum();
+    assert_eq!(stored, 11_245_316);
+}
+
+#[test]
+fn a_bundle_is_read_back_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (
+        folder.path().join("a.nephos"),
+        folder.path().join("b.nephos"),
+    );
+    let saved = bundle(1);
+    saved.save(&first).unwrap();
+    let loaded = Bundle::load(&first, &Device::flex()).unwrap();
+    assert_eq!(loaded.config, saved.config);
+    assert_eq!(loaded.summary, saved.summary);
+    assert_eq!(collect(&loaded.segmenter), collect(&saved.segmenter));
+    // The same model gives the same bytes.
+    loaded.save(&second).unwrap();
+    assert!(std::fs::read(&first).unwrap() == std::fs::read(&second).unwrap());
+}
+
+#[test]
+fn a_loaded_model_can_be_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.nephos");
+    bundle(1).save(&path).unwrap();
+    let device = Device::flex().autodiff();
+    let loaded = Bundle::load(&path, &device).unwrap();
+    let images = tiny::images(1, 40, 40, &device);
+    let gradients = loaded.segmenter.forward(images).sum().backward();
+    let bias = tiny::Gradients::of(&loaded.segmenter, &gradients);
+    assert_eq!(bias.0.len(), collect(&loaded.segmenter).len());
+}
+
+#[test]
+fn every_misfit_is_listed_at_once() {
+    let segmenter = bundle(1).segmenter;
+    let mut tensors = collect(&segmenter);
+    let missing = tensors.remove(0).0;
+    let reshaped = tensors[1].0.clone();
+    tensors[1].1 = vec![3, 3];
+    let poisoned = tensors[4].0.clone();
+    tensors[4].2[0] = f32::NAN;
+    tensors.push(("decoder.extra".to_owned(), vec![1], vec![0.0]));
+    let error = apply(segmenter, tensors, Path::new("x.pth"))
+        .unwrap_err()
+        .to_string();
+    for part in [
+        "x.pth".to_owned(),
+        format!("missing: {missing} ["),
+        format!("of another shape: {reshaped} [3, 3], expected ["),
+        format!("not finite: {poisoned}"),
+        "unexpected: decoder.extra [1]".to_owned(),
+    ] {
+        assert!(error.contains(&part), "`{part}` in: {error}");
+    }
+}
+
+#[test]
+fn names_may_carry_the_prefix_of_data_parallel() {
+    let (from, to) = (bundle(1).segmenter, bundle(2).segmenter);
+    let tensors = collect(&from).into_iter();
+    let prefixed = tensors.map(|(name, shape, values)| (format!("module.{name}"), shape, values));
+    let to = apply(to, prefixed.collect(), Path::new("x.pth")).unwrap();
+    assert_eq!(collect(&to), collect(&from));
+}
+
+#[test]
+fn a_file_of_tensors_is_no_bundle_but_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.safetensors");
+    let saved = bundle(1);
+    let tensors = collect(&saved.segmenter);
+    write(&path, &tensors).unwrap();
+    let error = Bundle::load(&path, &Device::flex())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("nephos weights import"), "{error}");
+    let mut read = read(&path).unwrap();
+    let mut tensors = tensors;
+    read.sort_by(|a, b| a.0.cmp(&b.0));
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(read, tensors);
+    let imported = Bundle::from_tensors(saved.config, read, &path, &Device::flex()).unwrap();
+    assert_eq!(collect(&imported.segmenter), collect(&saved.segmenter));
+}
+
+#[test]
+fn broken_bundles_are_errors_that_name_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.nephos");
+    bundle(1).save(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    let replaced = |from: &str, to: &str| {
+        assert_eq!(from.len(), to.len());
+        let text = std::str::from_utf8(&whole[8..header]).unwrap();
+        assert!(text.contains(from), "{from}");
+        let text = text.replacen(from, to, 1);
+        [&whole[..8], text.as_bytes(), &whole[header..]].concat()
+    };
+    let huge = [&u64::MAX.to_le_bytes()[..], &whole[8..]].concat();
+    for (case, bytes) in [
+        ("empty", Vec::new()),
+        ("cut in the length", whole[..5].to_vec()),
+        ("cut in the header", whole[..header / 2].to_vec()),
+        ("cut in the numbers", whole[..whole.len() - 4].to_vec()),
+        ("more than the header tells", [&whole[..], &[0; 4]].concat()),
+        ("a header past the end", huge),
+        (
+            "another format",
+            replaced("\"format\":\"nephos\"", "\"format\":\"nephox\""),
+        ),
+        (
+            "a newer format",
+            replaced("\"format_version\":\"1\"", "\"format_version\":\"9\""),
+        ),
+        ("no summary", replaced("\"summary\":", "\"sommary\":")),
+        (
+            "a model of no classes",
+            replaced("classes = 4", "classes = 0"),
+        ),
+        (
+            "other weights than configured",
+            replaced("depth = 2", "depth = 3"),
+        ),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        let error = Bundle::load(&path, &Device::flex())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("a.nephos"), "{case}: {error}");
+    }
+    let error = Bundle::load(Path::new("nowhere.nephos"), &Device::flex()).unwrap_err();
+    assert!(error.to_string().contains("nowhere.nephos"), "{error}");
+}
+
+#[test]
+fn extra_parameters_of_nephos_are_kept() {
+    let mut config = tiny::config();
+    config.model.graph.affinity = Affinity::Bias;
+    config.model.graph.heads = 4;
+    config.model.encoder.position = nephos::config::PositionKind::Learned;
+    config.model.encoder.final_norm = true;
+    let device = Device::flex();
+    let segmenter = tiny::segmenter(&config, 5, &device);
+    let tensors = collect(&segmenter);
+    let names: Vec<&str> = tensors.iter().map(|(name, _, _)| name.as_str()).collect();
+    for name in [
+        "block12.position.embedding",
+        "block12.transformer.encoder.norm.weight",
+        "gat.layers.0.affinity_scale",
+        "gat.layers.1.a.weight",
+    ] {
+        assert!(names.contains(&name), "{name} in {names:?}");
+    }
+    let images = tiny::images(2, 40, 40, &device);
+    let expected: Tensor<4> = segmenter.forward_with(images.clone(), Precision::F32);
+    let other = tiny::segmenter(&config, 6, &device);
+    let other = apply(other, tensors, Path::new("x")).unwrap();
+    (other.forward(images).into_data()).assert_eq(&expected.into_data(), true);
+}
