@@ -42,6 +42,11 @@ impl Ui {
         &self.bars
     }
 
+    /// Whether bars are seen: standard error is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
     /// Starts a piece of work of `total` steps called `name`.
     pub fn progress(&self, name: &str, total: usize) -> Progress {
         let style =

@@ -9,4 +9,7 @@ pub mod predict;
 pub mod simulate;
 pub mod split;
 pub mod train;
+mod train_progress;
+#[cfg(feature = "tui")]
+mod train_tui;
 pub mod weights;

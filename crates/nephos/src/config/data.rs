@@ -19,6 +19,13 @@ pub struct DataConfig {
     /// Samples to validate on after each epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val: Option<PathBuf>,
+    /// Share of the training samples held out for validation when `data.val` is
+    /// absent, in (0, 1): at least one sample, drawn by the seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub val_fraction: Option<f64>,
+    /// Names of the training samples held out for validation when `data.val` is
+    /// absent; goes before `val_fraction`.
+    pub val_names: Vec<String>,
     /// Samples for the final score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<PathBuf>,
@@ -59,6 +66,8 @@ impl Default for DataConfig {
         Self {
             train: None,
             val: None,
+            val_fraction: None,
+            val_names: Vec::new(),
             test: None,
             bands: ["red", "green", "blue"].map(String::from).to_vec(),
             channels: SENTINEL2
@@ -94,6 +103,16 @@ impl DataConfig {
         )?;
         require(self.offset.is_finite(), "data.offset", "a finite number")?;
         require(self.size != Some(0), "data.size", "at least 1")?;
+        require(
+            self.val_fraction.is_none_or(|f| f > 0.0 && f < 1.0),
+            "data.val_fraction",
+            "between 0 and 1",
+        )?;
+        require(
+            self.val.is_none() || (self.val_fraction.is_none() && self.val_names.is_empty()),
+            "data.val",
+            "absent when data.val_fraction or data.val_names hold samples out",
+        )?;
         for (key, class) in &self.labels.map {
             require(
                 key.parse::<i64>().is_ok(),

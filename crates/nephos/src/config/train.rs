@@ -12,7 +12,7 @@ pub enum LossKind {
     CrossEntropy,
     /// One minus the mean soft Dice coefficient (Milletari et al. 2016).
     Dice,
-    /// Focal loss (Lin et al. 2017).
+    /// Focal loss (Lin et al. 2017), without label smoothing.
     Focal,
     /// Cross-entropy plus Dice.
     CrossEntropyDice,
@@ -66,7 +66,8 @@ pub enum ScheduleKind {
     Constant,
     /// Half a cosine down to `final_ratio` (Loshchilov & Hutter 2017).
     Cosine,
-    /// Up over the first `warmup` share, then a cosine down (Smith 2018).
+    /// Half a cosine up from 1/25 of the peak over the first `warmup` share (0.3
+    /// where `warmup` is 0), then half a cosine down (Smith 2018).
     OneCycle,
 }
 
@@ -76,7 +77,8 @@ pub enum ScheduleKind {
 pub struct ScheduleConfig {
     /// Shape after the warm-up.
     pub kind: ScheduleKind,
-    /// Share of all steps with a linear rise from 0, in [0, 1).
+    /// Share of all steps with a linear rise from 0, in [0, 1); for one-cycle the
+    /// share of the rise.
     pub warmup: f64,
     /// Last learning rate as a share of the peak, in [0, 1].
     pub final_ratio: f64,

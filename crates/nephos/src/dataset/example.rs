@@ -43,8 +43,20 @@ impl Dataset {
     /// # Errors
     /// The container can't be opened, or a label mapping is not a number.
     pub fn open(path: &Path, config: &DataConfig) -> Result<Self> {
+        Self::from_source(Arc::from(scene::open(path)?), path, config)
+    }
+
+    /// Reads samples from `source`; errors call it `path`.
+    ///
+    /// # Errors
+    /// A label mapping is not a number.
+    pub fn from_source(
+        source: Arc<dyn SampleSource>,
+        path: &Path,
+        config: &DataConfig,
+    ) -> Result<Self> {
         Ok(Self {
-            source: Arc::from(scene::open(path)?),
+            source,
             path: path.to_owned(),
             config: config.clone(),
             classes: label_table(&config.labels)?,

@@ -1,1 +1,40 @@
-//! The training loop: losses, schedule, precision, checkpoints.
+//! Training: losses, optimiser, schedule, the loop, and what it leaves behind.
+//!
+//! [`Trainer`] runs the loop and writes a run's folder:
+//!
+//! | file | holds |
+//! |---|---|
+//! | `config.toml` | the configuration, every key |
+//! | `best.nephos` | the weights of the epoch with the smallest validation loss |
+//! | `last.nephos` | the weights at the last checkpoint |
+//! | `checkpoint.safetensors` | all that a resume needs |
+//! | `history.csv`, `loss.png`, `miou.png` | one row, one point an epoch |
+//! | `events.out.tfevents.nephos` | the same and every step, for TensorBoard |
+//!
+//! A run is a function of its configuration, its samples and the device: the
+//! order of samples follows from seed and epoch, dropout from seed and step. So
+//! a run that is stopped, or killed, and resumed ends with the same weights as
+//! one that never stopped.
+
+mod checkpoint;
+mod epoch;
+mod gradients;
+mod history;
+mod loss;
+mod loss_scale;
+mod observer;
+mod optimizer;
+mod resume;
+mod schedule;
+mod tensorboard;
+mod trainer;
+mod validate;
+
+pub use checkpoint::{Best, FILE_NAME as CHECKPOINT_FILE};
+pub use history::EpochRecord;
+pub use loss::Loss;
+pub use observer::{BatchReport, EpochStart, TrainObserver};
+pub use schedule::learning_rate;
+pub use tensorboard::{EventWriter, FILE_NAME as EVENT_FILE};
+pub use trainer::{Ending, Outcome, Trainer};
+pub use validate::{Validation, validate};

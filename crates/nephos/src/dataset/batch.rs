@@ -1,0 +1,116 @@
+//! Samples of one size, stacked for a model.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use ndarray::{Array3, Array4, Axis};
+
+use super::Example;
+use crate::class::IGNORE;
+use crate::error::{Error, Result};
+
+/// Samples of one size, on the host; tensors are made where they are used.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Names of the samples.
+    pub names: Vec<String>,
+    /// `[samples, bands, height, width]`.
+    pub images: Array4<f32>,
+    /// `[samples, height, width]`, class codes or 255.
+    pub labels: Array3<u8>,
+}
+
+impl Batch {
+    /// Stacks `examples`.
+    ///
+    /// # Errors
+    /// No examples, or two of different size, both named.
+    pub fn stack(examples: &[Example]) -> Result<Self> {
+        let first = examples
+            .first()
+            .ok_or_else(|| Error::usage("a batch needs at least one sample"))?;
+        if let Some(other) = examples.iter().find(|e| e.image.dim() != first.image.dim()) {
+            let shape = |e: &Example| {
+                let (bands, height, width) = e.image.dim();
+                format!("{} is {bands}×{height}×{width}", e.name)
+            };
+            return Err(Error::usage(format!(
+                "samples of one batch must have one size, but {} and {} (bands×height×width); \
+                 set data.size to crop and pad them, or train.batch_size to 1",
+                shape(first),
+                shape(other),
+            )));
+        }
+        let images: Vec<_> = examples.iter().map(|e| e.image.view()).collect();
+        let labels: Vec<_> = examples.iter().map(|e| e.label.view()).collect();
+        let stacked = |e: ndarray::ShapeError| Error::usage(format!("a batch: {e}"));
+        Ok(Self {
+            names: examples.iter().map(|e| e.name.clone()).collect(),
+            images: ndarray::stack(Axis(0), &images).map_err(stacked)?,
+            labels: ndarray::stack(Axis(0), &labels).map_err(stacked)?,
+        })
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there are no samples; never so for a stacked batch.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Number of pixels of each class code below `classes`.
+    pub fn class_counts(&self, classes: usize) -> Vec<u64> {
+        let mut counts = [0u64; IGNORE as usize + 1];
+        for label in &self.labels {
+            counts[usize::from(*label)] += 1;
+        }
+        counts[..classes.min(usize::from(IGNORE))].to_vec()
+    }
+
+    /// The images as a tensor `[samples, bands, height, width]`, and the labels
+    /// as one `[samples, height, width]`.
+    pub fn into_tensors(self, device: &Device) -> (Tensor<4>, Tensor<3, Int>) {
+        let (b, c, h, w) = self.images.dim();
+        let images = self.images.into_iter().collect::<Vec<f32>>();
+        let labels = self.labels.iter().map(|l| i32::from(*l)).collect::<Vec<_>>();
+        (
+            Tensor::from_data(TensorData::new(images, [b, c, h, w]), device),
+            Tensor::from_data(TensorData::new(labels, [b, h, w]), device),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+
+    use super::*;
+
+    fn example(name: &str, side: usize) -> Example {
+        Example {
+            name: name.to_owned(),
+            image: Array3::from_elem((3, side, side), 0.5),
+            label: Array2::from_elem((side, side), 2),
+            valid: Array2::from_elem((side, side), true),
+        }
+    }
+
+    #[test]
+    fn samples_are_stacked_in_order() {
+        let batch = Batch::stack(&[example("a", 4), example("b", 4)]).unwrap();
+        assert_eq!(batch.images.dim(), (2, 3, 4, 4));
+        assert_eq!(batch.labels.dim(), (2, 4, 4));
+        assert_eq!(batch.names, ["a", "b"]);
+        assert_eq!(batch.class_counts(4), [0, 0, 32, 0]);
+    }
+
+    #[test]
+    fn two_sizes_are_an_error_that_names_both() {
+        let error = Batch::stack(&[example("a", 4), example("b", 5)]).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains("a is 3×4×4"), "{message}");
+        assert!(message.contains("b is 3×5×5"), "{message}");
+        assert!(message.contains("data.size"), "{message}");
+    }
+}

@@ -1,0 +1,130 @@
+//! Training and validation samples as a configuration names them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ndarray::{Array2, Array3};
+
+use super::{Dataset, epoch_order};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::scene::{self, DType, SampleSource};
+
+/// Some samples of another source, in a chosen order.
+pub struct Subset {
+    source: Arc<dyn SampleSource>,
+    indices: Vec<usize>,
+}
+
+impl Subset {
+    /// The samples of `source` at `indices`.
+    ///
+    /// # Errors
+    /// An index past the end.
+    pub fn new(source: Arc<dyn SampleSource>, indices: Vec<usize>) -> Result<Self> {
+        let len = source.len();
+        match indices.iter().find(|index| **index >= len) {
+            Some(index) => Err(Error::usage(format!(
+                "sample {index} was asked for, but there are only {len}"
+            ))),
+            None => Ok(Self { source, indices }),
+        }
+    }
+}
+
+impl SampleSource for Subset {
+    fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.source.name(self.indices[index])
+    }
+
+    fn shape(&self, index: usize) -> Result<[usize; 3]> {
+        self.source.shape(self.indices[index])
+    }
+
+    fn dtype(&self, index: usize) -> Result<DType> {
+        self.source.dtype(self.indices[index])
+    }
+
+    fn channel_names(&self, index: usize) -> Result<Option<Vec<String>>> {
+        self.source.channel_names(self.indices[index])
+    }
+
+    fn read(&self, index: usize, channels: &[usize]) -> Result<Array3<f32>> {
+        self.source.read(self.indices[index], channels)
+    }
+
+    fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)> {
+        self.source.read_raw(self.indices[index])
+    }
+
+    fn read_label(&self, index: usize) -> Result<Option<Array2<i64>>> {
+        self.source.read_label(self.indices[index])
+    }
+}
+
+/// Opens the training samples of `config` and, where it names any, the
+/// validation samples: `data.val`, or those that `data.val_names` or
+/// `data.val_fraction` hold out of `data.train`.
+///
+/// # Errors
+/// No `data.train`, a container that can't be opened or is empty, a name that is
+/// not there, or a hold-out that leaves nothing to train on.
+pub fn open_training(config: &Config) -> Result<(Dataset, Option<Dataset>)> {
+    let data = &config.data;
+    let path = data.train.as_deref().ok_or_else(|| {
+        Error::usage("no training samples: set data.train, as in --set data.train=train_split.pkl")
+    })?;
+    let source: Arc<dyn SampleSource> = Arc::from(scene::open(path)?);
+    let held = held_out(config, source.as_ref())?;
+    let (train, val) = if held.is_empty() {
+        let val = data.val.as_deref().map(|val| Dataset::open(val, data));
+        (Dataset::from_source(source, path, data)?, val.transpose()?)
+    } else {
+        let (held, kept): (Vec<usize>, Vec<usize>) =
+            (0..source.len()).partition(|index| held.contains(index));
+        let subset = |indices| {
+            let subset = Subset::new(source.clone(), indices)?;
+            Dataset::from_source(Arc::new(subset), path, data)
+        };
+        (subset(kept)?, Some(subset(held)?))
+    };
+    if train.is_empty() {
+        return Err(Error::format(path, "no samples are left to train on"));
+    }
+    if let Some(val) = &val
+        && val.is_empty()
+    {
+        return Err(Error::format(val.path(), "there are no samples to validate on"));
+    }
+    Ok((train, val))
+}
+
+/// Positions of the training samples that are held out for validation.
+fn held_out(config: &Config, source: &dyn SampleSource) -> Result<BTreeSet<usize>> {
+    let data = &config.data;
+    if !data.val_names.is_empty() {
+        let names: Vec<String> = (0..source.len()).map(|index| source.name(index)).collect();
+        return data
+            .val_names
+            .iter()
+            .map(|name| {
+                names.iter().position(|n| n == name).ok_or_else(|| {
+                    Error::usage(format!(
+                        "data.val_names: there is no sample `{name}` among the {} training samples",
+                        names.len()
+                    ))
+                })
+            })
+            .collect();
+    }
+    let count = data.val_fraction.map_or(0, |fraction| {
+        ((source.len() as f64 * fraction).round() as usize).max(1)
+    });
+    // A stream of its own: epochs count up from 0.
+    let order = epoch_order(source.len(), config.seed, u64::MAX);
+    Ok(order.into_iter().take(count).collect())
+}

@@ -1,0 +1,328 @@
+//! All that a stopped run needs to go on as if it had never stopped, in one file.
+//!
+//! The file is safetensors: the parameters under `weights.NAME`, Adam's moments
+//! under `first.NAME` and `second.NAME`, and everything else as TOML under the
+//! metadata key `state`. TOML and not JSON, because reading JSON's decimals back
+//! is not exact to the last bit. One file, replaced by a rename, is consistent
+//! whenever the process dies.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+
+use super::history::EpochRecord;
+use super::loss_scale::LossScale;
+use super::optimizer::Moments;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::output;
+
+/// Name of the checkpoint in a run's folder.
+pub const FILE_NAME: &str = "checkpoint.safetensors";
+
+/// Version of the layout of the file.
+const VERSION: u32 = 1;
+
+/// The epoch with the smallest deciding loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// From 1.
+    pub epoch: usize,
+    /// Validation loss, or training loss without validation.
+    pub loss: f64,
+    /// Mean IoU on validation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_miou: Option<f64>,
+}
+
+/// Where a run stands, apart from its tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct State {
+    pub version: u32,
+    /// Finished epochs.
+    pub epochs: usize,
+    /// Optimiser steps of the run, skipped ones included.
+    pub step: usize,
+    /// Of these, steps of the epoch under way.
+    pub epoch_step: usize,
+    /// Sums over the batches of the epoch under way.
+    pub loss_sum: f64,
+    pub loss_weight: f64,
+    pub seconds: f64,
+    pub train_samples: usize,
+    /// Epochs since the best.
+    pub stale: usize,
+    pub best: Option<Best>,
+    /// Mean IoU of the best constant answer on the validation labels.
+    pub constant_miou: Option<f64>,
+    /// Set once early stopping ended the run.
+    pub stopped_early: bool,
+    pub loss_scale: LossScale,
+    /// Updates of each parameter so far.
+    pub updates: BTreeMap<String, usize>,
+    pub history: Vec<EpochRecord>,
+    pub config: Config,
+}
+
+impl State {
+    pub(super) fn new(config: &Config, train_samples: usize) -> Self {
+        Self {
+            version: VERSION,
+            epochs: 0,
+            step: 0,
+            epoch_step: 0,
+            loss_sum: 0.0,
+            loss_weight: 0.0,
+            seconds: 0.0,
+            train_samples,
+            stale: 0,
+            best: None,
+            constant_miou: None,
+            stopped_early: false,
+            loss_scale: LossScale::default(),
+            updates: BTreeMap::new(),
+            history: Vec::new(),
+            config: config.clone(),
+        }
+    }
+}
+
+/// Writes a checkpoint, replacing the one at `path`. One tensor at a time is
+/// held in memory beside the network.
+///
+/// # Errors
+/// The file can't be written; the former one is kept.
+pub(super) fn save<M: Module>(
+    path: &Path,
+    state: &mut State,
+    module: &M,
+    moments: &BTreeMap<String, Moments>,
+) -> Result<()> {
+    state.updates = moments.iter().map(|(name, m)| (name.clone(), m.time)).collect();
+    let text = toml::to_string(state).map_err(|e| Error::usage(format!("training state: {e}")))?;
+    let mut shapes = Shapes::default();
+    module.visit(&mut shapes);
+    let mut header = serde_json::Map::new();
+    header.insert("__metadata__".to_owned(), serde_json::json!({ "state": text }));
+    let mut end = 0;
+    let mut entry = |name: String, shape: &[usize]| {
+        let start = end;
+        end += 4 * shape.iter().product::<usize>();
+        let entry = serde_json::json!({
+            "dtype": "F32", "shape": shape, "data_offsets": [start, end]
+        });
+        header.insert(name, entry);
+    };
+    for (name, shape) in &shapes.found {
+        entry(format!("weights.{name}"), shape);
+    }
+    for (name, moments) in moments {
+        entry(format!("first.{name}"), &moments.moment_1.dims());
+        entry(format!("second.{name}"), &moments.moment_2.dims());
+    }
+    let mut header = serde_json::Value::Object(header).to_string();
+    // Data starts at a multiple of 8 bytes.
+    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+    output::write_atomic(path, |file| {
+        let fail = |e| Error::io(path, e);
+        file.write_all(&(header.len() as u64).to_le_bytes()).map_err(fail)?;
+        file.write_all(header.as_bytes()).map_err(fail)?;
+        let mut writer = Weights {
+            file,
+            path,
+            result: Ok(()),
+        };
+        module.visit(&mut writer);
+        writer.result?;
+        for moments in moments.values() {
+            write_tensor(file, path, moments.moment_1.clone())?;
+            write_tensor(file, path, moments.moment_2.clone())?;
+        }
+        Ok(())
+    })
+}
+
+fn write_tensor<const D: usize>(file: &mut impl Write, path: &Path, tensor: Tensor<D>) -> Result<()> {
+    let data = tensor
+        .try_into_vec_as::<f32>()
+        .map_err(|e| Error::unsupported(path.display(), format!("reading a tensor: {e}")))?;
+    // Whole buffers on little-endian machines; safetensors are little-endian.
+    let bytes: std::borrow::Cow<'_, [u8]> = if cfg!(target_endian = "little") {
+        bytemuck::cast_slice(&data).into()
+    } else {
+        data.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()
+    };
+    file.write_all(&bytes).map_err(|e| Error::io(path, e))
+}
+
+/// Names and shapes of the float parameters, in the order of the module.
+#[derive(Default)]
+struct Shapes {
+    path: Vec<String>,
+    found: Vec<(String, Vec<usize>)>,
+}
+
+impl ModuleVisitor for Shapes {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let shape = param.val().dims().to_vec();
+        self.found.push((self.path.join("."), shape));
+    }
+}
+
+/// Writes the float parameters in the order of the module; keeps the first error.
+struct Weights<'a, W: Write> {
+    file: &'a mut W,
+    path: &'a Path,
+    result: Result<()>,
+}
+
+impl<W: Write> ModuleVisitor for Weights<'_, W> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.result.is_ok() {
+            self.result = write_tensor(self.file, self.path, param.val());
+        }
+    }
+}
+
+/// A checkpoint as read: its state, and its tensors still in the file.
+pub(super) struct Checkpoint {
+    pub state: State,
+    bytes: memmap2::Mmap,
+}
+
+impl Checkpoint {
+    /// Opens the checkpoint at `path`.
+    ///
+    /// # Errors
+    /// It is not there, broken, or of another version.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+        // SAFETY: checkpoints are only ever replaced by a rename, so the mapped
+        // file is not changed under us by nephos; a user who overwrites it in
+        // place while it is read gets wrong numbers or a fault, as with any map.
+        let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io(path, e))?;
+        let broken = |m: String| Error::format(path, format!("not a checkpoint of nephos: {m}"));
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| broken(e.to_string()))?;
+        let text = metadata
+            .metadata()
+            .as_ref()
+            .and_then(|m| m.get("state"))
+            .ok_or_else(|| broken("no `state` in its header".to_owned()))?;
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let Version { version } = toml::from_str(text).map_err(|e| broken(e.to_string()))?;
+        if version != VERSION {
+            return Err(Error::unsupported(
+                path.display(),
+                format!("layout {version} of another nephos; this one reads {VERSION}"),
+            ));
+        }
+        let state = toml::from_str(text).map_err(|e| broken(e.to_string()))?;
+        Ok(Self { state, bytes })
+    }
+
+    /// `module` with the saved weights, and the saved moments.
+    ///
+    /// # Errors
+    /// A parameter is missing or has another shape.
+    pub(super) fn restore<M: Module>(
+        &self,
+        path: &Path,
+        module: M,
+        device: &Device,
+    ) -> Result<(M, BTreeMap<String, Moments>)> {
+        let broken = |m: String| Error::format(path, m);
+        let tensors =
+            SafeTensors::deserialize(&self.bytes).map_err(|e| broken(e.to_string()))?;
+        let mut loader = Restore {
+            tensors: &tensors,
+            path: Vec::new(),
+            error: None,
+        };
+        let module = module.map(&mut loader);
+        if let Some(message) = loader.error {
+            return Err(broken(message));
+        }
+        let inner = device.clone().without_autodiff();
+        let moments = self.state.updates.iter().map(|(name, updates)| {
+            let read = |prefix: &str| -> std::result::Result<Tensor<1>, String> {
+                let data = floats(&tensors, &format!("{prefix}.{name}"), None)?;
+                let length = data.len();
+                Ok(Tensor::from_data(TensorData::new(data, [length]), &inner))
+            };
+            let moments = Moments::new(*updates, read("first")?, read("second")?);
+            Ok((name.clone(), moments))
+        });
+        let moments = moments.collect::<std::result::Result<_, String>>().map_err(broken)?;
+        Ok((module, moments))
+    }
+}
+
+/// The numbers of tensor `name`, checked against `shape`.
+fn floats(
+    tensors: &SafeTensors<'_>,
+    name: &str,
+    shape: Option<&[usize]>,
+) -> std::result::Result<Vec<f32>, String> {
+    let view = tensors.tensor(name).map_err(|_| format!("there is no tensor `{name}`"))?;
+    if view.dtype() != safetensors::Dtype::F32 || shape.is_some_and(|s| s != view.shape()) {
+        return Err(format!(
+            "tensor `{name}` is {:?} {:?}, expected F32 {:?}",
+            view.dtype(),
+            view.shape(),
+            shape.unwrap_or(view.shape()),
+        ));
+    }
+    let (chunks, _) = view.data().as_chunks::<4>();
+    Ok(chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+}
+
+/// Replaces the float parameters by those of a file; keeps the first error.
+struct Restore<'a> {
+    tensors: &'a SafeTensors<'a>,
+    path: Vec<String>,
+    error: Option<String>,
+}
+
+impl ModuleMapper for Restore<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, tensor, mapper) = param.consume();
+        let shape = tensor.dims();
+        let name = format!("weights.{}", self.path.join("."));
+        match floats(self.tensors, &name, Some(&shape)) {
+            Ok(data) => {
+                let device = tensor.device();
+                let data = TensorData::new(data, shape);
+                let restored = Tensor::<D>::from_data(data, &device).require_grad();
+                Param::from_mapped_value(id, restored, mapper)
+            }
+            Err(message) => {
+                self.error.get_or_insert(message);
+                Param::from_mapped_value(id, tensor, mapper)
+            }
+        }
+    }
+}

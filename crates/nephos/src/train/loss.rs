@@ -1,0 +1,148 @@
+//! What training minimises: losses on logits, PyTorch's conventions.
+
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::class::IGNORE;
+use crate::config::{LossConfig, LossKind};
+
+/// Keeps a mean over no pixels at 0 instead of 0/0.
+const TINY: f32 = 1e-12;
+/// Added to both parts of the Dice fraction, in pixels: a class that is neither
+/// there nor predicted scores 1.
+const DICE_SMOOTH: f32 = 1.0;
+
+/// A loss on the scores of every pixel; pixels labelled 255 never count.
+#[derive(Debug, Clone)]
+pub struct Loss {
+    config: LossConfig,
+    classes: usize,
+    /// `[classes]`, where the configuration weighs classes.
+    weights: Option<Tensor<1>>,
+}
+
+impl Loss {
+    /// The loss of `config` over `classes` classes, for tensors on `device`.
+    pub fn new(config: &LossConfig, classes: usize, device: &Device) -> Self {
+        let weights = (!config.class_weights.is_empty()).then(|| {
+            let weights = config.class_weights.clone();
+            Tensor::from_data(TensorData::new(weights, [classes]), device)
+        });
+        Self {
+            config: config.clone(),
+            classes,
+            weights,
+        }
+    }
+
+    /// The loss, one number; 0 where no pixel is labelled.
+    ///
+    /// Cross-entropy is the weighted mean of PyTorch's `CrossEntropyLoss`, with
+    /// its label smoothing; focal loss (Lin et al. 2017) is the same mean of
+    /// −(1 − p)^γ log p. Dice (Milletari et al. 2016) is one minus the mean over
+    /// the classes of 2 Σ p t / (Σ p² + Σ t²), sums over all pixels of the batch.
+    ///
+    /// # Shapes
+    /// - logits: `[B, classes, H, W]`, f32
+    /// - labels: `[B, H, W]`, class codes or 255
+    ///
+    /// # Panics
+    /// The shapes don't agree.
+    pub fn forward(&self, logits: Tensor<4>, labels: Tensor<3, Int>) -> Tensor<1> {
+        let [b, classes, h, w] = logits.dims();
+        assert_eq!(classes, self.classes, "logits of {classes} classes");
+        assert_eq!(labels.dims(), [b, h, w], "labels and logits differ in shape");
+        let log_p = log_softmax(logits, 1); // [B, C, H, W]
+        let ignored = labels.clone().equal_elem(i32::from(IGNORE)); // [B, H, W]
+        let labels = labels.mask_fill(ignored.clone(), 0);
+        let valid = ignored.bool_not().float();
+        match self.config.kind {
+            LossKind::CrossEntropy => self.cross_entropy(log_p, labels, valid),
+            LossKind::Focal => self.focal(log_p, labels, valid),
+            LossKind::Dice => self.dice(log_p, labels, valid),
+            LossKind::CrossEntropyDice => {
+                self.cross_entropy(log_p.clone(), labels.clone(), valid.clone())
+                    + self.dice(log_p, labels, valid)
+            }
+        }
+    }
+
+    /// Weight of a batch with `counts` pixels of each class when losses of
+    /// batches are averaged: with it, the average of a cross-entropy is that of
+    /// all pixels at once.
+    pub fn batch_weight(&self, counts: &[u64]) -> f64 {
+        let pixels = |class: usize| counts.get(class).copied().unwrap_or(0) as f64;
+        let weights = &self.config.class_weights;
+        if self.config.kind == LossKind::Dice || weights.is_empty() {
+            (0..self.classes).map(pixels).sum()
+        } else {
+            let pairs = weights.iter().enumerate();
+            pairs.map(|(class, w)| f64::from(*w) * pixels(class)).sum()
+        }
+    }
+
+    /// `[B, H, W]`: the weight of each pixel's class, 0 where not valid.
+    fn pixel_weights(&self, labels: &Tensor<3, Int>, valid: Tensor<3>) -> Tensor<3> {
+        match &self.weights {
+            None => valid,
+            Some(weights) => {
+                let shape = labels.dims();
+                let flat = labels.clone().reshape([-1]);
+                weights.clone().select(0, flat).reshape(shape) * valid
+            }
+        }
+    }
+
+    fn cross_entropy(
+        &self,
+        log_p: Tensor<4>,
+        labels: Tensor<3, Int>,
+        valid: Tensor<3>,
+    ) -> Tensor<1> {
+        let smoothing = self.config.label_smoothing;
+        let weights = self.pixel_weights(&labels, valid.clone());
+        let total = weights.clone().sum().clamp_min(TINY);
+        let hit = (log_of_label(log_p.clone(), labels) * weights).sum();
+        if smoothing == 0.0 {
+            return hit.neg() / total;
+        }
+        let classes = self.classes;
+        let log_p = match &self.weights {
+            Some(weights) => log_p * weights.clone().reshape([1, classes, 1, 1]),
+            None => log_p,
+        };
+        let spread = (log_p.sum_dim(1).squeeze_dim::<3>(1) * valid).sum();
+        let share = smoothing / classes as f32;
+        (hit.mul_scalar(1.0 - smoothing) + spread.mul_scalar(share)).neg() / total
+    }
+
+    fn focal(&self, log_p: Tensor<4>, labels: Tensor<3, Int>, valid: Tensor<3>) -> Tensor<1> {
+        let weights = self.pixel_weights(&labels, valid);
+        let total = weights.clone().sum().clamp_min(TINY);
+        let hit = log_of_label(log_p, labels); // [B, H, W]
+        // At exactly 0 the slope of a power below 1 is infinite.
+        let miss = hit.clone().exp().neg().add_scalar(1.0).clamp_min(1e-6);
+        let factor = miss.powf_scalar(self.config.focal_gamma);
+        (factor * hit * weights).sum().neg() / total
+    }
+
+    fn dice(&self, log_p: Tensor<4>, labels: Tensor<3, Int>, valid: Tensor<3>) -> Tensor<1> {
+        let p = log_p.exp() * valid.clone().unsqueeze_dim::<4>(1);
+        let total = (0..self.classes).map(|class| {
+            let p = p.clone().narrow(1, class, 1).squeeze_dim::<3>(1);
+            let truth = labels.clone().equal_elem(class as i32).float() * valid.clone();
+            let both = (p.clone() * truth.clone()).sum();
+            let sum = (p.clone() * p).sum() + truth.sum();
+            both.mul_scalar(2.0).add_scalar(DICE_SMOOTH) / sum.add_scalar(DICE_SMOOTH)
+        });
+        let total = total.reduce(|a, b| a + b);
+        let mean = total.map(|t| t.div_scalar(self.classes as f32));
+        // A configuration has at least two classes.
+        mean.map_or_else(|| valid.sum() * 0.0, |m| m.neg().add_scalar(1.0))
+    }
+}
+
+/// `[B, H, W]`: the logarithm of the probability of each pixel's label.
+fn log_of_label(log_p: Tensor<4>, labels: Tensor<3, Int>) -> Tensor<3> {
+    log_p.gather(1, labels.unsqueeze_dim::<4>(1)).squeeze_dim::<3>(1)
+}

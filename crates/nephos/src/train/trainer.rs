@@ -1,0 +1,262 @@
+//! A training run from its first step to its last checkpoint.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::tensor::Device;
+
+use super::checkpoint::{self, Best, Checkpoint, State};
+use super::epoch::Flow;
+use super::history::{self, EpochRecord};
+use super::loss::Loss;
+use super::observer::TrainObserver;
+use super::optimizer::Optimizer;
+use super::resume;
+use super::tensorboard::{self, EventWriter};
+use crate::config::Config;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
+use crate::model::{Bundle, Segmenter, Summary};
+use crate::output;
+use crate::report;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// All epochs are done.
+    Finished,
+    /// The validation loss got no better for `train.patience` epochs.
+    StoppedEarly,
+    /// The observer asked to stop; the run can be resumed.
+    Interrupted,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// The best epoch, once one is done.
+    pub best: Option<Best>,
+    /// Mean IoU on validation of always answering the one best class.
+    pub constant_miou: Option<f64>,
+    /// One record a finished epoch.
+    pub history: Vec<EpochRecord>,
+    /// Optimiser steps.
+    pub steps: usize,
+}
+
+/// Trains a network and keeps a folder of its run.
+#[derive(Debug)]
+pub struct Trainer {
+    config: Config,
+    folder: PathBuf,
+    device: Device,
+    init: Option<Segmenter>,
+    resume: bool,
+    checkpoint_every: Option<usize>,
+}
+
+impl Trainer {
+    /// A run of `config` on `device` (one without autodiff) in `folder`.
+    pub fn new(config: Config, folder: impl Into<PathBuf>, device: Device) -> Self {
+        Self {
+            config,
+            folder: folder.into(),
+            device,
+            init: None,
+            resume: false,
+            checkpoint_every: None,
+        }
+    }
+
+    /// Starts from these weights instead of random ones; a resumed run has its own.
+    pub fn init(mut self, segmenter: Option<Segmenter>) -> Self {
+        self.init = segmenter;
+        self
+    }
+
+    /// Goes on with the run in the folder.
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
+        self
+    }
+
+    /// Writes a checkpoint after every so many steps too, not only after epochs.
+    pub fn checkpoint_every(mut self, steps: Option<usize>) -> Self {
+        self.checkpoint_every = steps.filter(|steps| *steps > 0);
+        self
+    }
+
+    /// Trains on `train`, validates on `val` after each epoch.
+    ///
+    /// # Errors
+    /// A sample that can't be read or does not fit; a folder that holds a run
+    /// already, or none to resume, or one of another configuration; a loss or
+    /// gradient that is not finite (the step and the samples are named, and the
+    /// last checkpoint stays); a file that can't be written.
+    pub fn run(
+        self,
+        train: &Dataset,
+        val: Option<&Dataset>,
+        observer: &mut dyn TrainObserver,
+    ) -> Result<Outcome> {
+        if train.is_empty() {
+            return Err(Error::format(train.path(), "there are no samples to train on"));
+        }
+        let mut run = self.start(train)?;
+        let ending = loop {
+            if run.state.stopped_early {
+                break Ending::StoppedEarly;
+            }
+            if run.state.epochs >= run.config.train.epochs {
+                break Ending::Finished;
+            }
+            if run.epoch(train, val, observer)? == Flow::Stop {
+                break Ending::Interrupted;
+            }
+        };
+        Ok(Outcome {
+            ending,
+            best: run.state.best,
+            constant_miou: run.state.constant_miou,
+            history: run.state.history,
+            steps: run.state.step,
+        })
+    }
+
+    /// A run at its first step, or where its checkpoint left it.
+    fn start(self, train: &Dataset) -> Result<Run> {
+        let Self {
+            config,
+            folder,
+            device,
+            init,
+            resume,
+            checkpoint_every,
+        } = self;
+        config.validate().map_err(Error::usage)?;
+        let device = device.autodiff();
+        let path = folder.join(checkpoint::FILE_NAME);
+        let there = path.exists();
+        if there && !resume {
+            return Err(Error::usage(format!(
+                "{} holds a run already: resume it, or choose another folder",
+                folder.display()
+            )));
+        }
+        if !there && resume {
+            return Err(Error::usage(format!(
+                "{} holds no {} to resume from",
+                folder.display(),
+                checkpoint::FILE_NAME
+            )));
+        }
+        device.seed(config.seed);
+        let fresh = || Segmenter::new(&config.model, config.channels(), &device);
+        let mut optimizer = Optimizer::new(&config.train.optimizer);
+        let (state, model) = if resume {
+            let saved = Checkpoint::open(&path)?;
+            resume::check(&saved.state.config, &config, saved.state.epochs)?;
+            if saved.state.train_samples != train.len() {
+                return Err(Error::usage(format!(
+                    "the run was trained on {} samples, but {} holds {}",
+                    saved.state.train_samples,
+                    train.path().display(),
+                    train.len()
+                )));
+            }
+            let (model, moments) = saved.restore(&path, fresh(), &device)?;
+            optimizer.moments = moments;
+            let mut state = saved.state;
+            state.config = config.clone();
+            // A larger train.patience may let a run go on that had stopped early.
+            state.stopped_early = stale(&state, &config);
+            (state, model)
+        } else {
+            let model = match init {
+                Some(model) => model.to_device(&device).train(),
+                None => fresh(),
+            };
+            (State::new(&config, train.len()), model)
+        };
+        std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+        write_config(&folder.join("config.toml"), &config)?;
+        let classes = report::names(config.model.classes);
+        if resume {
+            history::write_csv(&folder.join("history.csv"), &state.history, &classes)?;
+        }
+        let epochs_end = state.history.last().map_or(0, |r| r.step as u64);
+        let events = folder.join(tensorboard::FILE_NAME);
+        Ok(Run {
+            loss: Loss::new(&config.loss, config.model.classes, &device),
+            events: EventWriter::open(&events, state.step as u64, epochs_end)?,
+            model,
+            optimizer,
+            state,
+            classes,
+            config,
+            folder,
+            device,
+            checkpoint_every,
+        })
+    }
+}
+
+/// Whether early stopping ends the run here.
+pub(super) fn stale(state: &State, config: &Config) -> bool {
+    config.train.patience.is_some_and(|patience| state.stale >= patience)
+}
+
+fn write_config(path: &Path, config: &Config) -> Result<()> {
+    let text = config.to_toml()?;
+    output::write_atomic(path, |file| {
+        std::io::Write::write_all(file, text.as_bytes()).map_err(|e| Error::io(path, e))
+    })
+}
+
+/// A run under way.
+pub(super) struct Run {
+    pub config: Config,
+    pub folder: PathBuf,
+    /// With autodiff.
+    pub device: Device,
+    pub model: Segmenter,
+    pub optimizer: Optimizer,
+    pub loss: Loss,
+    pub state: State,
+    pub events: EventWriter,
+    pub classes: Vec<String>,
+    pub checkpoint_every: Option<usize>,
+}
+
+impl Run {
+    /// Writes the state of the run as it is.
+    pub(super) fn save(&mut self, observer: &mut dyn TrainObserver) -> Result<()> {
+        self.events.flush()?;
+        let path = self.folder.join(checkpoint::FILE_NAME);
+        checkpoint::save(&path, &mut self.state, &self.model, &self.optimizer.moments)?;
+        observer.checkpoint_saved(&path);
+        Ok(())
+    }
+
+    /// Writes the weights as a bundle `name` into the folder.
+    pub(super) fn save_bundle(&self, name: &str) -> Result<()> {
+        let state = &self.state;
+        let best = state.best.as_ref();
+        let bundle = Bundle {
+            config: self.config.clone(),
+            summary: Summary {
+                epochs: Some(state.history.len()),
+                steps: Some(state.step),
+                best_epoch: best.map(|b| b.epoch),
+                best_val_loss: best.map(|b| b.loss),
+                val_miou: best.and_then(|b| b.val_miou),
+                train_samples: Some(state.train_samples),
+            },
+            segmenter: self.model.valid(),
+        };
+        bundle.save(&self.folder.join(name))
+    }
+}

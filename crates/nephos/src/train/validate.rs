@@ -1,0 +1,119 @@
+//! Loss and scores of a network on a data set.
+
+use std::time::Instant;
+
+use burn::tensor::Device;
+
+use super::loss::Loss;
+use super::observer::{BatchReport, TrainObserver};
+use crate::config::{Config, ModelConfig};
+use crate::dataset::{Batch, Dataset, Loader};
+use crate::error::{Error, Result};
+use crate::model::Segmenter;
+use crate::report::ConfusionMatrix;
+
+/// What a network scores on a data set.
+#[derive(Debug, Clone)]
+pub struct Validation {
+    /// Mean loss over all labelled pixels.
+    pub loss: f64,
+    /// All labelled pixels, truth against prediction.
+    pub confusion: ConfusionMatrix,
+}
+
+/// Runs `segmenter`, an inference network, over `dataset`; `None` when the
+/// observer stopped it. `step` is only passed on to the observer.
+///
+/// # Errors
+/// A sample that can't be read or does not fit the network, no labelled pixel at
+/// all, or a loss that is not a number.
+pub fn validate(
+    segmenter: &Segmenter,
+    dataset: &Dataset,
+    config: &Config,
+    device: &Device,
+    step: usize,
+    observer: &mut dyn TrainObserver,
+) -> Result<Option<Validation>> {
+    let classes = config.model.classes;
+    let loss = Loss::new(&config.loss, classes, device);
+    let mut confusion = ConfusionMatrix::new(classes);
+    let (mut sum, mut weight, mut images_done) = (0.0, 0.0, 0);
+    let started = Instant::now();
+    let order = (0..dataset.len()).collect();
+    let train = &config.train;
+    for batch in Loader::start(dataset, order, train.batch_size, train.prefetch)? {
+        if observer.should_stop() {
+            return Ok(None);
+        }
+        let batch = batch?;
+        check(&batch, &config.model)?;
+        images_done += batch.len();
+        let batch_weight = loss.batch_weight(&batch.class_counts(classes));
+        let truth: Vec<u8> = batch.labels.iter().copied().collect();
+        let (images, labels) = batch.into_tensors(device);
+        let logits = segmenter.forward_with(images, train.precision);
+        let predicted = logits
+            .clone()
+            .argmax(1)
+            .try_into_vec_as::<u8>()
+            .map_err(|e| Error::unsupported("the device", e.to_string()))?;
+        let batch_loss = loss.forward(logits, labels).into_scalar::<f64>();
+        confusion.add(&truth, &predicted);
+        if batch_weight > 0.0 {
+            sum += batch_loss * batch_weight;
+            weight += batch_weight;
+        }
+        observer.validation_batch(&BatchReport {
+            step,
+            images_done,
+            loss: batch_loss,
+            mean_loss: if weight > 0.0 { sum / weight } else { 0.0 },
+            images_per_second: images_done as f64 / started.elapsed().as_secs_f64().max(1e-9),
+            lr: 0.0,
+        });
+    }
+    let loss = sum / weight;
+    if weight == 0.0 {
+        return Err(Error::format(
+            dataset.path(),
+            "no pixel is labelled: there is nothing to validate on",
+        ));
+    }
+    if !loss.is_finite() {
+        return Err(Error::usage(format!(
+            "the validation loss is {loss} at step {step}: try a smaller train.optimizer.lr \
+             or train.clip_norm"
+        )));
+    }
+    Ok(Some(Validation { loss, confusion }))
+}
+
+/// Checks that a batch fits the network.
+///
+/// # Errors
+/// A class the network lacks, or an image smaller than one patch; the sample is
+/// named.
+pub(super) fn check(batch: &Batch, model: &ModelConfig) -> Result<()> {
+    let name = |index: usize| batch.names.get(index).map_or("?", String::as_str);
+    let (_, _, height, width) = batch.images.dim();
+    if model.grid(height, width).is_none() {
+        return Err(Error::usage(format!(
+            "sample {} is {height}×{width} pixels, smaller than one patch of {} (model.patch.size)",
+            name(0),
+            model.patch.size
+        )));
+    }
+    let unknown = batch
+        .labels
+        .indexed_iter()
+        .find(|(_, label)| usize::from(**label) >= model.classes && **label != crate::class::IGNORE);
+    match unknown {
+        Some(((index, _, _), label)) => Err(Error::usage(format!(
+            "sample {} has class {label}, but model.classes is {}; map it in data.labels.map",
+            name(index),
+            model.classes
+        ))),
+        None => Ok(()),
+    }
+}
