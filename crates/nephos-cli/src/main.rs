@@ -15,24 +15,29 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let ui = Ui::new(cli.quiet);
     start_log(&cli, &ui);
-    let result = match cli.command {
-        Command::Demo(args) => commands::demo::run(args, &ui),
-        Command::Simulate(args) => commands::simulate::run(args, &ui),
-        Command::Split(args) => commands::split::run(args, &ui),
-        Command::Train(args) => commands::train::run(*args, &ui),
-        Command::Evaluate(args) => commands::evaluate::run(args, &ui),
-        Command::Predict(args) => commands::predict::run(args, &ui),
-        Command::Overlay(args) => commands::overlay::run(args, &ui),
-        Command::Explain(args) => commands::explain::run(args, &ui),
-        Command::Weights(args) => commands::weights::run(args, &ui),
-        Command::Info(args) => commands::info::run(args, &ui),
-    };
+    let result = dispatch(cli.command, &ui);
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Runs one command; `demo` calls it for each of its own.
+fn dispatch(command: Command, ui: &Ui) -> anyhow::Result<()> {
+    match command {
+        Command::Demo(args) => commands::demo::run(args, ui),
+        Command::Simulate(args) => commands::simulate::run(args, ui),
+        Command::Split(args) => commands::split::run(args, ui),
+        Command::Train(args) => commands::train::run(*args, ui),
+        Command::Evaluate(args) => commands::evaluate::run(args, ui),
+        Command::Predict(args) => commands::predict::run(args, ui),
+        Command::Overlay(args) => commands::overlay::run(args, ui),
+        Command::Explain(args) => commands::explain::run(args, ui),
+        Command::Weights(args) => commands::weights::run(args, ui),
+        Command::Info(args) => commands::info::run(args, ui),
     }
 }
 

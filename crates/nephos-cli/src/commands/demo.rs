@@ -1,11 +1,157 @@
 //! `nephos demo`
 
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+use clap::Parser;
+
+use crate::args::Cli;
 use crate::ui::Ui;
 
-/// Simulate, train, evaluate and draw, in a few minutes
-#[derive(Debug, clap::Args)]
-pub struct Args {}
+/// The configuration the demo trains, as it stands in `configs/`.
+const CONFIG: &str = include_str!("../../../../configs/demo.toml");
 
-pub fn run(_args: Args, _ui: &Ui) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+/// Simulate, train, evaluate and draw, in a few minutes
+///
+/// Runs the commands a newcomer would type, and prints each before it runs:
+/// `simulate` makes labelled scenes, `train` teaches a small ViT+GAT on them,
+/// `evaluate` scores it on scenes it has not seen, `overlay` and `explain` draw
+/// what it sees.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  nephos demo --out demo")]
+pub struct Args {
+    /// Folder for everything the demo writes; must not hold an earlier demo
+    #[arg(long, default_value = "demo", value_name = "DIR")]
+    out: PathBuf,
+    /// Simulated scenes to train on
+    #[arg(long, default_value_t = 320)]
+    train: usize,
+    /// Passes over them; the default is that of configs/demo.toml
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Where to compute: auto, cpu, vulkan:0, …
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let out = &args.out;
+    ensure!(
+        !out.join("run").exists(),
+        "{} holds an earlier demo: remove it, or choose another folder with --out",
+        out.display()
+    );
+    let config = out.join("demo.toml");
+    nephos::output::write_atomic(&config, |file| {
+        std::io::Write::write_all(file, CONFIG.as_bytes())
+            .map_err(|e| nephos::Error::io(&config, e))
+    })?;
+    for command in commands(&args)? {
+        ui.status(format!("\n$ nephos {}", command.join(" ")));
+        let words = std::iter::once("nephos").chain(command.iter().map(String::as_str));
+        let cli = Cli::try_parse_from(words).context("the demo's own command")?;
+        crate::dispatch(cli.command, ui)?;
+    }
+    println!(
+        "\nThe demo took {:.0} s. Look at:",
+        started.elapsed().as_secs_f64()
+    );
+    for (file, what) in [
+        ("overlay.png", "RGB, truth and prediction side by side"),
+        ("explain.png", "what one patch attends to"),
+        (
+            "scores/confusion_normalised.png",
+            "which classes are taken for which",
+        ),
+        ("run/loss.png", "the loss over the epochs"),
+        ("simulated.png", "simulated scenes and their labels"),
+    ] {
+        let path = out.join(file);
+        if path.exists() {
+            println!("  {:<38} {what}", path.display().to_string());
+        }
+    }
+    Ok(())
+}
+
+/// The demo, as one would type it.
+fn commands(args: &Args) -> anyhow::Result<Vec<Vec<String>>> {
+    let text = |path: &Path| {
+        path.to_str()
+            .map(str::to_owned)
+            .with_context(|| format!("{}: not valid Unicode", path.display()))
+    };
+    let at = |name: &str| text(&args.out.join(name));
+    let (model, test) = (at("run/best.nephos")?, at("data/test_split.pkl")?);
+    let mut train = vec![
+        "train".to_owned(),
+        "--config".to_owned(),
+        at("demo.toml")?,
+        "--out".to_owned(),
+        at("run")?,
+        "--device".to_owned(),
+        args.device.clone(),
+        "--set".to_owned(),
+        format!("data.train={}", at("data/train_split.pkl")?),
+        "--set".to_owned(),
+        format!("data.val={}", at("data/val_split.pkl")?),
+    ];
+    if let Some(epochs) = args.epochs {
+        train.extend(["--set".to_owned(), format!("train.epochs={epochs}")]);
+    }
+    let words = |line: &[&str]| {
+        line.iter()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    Ok(vec![
+        words(&[
+            "simulate",
+            "--out",
+            &at("data")?,
+            "--train",
+            &args.train.to_string(),
+            "--val",
+            "48",
+            "--test",
+            "48",
+            "--size",
+            "128",
+            "--seed",
+            "1",
+            "--preview",
+            &at("simulated.png")?,
+        ]),
+        train,
+        words(&[
+            "evaluate",
+            &test,
+            "--model",
+            &model,
+            "--out",
+            &at("scores")?,
+        ]),
+        words(&[
+            "overlay",
+            &test,
+            "--model",
+            &model,
+            "--rows",
+            "4",
+            "-o",
+            &at("overlay.png")?,
+        ]),
+        words(&[
+            "explain",
+            &test,
+            "--model",
+            &model,
+            "--at",
+            "64,64",
+            "-o",
+            &at("explain.png")?,
+        ]),
+    ])
 }

@@ -134,8 +134,15 @@ fn report(outcome: &Outcome, folder: &Path) {
         Ending::Interrupted => println!("Interrupted in epoch {}.", outcome.history.len() + 1),
     }
     if let Some(best) = &outcome.best {
-        let kind = if best.val_miou.is_some() { "validation" } else { "training" };
-        println!("Best epoch:     {} ({kind} loss {:.4})", best.epoch, best.loss);
+        let kind = if best.val_miou.is_some() {
+            "validation"
+        } else {
+            "training"
+        };
+        println!(
+            "Best epoch:     {} ({kind} loss {:.4})",
+            best.epoch, best.loss
+        );
         if let Some(miou) = best.val_miou {
             let constant = outcome.constant_miou.map_or(String::new(), |constant| {
                 format!(" (best constant answer: {constant:.4})")

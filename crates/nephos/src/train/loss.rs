@@ -51,7 +51,11 @@ impl Loss {
     pub fn forward(&self, logits: Tensor<4>, labels: Tensor<3, Int>) -> Tensor<1> {
         let [b, classes, h, w] = logits.dims();
         assert_eq!(classes, self.classes, "logits of {classes} classes");
-        assert_eq!(labels.dims(), [b, h, w], "labels and logits differ in shape");
+        assert_eq!(
+            labels.dims(),
+            [b, h, w],
+            "labels and logits differ in shape"
+        );
         let log_p = log_softmax(logits, 1); // [B, C, H, W]
         let ignored = labels.clone().equal_elem(i32::from(IGNORE)); // [B, H, W]
         let labels = labels.mask_fill(ignored.clone(), 0);
@@ -144,5 +148,7 @@ impl Loss {
 
 /// `[B, H, W]`: the logarithm of the probability of each pixel's label.
 fn log_of_label(log_p: Tensor<4>, labels: Tensor<3, Int>) -> Tensor<3> {
-    log_p.gather(1, labels.unsqueeze_dim::<4>(1)).squeeze_dim::<3>(1)
+    log_p
+        .gather(1, labels.unsqueeze_dim::<4>(1))
+        .squeeze_dim::<3>(1)
 }
