@@ -2,3 +2,4 @@
 
 mod containers;
 mod pickle;
+mod torch;
