@@ -14,6 +14,7 @@ mod pairs;
 pub mod pickle;
 mod picture;
 mod raster;
+pub mod torch;
 
 pub use npz::NpzSource;
 pub use numpy::NpySource;

@@ -7,3 +7,4 @@ mod parity_full;
 mod pickle;
 mod tiny;
 mod weights;
+mod torch;
