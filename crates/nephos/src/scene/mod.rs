@@ -4,9 +4,18 @@
 //! shape of each sample and reads channels of one sample when asked; no
 //! container is ever held in memory.
 
+mod array;
+mod mapping;
+mod open;
+pub mod pickle;
+
+pub use open::open;
+
+use std::path::Path;
+
 use ndarray::{Array2, Array3};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Number format of stored samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,13 +108,22 @@ pub trait SampleSource: Send + Sync {
     /// # Errors
     /// A broken label file, or one whose size is not the image's.
     fn read_label(&self, index: usize) -> Result<Option<Array2<i64>>>;
+
+    /// Sample `index` as stored: its number format, `[channels, height, width]`,
+    /// and its numbers, little-endian in C order.
+    ///
+    /// # Errors
+    /// A sample that is not there, or a broken file.
+    fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)>;
 }
 
-/// Opens a container of samples: a Python pickle (`.pkl`, `.pickle`), `.npy`,
-/// `.npz`, or a folder with `image/NAME.tif` and `label/NAME.tif`.
-///
-/// # Errors
-/// The path is not there, or its format is unknown or broken.
-pub fn open(path: &std::path::Path) -> Result<Box<dyn SampleSource>> {
-    Err(crate::Error::unsupported(path.display(), "not built yet"))
+/// Refuses channels past the end of a sample.
+fn check_channels(path: &Path, channels: &[usize], count: usize) -> Result<()> {
+    match channels.iter().find(|channel| **channel >= count) {
+        None => Ok(()),
+        Some(channel) => Err(Error::usage(format!(
+            "{}: channel {channel} is asked for, there are {count} (counted from 0)",
+            path.display()
+        ))),
+    }
 }

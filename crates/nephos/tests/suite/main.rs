@@ -3,5 +3,6 @@
 mod model;
 mod parity;
 mod parity_full;
+mod pickle;
 mod tiny;
 mod weights;

@@ -1,0 +1,212 @@
+//! Counts of truth against prediction, from which every score follows.
+
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+use super::scores::Scores;
+use crate::class::IGNORE;
+
+/// Pixels counted by true and predicted class.
+///
+/// Matrices of parts of a data set add up to that of the whole, so all scores
+/// are taken over pixels, never averaged over images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Vec<Vec<u64>>", try_from = "Vec<Vec<u64>>")]
+pub struct ConfusionMatrix {
+    /// `[classes, classes]`, truth by row, prediction by column.
+    counts: Array2<u64>,
+}
+
+impl ConfusionMatrix {
+    /// No pixels yet, of `classes` classes.
+    ///
+    /// # Panics
+    /// `classes` is 0 or more than 255, the code of pixels that don't count.
+    pub fn new(classes: usize) -> Self {
+        assert!(
+            (1..=usize::from(IGNORE)).contains(&classes),
+            "a confusion matrix needs 1 to 255 classes, got {classes}"
+        );
+        Self {
+            counts: Array2::zeros((classes, classes)),
+        }
+    }
+
+    /// A matrix of these counts, truth by row.
+    ///
+    /// # Panics
+    /// `counts` is not square, or has no or more than 255 classes.
+    pub fn from_counts(counts: Array2<u64>) -> Self {
+        let mut matrix = Self::new(counts.nrows());
+        matrix.counts.assign(&counts);
+        matrix
+    }
+
+    /// Counts pixels; those that are 255 in `truth` (not labelled) or in
+    /// `predicted` (not valid) are skipped.
+    ///
+    /// # Panics
+    /// The slices differ in length, or a code other than 255 is no class.
+    pub fn add(&mut self, truth: &[u8], predicted: &[u8]) {
+        assert_eq!(
+            truth.len(),
+            predicted.len(),
+            "truth and prediction differ in size"
+        );
+        for (&truth, &predicted) in truth.iter().zip(predicted) {
+            if truth != IGNORE && predicted != IGNORE {
+                self.counts[[usize::from(truth), usize::from(predicted)]] += 1;
+            }
+        }
+    }
+
+    /// Adds the counts of `other`.
+    ///
+    /// # Panics
+    /// `other` has another number of classes.
+    pub fn merge(&mut self, other: &Self) {
+        assert_eq!(self.classes(), other.classes(), "numbers of classes differ");
+        self.counts += &other.counts;
+    }
+
+    /// `[classes, classes]`, truth by row, prediction by column.
+    pub fn counts(&self) -> &Array2<u64> {
+        &self.counts
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.counts.nrows()
+    }
+
+    /// Number of pixels counted.
+    pub fn pixels(&self) -> u64 {
+        self.counts.sum()
+    }
+
+    /// Pixels truly of class `class`.
+    ///
+    /// # Panics
+    /// There is no such class.
+    pub fn truth(&self, class: usize) -> u64 {
+        self.counts.row(class).sum()
+    }
+
+    /// Pixels predicted as class `class`.
+    ///
+    /// # Panics
+    /// There is no such class.
+    pub fn predicted(&self, class: usize) -> u64 {
+        self.counts.column(class).sum()
+    }
+
+    /// All scores.
+    pub fn scores(&self) -> Scores {
+        Scores::new(self)
+    }
+
+    /// The mIoU that the best constant answer would have on the same truth: the
+    /// bar below which a model has learned nothing. `None` without pixels.
+    ///
+    /// Answering class c everywhere gives c the IoU (pixels of c / all pixels)
+    /// and every other class of the truth 0, so the commonest class is best.
+    pub fn constant_miou(&self) -> Option<f64> {
+        let truth: Vec<u64> = (0..self.classes()).map(|class| self.truth(class)).collect();
+        let present = truth.iter().filter(|count| **count > 0).count();
+        let commonest = truth.iter().max().copied().unwrap_or(0);
+        (present > 0).then(|| commonest as f64 / self.pixels() as f64 / present as f64)
+    }
+
+    /// Shares of the truth, `[classes, classes]`: each row sums to 1, or is all
+    /// 0 where the class is absent.
+    pub fn normalised(&self) -> Array2<f64> {
+        let mut shares = self.counts.mapv(|count| count as f64);
+        for mut row in shares.rows_mut() {
+            let total = row.sum();
+            if total > 0.0 {
+                row /= total;
+            }
+        }
+        shares
+    }
+}
+
+impl From<ConfusionMatrix> for Vec<Vec<u64>> {
+    fn from(matrix: ConfusionMatrix) -> Self {
+        matrix.counts.outer_iter().map(|row| row.to_vec()).collect()
+    }
+}
+
+impl TryFrom<Vec<Vec<u64>>> for ConfusionMatrix {
+    type Error = String;
+
+    fn try_from(rows: Vec<Vec<u64>>) -> Result<Self, String> {
+        let classes = rows.len();
+        if !(1..=usize::from(IGNORE)).contains(&classes)
+            || rows.iter().any(|row| row.len() != classes)
+        {
+            return Err(format!(
+                "a confusion matrix is square with 1 to 255 rows, got {classes} rows"
+            ));
+        }
+        let counts = Array2::from_shape_fn((classes, classes), |(row, col)| rows[row][col]);
+        Ok(Self { counts })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn counts_by_hand() {
+        let mut matrix = ConfusionMatrix::new(4);
+        matrix.add(&[0, 0, 1, 2, 255, 3], &[0, 1, 1, 1, 2, 255]);
+        assert_eq!(
+            matrix.counts(),
+            &array![[1, 1, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]]
+        );
+        assert_eq!(matrix.pixels(), 4);
+        assert_eq!((matrix.truth(0), matrix.predicted(1)), (2, 3));
+        assert_eq!(matrix.normalised().row(0).to_vec(), [0.5, 0.5, 0.0, 0.0]);
+        assert_eq!(matrix.normalised().row(3).to_vec(), [0.0; 4]);
+    }
+
+    #[test]
+    fn the_best_constant_answer_is_the_commonest_class() {
+        let truth = [0, 0, 0, 1, 2, 255];
+        let mut matrix = ConfusionMatrix::new(4);
+        matrix.add(&truth, &[3; 6]);
+        assert_eq!(matrix.constant_miou(), Some(3.0 / 5.0 / 3.0));
+        // The definition: try every constant answer and score it.
+        let best = (0..4u8)
+            .map(|class| {
+                let mut constant = ConfusionMatrix::new(4);
+                constant.add(&truth, &[class; 6]);
+                constant.scores().miou.unwrap()
+            })
+            .fold(0.0, f64::max);
+        assert!((matrix.constant_miou().unwrap() - best).abs() < 1e-15);
+        assert_eq!(ConfusionMatrix::new(4).constant_miou(), None);
+    }
+
+    #[test]
+    fn json_and_back() {
+        let matrix = ConfusionMatrix::from_counts(array![[1, 2], [3, 4]]);
+        let json = serde_json::to_string(&matrix).unwrap();
+        assert_eq!(json, "[[1,2],[3,4]]");
+        assert_eq!(
+            serde_json::from_str::<ConfusionMatrix>(&json).unwrap(),
+            matrix
+        );
+        assert!(serde_json::from_str::<ConfusionMatrix>("[[1,2],[3]]").is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "differ in size")]
+    fn sizes_must_agree() {
+        ConfusionMatrix::new(4).add(&[0], &[0, 1]);
+    }
+}
