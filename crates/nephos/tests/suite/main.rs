@@ -1,5 +1,8 @@
 //! Integration tests of the library, one binary so that it links once.
 
 mod pickle;
+mod model;
+mod parity;
+mod parity_full;
 mod tiny;
 mod weights;
