@@ -58,8 +58,8 @@ impl TrainObserver for EpochBars<'_> {
         // Validation images count too, so that the bar ends with the epoch.
         let bar = ProgressBar::new((start.images + start.val_images) as u64);
         let template = "{prefix} {bar:30} {pos}/{len} {elapsed}<{eta} {msg}";
-        let style = ProgressStyle::with_template(template)
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style =
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = self.ui.bars().add(bar.with_style(style));
         bar.set_prefix(format!("epoch {}/{}", start.epoch, start.epochs));
         bar.set_position(start.images_done as u64);

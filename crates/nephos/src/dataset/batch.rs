@@ -73,7 +73,11 @@ impl Batch {
     pub fn into_tensors(self, device: &Device) -> (Tensor<4>, Tensor<3, Int>) {
         let (b, c, h, w) = self.images.dim();
         let images = self.images.into_iter().collect::<Vec<f32>>();
-        let labels = self.labels.iter().map(|l| i32::from(*l)).collect::<Vec<_>>();
+        let labels = self
+            .labels
+            .iter()
+            .map(|l| i32::from(*l))
+            .collect::<Vec<_>>();
         (
             Tensor::from_data(TensorData::new(images, [b, c, h, w]), device),
             Tensor::from_data(TensorData::new(labels, [b, h, w]), device),

@@ -98,7 +98,10 @@ pub fn open_training(config: &Config) -> Result<(Dataset, Option<Dataset>)> {
     if let Some(val) = &val
         && val.is_empty()
     {
-        return Err(Error::format(val.path(), "there are no samples to validate on"));
+        return Err(Error::format(
+            val.path(),
+            "there are no samples to validate on",
+        ));
     }
     Ok((train, val))
 }

@@ -141,7 +141,10 @@ mod tests {
         fn read(&self, index: usize, channels: &[usize]) -> Result<Array3<f32>> {
             self.reads.fetch_add(1, Ordering::SeqCst);
             if self.broken == Some(index) {
-                return Err(Error::format("memory", format!("sample n{index} is cut off")));
+                return Err(Error::format(
+                    "memory",
+                    format!("sample n{index} is cut off"),
+                ));
             }
             Ok(Array3::from_elem((channels.len(), 4, 4), index as f32))
         }
@@ -189,7 +192,12 @@ mod tests {
         assert_eq!(sizes, [6, 6, 6, 2]);
         let seen: Vec<usize> = batches
             .iter()
-            .flat_map(|b| b.images.outer_iter().map(|i| i[[0, 0, 0]] as usize).collect::<Vec<_>>())
+            .flat_map(|b| {
+                b.images
+                    .outer_iter()
+                    .map(|i| i[[0, 0, 0]] as usize)
+                    .collect::<Vec<_>>()
+            })
             .collect();
         assert_eq!(seen, order);
     }

@@ -103,12 +103,18 @@ pub(super) fn save<M: Module>(
     module: &M,
     moments: &BTreeMap<String, Moments>,
 ) -> Result<()> {
-    state.updates = moments.iter().map(|(name, m)| (name.clone(), m.time)).collect();
+    state.updates = moments
+        .iter()
+        .map(|(name, m)| (name.clone(), m.time))
+        .collect();
     let text = toml::to_string(state).map_err(|e| Error::usage(format!("training state: {e}")))?;
     let mut shapes = Shapes::default();
     module.visit(&mut shapes);
     let mut header = serde_json::Map::new();
-    header.insert("__metadata__".to_owned(), serde_json::json!({ "state": text }));
+    header.insert(
+        "__metadata__".to_owned(),
+        serde_json::json!({ "state": text }),
+    );
     let mut end = 0;
     let mut entry = |name: String, shape: &[usize]| {
         let start = end;
@@ -127,10 +133,14 @@ pub(super) fn save<M: Module>(
     }
     let mut header = serde_json::Value::Object(header).to_string();
     // Data starts at a multiple of 8 bytes.
-    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+    header.extend(std::iter::repeat_n(
+        ' ',
+        header.len().next_multiple_of(8) - header.len(),
+    ));
     output::write_atomic(path, |file| {
         let fail = |e| Error::io(path, e);
-        file.write_all(&(header.len() as u64).to_le_bytes()).map_err(fail)?;
+        file.write_all(&(header.len() as u64).to_le_bytes())
+            .map_err(fail)?;
         file.write_all(header.as_bytes()).map_err(fail)?;
         let mut writer = Weights {
             file,
@@ -147,7 +157,11 @@ pub(super) fn save<M: Module>(
     })
 }
 
-fn write_tensor<const D: usize>(file: &mut impl Write, path: &Path, tensor: Tensor<D>) -> Result<()> {
+fn write_tensor<const D: usize>(
+    file: &mut impl Write,
+    path: &Path,
+    tensor: Tensor<D>,
+) -> Result<()> {
     let data = tensor
         .try_into_vec_as::<f32>()
         .map_err(|e| Error::unsupported(path.display(), format!("reading a tensor: {e}")))?;
@@ -155,7 +169,10 @@ fn write_tensor<const D: usize>(file: &mut impl Write, path: &Path, tensor: Tens
     let bytes: std::borrow::Cow<'_, [u8]> = if cfg!(target_endian = "little") {
         bytemuck::cast_slice(&data).into()
     } else {
-        data.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()
+        data.iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect::<Vec<u8>>()
+            .into()
     };
     file.write_all(&bytes).map_err(|e| Error::io(path, e))
 }
@@ -215,7 +232,8 @@ impl Checkpoint {
         // place while it is read gets wrong numbers or a fault, as with any map.
         let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io(path, e))?;
         let broken = |m: String| Error::format(path, format!("not a checkpoint of nephos: {m}"));
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| broken(e.to_string()))?;
+        let (_, metadata) =
+            SafeTensors::read_metadata(&bytes).map_err(|e| broken(e.to_string()))?;
         let text = metadata
             .metadata()
             .as_ref()
@@ -247,8 +265,7 @@ impl Checkpoint {
         device: &Device,
     ) -> Result<(M, BTreeMap<String, Moments>)> {
         let broken = |m: String| Error::format(path, m);
-        let tensors =
-            SafeTensors::deserialize(&self.bytes).map_err(|e| broken(e.to_string()))?;
+        let tensors = SafeTensors::deserialize(&self.bytes).map_err(|e| broken(e.to_string()))?;
         let mut loader = Restore {
             tensors: &tensors,
             path: Vec::new(),
@@ -268,7 +285,9 @@ impl Checkpoint {
             let moments = Moments::new(*updates, read("first")?, read("second")?);
             Ok((name.clone(), moments))
         });
-        let moments = moments.collect::<std::result::Result<_, String>>().map_err(broken)?;
+        let moments = moments
+            .collect::<std::result::Result<_, String>>()
+            .map_err(broken)?;
         Ok((module, moments))
     }
 }
@@ -279,7 +298,9 @@ fn floats(
     name: &str,
     shape: Option<&[usize]>,
 ) -> std::result::Result<Vec<f32>, String> {
-    let view = tensors.tensor(name).map_err(|_| format!("there is no tensor `{name}`"))?;
+    let view = tensors
+        .tensor(name)
+        .map_err(|_| format!("there is no tensor `{name}`"))?;
     if view.dtype() != safetensors::Dtype::F32 || shape.is_some_and(|s| s != view.shape()) {
         return Err(format!(
             "tensor `{name}` is {:?} {:?}, expected F32 {:?}",
@@ -289,7 +310,10 @@ fn floats(
         ));
     }
     let (chunks, _) = view.data().as_chunks::<4>();
-    Ok(chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    Ok(chunks
+        .iter()
+        .map(|bytes| f32::from_le_bytes(*bytes))
+        .collect())
 }
 
 /// Replaces the float parameters by those of a file; keeps the first error.

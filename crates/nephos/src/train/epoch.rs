@@ -95,7 +95,9 @@ impl Run {
     ) -> Result<Flow> {
         let settings = self.config.train.clone();
         let images = train.len();
-        let steps = images.div_ceil(settings.batch_size).div_ceil(settings.accumulate);
+        let steps = images
+            .div_ceil(settings.batch_size)
+            .div_ceil(settings.accumulate);
         let mut images_done =
             (self.state.epoch_step * settings.batch_size * settings.accumulate).min(images);
         observer.epoch_started(&EpochStart {
@@ -134,7 +136,10 @@ impl Run {
                 images_per_second: (images_done - before) as f64 / seconds.max(1e-9),
                 lr: step.lr,
             });
-            if self.checkpoint_every.is_some_and(|n| self.state.step.is_multiple_of(n)) {
+            if self
+                .checkpoint_every
+                .is_some_and(|n| self.state.step.is_multiple_of(n))
+            {
                 self.save(observer)?;
             }
         }
@@ -160,7 +165,11 @@ impl Run {
             total_steps,
         );
         let half = settings.precision == Precision::F16;
-        let scale = if half { self.state.loss_scale.scale() } else { 1.0 };
+        let scale = if half {
+            self.state.loss_scale.scale()
+        } else {
+            1.0
+        };
         let mut sum = GradientsAccumulator::new();
         let (mut names, mut losses) = (Vec::new(), Vec::new());
         for (part, batch) in loader.by_ref().take(settings.accumulate).enumerate() {
@@ -206,13 +215,20 @@ impl Run {
     /// Loss and gradients of one batch, the loss times `scale`.
     fn forward(&self, batch: Batch, part: usize, scale: f64) -> Result<Forward> {
         check(&batch, &self.config.model)?;
-        let weight = self.loss.batch_weight(&batch.class_counts(self.config.model.classes));
+        let weight = self
+            .loss
+            .batch_weight(&batch.class_counts(self.config.model.classes));
         let (images, labels) = batch.into_tensors(&self.device);
-        self.device.seed(dropout_seed(self.config.seed, self.state.step, part));
+        self.device
+            .seed(dropout_seed(self.config.seed, self.state.step, part));
         let logits = self.model.forward_with(images, self.config.train.precision);
         let loss = self.loss.forward(logits, labels);
         let value = loss.clone().into_scalar::<f64>();
-        let loss = if scale == 1.0 { loss } else { loss.mul_scalar(scale) };
+        let loss = if scale == 1.0 {
+            loss
+        } else {
+            loss.mul_scalar(scale)
+        };
         Ok(Forward {
             gradients: GradientsParams::from_grads(loss.backward(), &self.model),
             loss: value,
@@ -259,7 +275,10 @@ impl Run {
             val_loss: validation.map(|v| v.loss),
             val_miou: scores.as_ref().and_then(|s| s.miou),
             val_iou: scores.map_or_else(Vec::new, |s| {
-                s.classes.iter().map(|c| c.iou.unwrap_or(f64::NAN)).collect()
+                s.classes
+                    .iter()
+                    .map(|c| c.iou.unwrap_or(f64::NAN))
+                    .collect()
             }),
             images_per_second,
             seconds: started.elapsed().as_secs_f64(),
@@ -282,7 +301,11 @@ impl Run {
         self.state.history.push(record.clone());
         self.state.epochs += 1;
         self.state.epoch_step = 0;
-        (self.state.loss_sum, self.state.loss_weight, self.state.seconds) = (0.0, 0.0, 0.0);
+        (
+            self.state.loss_sum,
+            self.state.loss_weight,
+            self.state.seconds,
+        ) = (0.0, 0.0, 0.0);
         self.state.stopped_early = stale(&self.state, &self.config);
         if better {
             self.save_bundle("best.nephos")?;
@@ -300,7 +323,10 @@ impl Run {
     fn log(&mut self, record: &EpochRecord) -> Result<()> {
         let mut scalars = vec![
             (format!("{EPOCH}train_loss"), record.train_loss),
-            (format!("{EPOCH}images_per_second"), record.images_per_second),
+            (
+                format!("{EPOCH}images_per_second"),
+                record.images_per_second,
+            ),
         ];
         scalars.extend(record.val_loss.map(|v| (format!("{EPOCH}val_loss"), v)));
         scalars.extend(record.val_miou.map(|v| (format!("{EPOCH}val_miou"), v)));

@@ -49,9 +49,14 @@ pub fn write_csv(path: &Path, records: &[EpochRecord], classes: &[String]) -> Re
     output::write_atomic(path, |file| {
         let mut csv = csv::Writer::from_writer(file);
         let fail = |e: csv::Error| Error::io(path, std::io::Error::other(e));
-        let mut header: Vec<String> =
-            ["epoch", "step", "lr", "train_loss", "val_loss", "val_miou"].map(String::from).into();
-        header.extend(classes.iter().map(|name| format!("iou_{}", name.replace(' ', "_"))));
+        let mut header: Vec<String> = ["epoch", "step", "lr", "train_loss", "val_loss", "val_miou"]
+            .map(String::from)
+            .into();
+        header.extend(
+            classes
+                .iter()
+                .map(|name| format!("iou_{}", name.replace(' ', "_"))),
+        );
         header.extend(["images_per_second", "seconds"].map(String::from));
         csv.write_record(&header).map_err(fail)?;
         for record in records {
@@ -129,7 +134,12 @@ mod tests {
             images_per_second: 2.0,
             seconds: 3.5,
         };
-        write_csv(&path, &[record], &["clear".to_owned(), "thin cloud".to_owned()]).unwrap();
+        write_csv(
+            &path,
+            &[record],
+            &["clear".to_owned(), "thin cloud".to_owned()],
+        )
+        .unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(
             text,

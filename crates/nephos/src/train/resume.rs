@@ -18,7 +18,10 @@ pub(super) fn check(then: &Config, now: &Config, finished: usize) -> Result<()> 
     compare("", &table(then)?, &table(now)?, &mut changes);
     changes.retain(|(key, _)| !FREE.contains(&key.as_str()));
     if !changes.is_empty() {
-        let list: Vec<String> = changes.into_iter().map(|(k, v)| format!("{k} ({v})")).collect();
+        let list: Vec<String> = changes
+            .into_iter()
+            .map(|(k, v)| format!("{k} ({v})"))
+            .collect();
         return Err(Error::usage(format!(
             "the run can't be resumed with another configuration; these keys differ: {}",
             list.join(", ")
@@ -73,7 +76,10 @@ mod tests {
         now.train.optimizer.lr = 0.5;
         now.data.nodata = Some(0.0);
         let message = check(&then, &now, 20).unwrap_err().to_string();
-        assert!(message.contains("train.optimizer.lr (was 0.0001, now 0.5)"), "{message}");
+        assert!(
+            message.contains("train.optimizer.lr (was 0.0001, now 0.5)"),
+            "{message}"
+        );
         assert!(message.contains("data.nodata (was absent"), "{message}");
         assert!(!message.contains("epochs"), "{message}");
         let mut fewer = then.clone();

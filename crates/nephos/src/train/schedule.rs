@@ -53,7 +53,9 @@ mod tests {
     #[test]
     fn constant_stays_after_a_linear_rise() {
         let config = schedule(ScheduleKind::Constant, 0.1, 0.0);
-        let rates: Vec<f64> = (0..100).map(|s| learning_rate(&config, 2.0, s, 100)).collect();
+        let rates: Vec<f64> = (0..100)
+            .map(|s| learning_rate(&config, 2.0, s, 100))
+            .collect();
         assert!((rates[0] - 0.2).abs() < 1e-12);
         assert!((rates[4] - 1.0).abs() < 1e-12);
         assert!(rates[9..].iter().all(|r| *r == 2.0));
@@ -71,7 +73,9 @@ mod tests {
     #[test]
     fn one_cycle_rises_once_and_falls_once() {
         let config = schedule(ScheduleKind::OneCycle, 0.0, 0.0);
-        let rates: Vec<f64> = (0..200).map(|s| learning_rate(&config, 1.0, s, 200)).collect();
+        let rates: Vec<f64> = (0..200)
+            .map(|s| learning_rate(&config, 1.0, s, 200))
+            .collect();
         assert!(rates[0] < 0.05);
         assert_eq!(rates[59], 1.0);
         assert!(rates[..60].is_sorted());
@@ -81,7 +85,11 @@ mod tests {
 
     #[test]
     fn one_step_is_enough() {
-        for kind in [ScheduleKind::Constant, ScheduleKind::Cosine, ScheduleKind::OneCycle] {
+        for kind in [
+            ScheduleKind::Constant,
+            ScheduleKind::Cosine,
+            ScheduleKind::OneCycle,
+        ] {
             for warmup in [0.0, 0.5] {
                 let rate = learning_rate(&schedule(kind, warmup, 0.0), 1.0, 0, 1);
                 assert!(rate > 0.0 && rate <= 1.0, "{kind:?} {warmup} {rate}");

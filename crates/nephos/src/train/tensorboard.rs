@@ -49,7 +49,8 @@ impl EventWriter {
             .take_while(|(_, payload)| {
                 let event = Event::read(payload);
                 event.step <= step
-                    && (event.step <= epochs_end || !event.tags.iter().any(|t| t.starts_with(EPOCH)))
+                    && (event.step <= epochs_end
+                        || !event.tags.iter().any(|t| t.starts_with(EPOCH)))
             })
             .last()
             .map_or(0, |(end, _)| end);
@@ -317,7 +318,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE_NAME);
         let mut writer = EventWriter::open(&path, 0, 0).unwrap();
-        writer.scalars(1, &[("train/loss", 0.5), ("train/lr", 1e-4)]).unwrap();
+        writer
+            .scalars(1, &[("train/loss", 0.5), ("train/lr", 1e-4)])
+            .unwrap();
         writer.scalars(70000, &[("train/loss", 0.25)]).unwrap();
         writer.flush().unwrap();
         let python = std::env::var("NEPHOS_PYTHON").unwrap_or_else(|_| "python3".to_owned());

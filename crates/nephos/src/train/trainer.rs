@@ -103,7 +103,10 @@ impl Trainer {
         observer: &mut dyn TrainObserver,
     ) -> Result<Outcome> {
         if train.is_empty() {
-            return Err(Error::format(train.path(), "there are no samples to train on"));
+            return Err(Error::format(
+                train.path(),
+                "there are no samples to train on",
+            ));
         }
         let mut run = self.start(train)?;
         let ending = loop {
@@ -206,7 +209,10 @@ impl Trainer {
 
 /// Whether early stopping ends the run here.
 pub(super) fn stale(state: &State, config: &Config) -> bool {
-    config.train.patience.is_some_and(|patience| state.stale >= patience)
+    config
+        .train
+        .patience
+        .is_some_and(|patience| state.stale >= patience)
 }
 
 fn write_config(path: &Path, config: &Config) -> Result<()> {

@@ -104,10 +104,9 @@ pub(super) fn check(batch: &Batch, model: &ModelConfig) -> Result<()> {
             model.patch.size
         )));
     }
-    let unknown = batch
-        .labels
-        .indexed_iter()
-        .find(|(_, label)| usize::from(**label) >= model.classes && **label != crate::class::IGNORE);
+    let unknown = batch.labels.indexed_iter().find(|(_, label)| {
+        usize::from(**label) >= model.classes && **label != crate::class::IGNORE
+    });
     match unknown {
         Some(((index, _, _), label)) => Err(Error::usage(format!(
             "sample {} has class {label}, but model.classes is {}; map it in data.labels.map",
