@@ -1,11 +1,95 @@
 //! `nephos weights`
 
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Subcommand;
+use nephos::config::Config;
+use nephos::device;
+use nephos::model::{Bundle, weights};
+
 use crate::ui::Ui;
 
 /// Convert weights between nephos and PyTorch
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:
+  nephos weights import best_model.pth --config configs/reference.toml -o best.nephos
+  nephos weights export best.nephos -o best.safetensors")]
+pub struct Args {
+    #[command(subcommand)]
+    direction: Direction,
+}
 
-pub fn run(_args: Args, _ui: &Ui) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+#[derive(Debug, Subcommand)]
+enum Direction {
+    Import(ImportArgs),
+    Export(ExportArgs),
+}
+
+/// Make a bundle of a PyTorch state dict
+///
+/// The tensors must have the names of the published model, with or without the
+/// prefix `module.` of DataParallel. Every name and shape is checked against the
+/// configuration; all that don't fit are listed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  nephos weights import best_model.pth --config configs/reference.toml -o best.nephos")]
+struct ImportArgs {
+    /// State dict: .pth or .pt (torch.save), or .safetensors
+    file: PathBuf,
+    /// Configuration of the model the weights belong to
+    #[arg(long)]
+    config: PathBuf,
+    /// Override a key of the configuration, as in model.graph.width=256
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Bundle to write
+    #[arg(long, short, value_name = "NAME.nephos")]
+    output: PathBuf,
+}
+
+/// Write a bundle's weights for PyTorch
+///
+/// The names are those of the published model: `load_state_dict(…, strict=True)`
+/// takes them as they are.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  nephos weights export best.nephos -o best.safetensors")]
+struct ExportArgs {
+    /// Bundle to read
+    bundle: PathBuf,
+    /// File to write: .safetensors, .pth or .pt
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+}
+
+pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    match args.direction {
+        Direction::Import(args) => import(&args, ui),
+        Direction::Export(args) => export(&args, ui),
+    }
+}
+
+fn import(args: &ImportArgs, ui: &Ui) -> anyhow::Result<()> {
+    let config = Config::load(&args.config, &args.overrides).context("--config")?;
+    let tensors = weights::read(&args.file)?;
+    let count = tensors.len();
+    let bundle = Bundle::from_tensors(config, tensors, &args.file, &device::select("cpu")?)?;
+    bundle.save(&args.output)?;
+    ui.status(format!("{count} tensors from {}", args.file.display()));
+    println!("{}", args.output.display());
+    Ok(())
+}
+
+fn export(args: &ExportArgs, ui: &Ui) -> anyhow::Result<()> {
+    let bundle = Bundle::load(&args.bundle, &device::select("cpu")?)?;
+    let tensors = weights::collect(&bundle.segmenter);
+    weights::write(&args.output, &tensors)?;
+    ui.status(format!(
+        "{} tensors from {}",
+        tensors.len(),
+        args.bundle.display()
+    ));
+    println!("{}", args.output.display());
+    Ok(())
 }

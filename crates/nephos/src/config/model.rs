@@ -4,6 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::require;
 
+/// Bounds on a configuration, which may come from an untrusted bundle: products
+/// of any three sizes stay far from overflow.
+const MAX_SIZE: usize = 65_536;
+const MAX_DEPTH: usize = 1000;
+
 /// The network: patch embedding, encoder, graph attention, decoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -229,28 +234,41 @@ impl ModelConfig {
             "model.classes",
             "2 to 254",
         )?;
-        require(patch.size > 0, "model.patch.size", "at least 1")?;
-        require(patch.stride > 0, "model.patch.stride", "at least 1")?;
+        for (key, value) in [
+            ("model.patch.size", patch.size),
+            ("model.patch.stride", patch.stride),
+            ("model.patch.width", patch.width),
+            ("model.encoder.feed_forward", encoder.feed_forward),
+            ("model.graph.width", graph.width),
+            ("model.decoder.width", decoder.width),
+        ] {
+            require((1..=MAX_SIZE).contains(&value), key, "1 to 65536")?;
+        }
+        require(
+            encoder.depth <= MAX_DEPTH,
+            "model.encoder.depth",
+            "at most 1000",
+        )?;
+        require(
+            graph.layers <= MAX_DEPTH,
+            "model.graph.layers",
+            "at most 1000",
+        )?;
         require(
             patch.padding < patch.size,
             "model.patch.padding",
             "less than model.patch.size",
         )?;
-        require(patch.width > 0, "model.patch.width", "at least 1")?;
         require(
-            self.image_size > 0 && self.grid(self.image_size, self.image_size).is_some(),
+            (1..=MAX_SIZE).contains(&self.image_size)
+                && self.grid(self.image_size, self.image_size).is_some(),
             "model.image_size",
-            "at least as large as one patch",
+            "at least as large as one patch, and at most 65536",
         )?;
         require(
             encoder.heads > 0 && patch.width.is_multiple_of(encoder.heads),
             "model.encoder.heads",
             "a divisor of model.patch.width",
-        )?;
-        require(
-            encoder.feed_forward > 0,
-            "model.encoder.feed_forward",
-            "at least 1",
         )?;
         require(
             encoder.position != PositionKind::Sincos || patch.width.is_multiple_of(4),
@@ -264,7 +282,7 @@ impl ModelConfig {
             require((0.0..1.0).contains(&rate), key, "in [0, 1)")?;
         }
         require(
-            graph.heads > 0 && graph.width > 0 && graph.width.is_multiple_of(graph.heads),
+            graph.heads > 0 && graph.width.is_multiple_of(graph.heads),
             "model.graph.heads",
             "a divisor of model.graph.width",
         )?;
@@ -273,11 +291,10 @@ impl ModelConfig {
             "model.graph.slope",
             "in [0, 1]",
         )?;
-        require(decoder.width > 0, "model.decoder.width", "at least 1")?;
         require(
-            decoder.kernel % 2 == 1,
+            decoder.kernel % 2 == 1 && decoder.kernel < 256,
             "model.decoder.kernel",
-            "an odd number",
+            "an odd number below 256",
         )
     }
 }

@@ -14,7 +14,7 @@ use crate::config::Precision;
 
 /// Casts into and out of the compute format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Compute(Option<FloatDType>);
+pub struct Compute(Option<FloatDType>);
 
 impl From<Precision> for Compute {
     fn from(precision: Precision) -> Self {

@@ -53,7 +53,7 @@ impl Decoder {
     /// - nodes: `[B, rows * cols, graph width]`
     /// - embeddings: `[B, rows * cols, patch width]`
     /// - output: `[B, classes, rows, cols]`, f32
-    pub(super) fn classify(
+    pub fn classify(
         &self,
         nodes: Tensor<3>,
         embeddings: Tensor<3>,
@@ -76,7 +76,7 @@ impl Decoder {
     /// # Shapes
     /// - coarse: `[B, classes, rows, cols]`
     /// - output: `[B, classes, height, width]` for `size = [height, width]`
-    pub(super) fn upsample(&self, coarse: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+    pub fn upsample(&self, coarse: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
         bilinear(coarse, size, self.align_corners)
     }
 }

@@ -48,7 +48,7 @@ impl Encoder {
     ///
     /// # Shapes
     /// - tokens, output: `[B, N, width]`, f32
-    pub(super) fn forward(&self, tokens: Tensor<3>, compute: Compute) -> Tensor<3> {
+    pub fn forward(&self, tokens: Tensor<3>, compute: Compute) -> Tensor<3> {
         let tokens =
             (self.layers.iter()).fold(tokens, |tokens, layer| layer.forward(tokens, compute));
         match &self.norm {

@@ -57,7 +57,7 @@ impl Graph {
     /// - affinity: `[B, N, N]`, cosines; read only by layers that want it
     /// - attention: `[B, heads, N, N]`
     /// - output: `[B, N, config.width]`, f32
-    pub(super) fn forward(
+    pub fn forward(
         &self,
         nodes: Tensor<3>,
         affinity: Option<&Tensor<3>>,

@@ -14,6 +14,7 @@ use crate::config::PatchConfig;
 pub struct PatchEmbed {
     proj: Conv2d,
     channels: usize,
+    padding: usize,
 }
 
 impl PatchEmbed {
@@ -26,6 +27,7 @@ impl PatchEmbed {
                 .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
                 .init(device),
             channels,
+            padding: pad,
         }
     }
 
@@ -38,8 +40,13 @@ impl PatchEmbed {
     ///
     /// # Panics
     /// The image has another number of channels, or is smaller than one patch.
-    pub(super) fn forward(&self, images: Tensor<4>, compute: Compute) -> (Tensor<3>, [usize; 2]) {
+    pub fn forward(&self, images: Tensor<4>, compute: Compute) -> (Tensor<3>, [usize; 2]) {
         assert_shape!(images, [_, self.channels, _, _]);
+        let [_, _, height, width] = images.dims();
+        assert!(
+            height.min(width) + 2 * self.padding >= self.proj.kernel_size[0],
+            "an image of {height} x {width} pixels is smaller than one patch"
+        );
         let grid = compute.conv2d(&self.proj, images); // [B, width, rows, cols]
         let [_, _, rows, cols] = grid.dims();
         let tokens = grid.flatten::<3>(2, 3).swap_dims(1, 2); // [B, N, width]

@@ -1,9 +1,27 @@
 //! Scores, curves and pictures.
+//!
+//! [`ConfusionMatrix`] and [`Scores`] say how good a model is. Pictures are made
+//! of [`Panel`]s in a [`Figure`]; [`overlay_figure`] is the one of image, truth
+//! and prediction. All pictures are PNG with text in a font of their own.
 
+mod colour_map;
 mod confusion;
 mod curves;
+mod hatch;
+mod heatmap;
+mod overlay;
+mod panel;
+mod rgb;
 mod scores;
+mod sheet;
+mod table;
 
+pub use colour_map::ColourMap;
 pub use confusion::ConfusionMatrix;
 pub use curves::{Series, draw};
+pub use heatmap::{Cells, draw_confusion};
+pub use overlay::{OPACITY, Sample, class_legend, heat_over, mark, overlay, overlay_figure};
+pub use panel::{ColourScale, Figure, Panel, Row, Swatch};
+pub use rgb::{Stretch, rgb_channels, sample_picture, true_colour};
 pub use scores::{ClassScores, CloudScores, Scores, names};
+pub use sheet::save_png;

@@ -3,3 +3,8 @@
 mod pickle;
 mod tiny;
 mod weights;
+mod containers;
+mod model;
+mod parity;
+mod parity_full;
+mod torch;

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use nephos::config::{Affinity, Config, Precision};
-use nephos::model::weights::{apply, collect, read, write};
+use nephos::model::weights::{apply, collect, collect_gradients, read, write};
 use nephos::model::{Bundle, Segmenter, Summary};
 
 use crate::tiny;
@@ -59,8 +59,8 @@ fn a_loaded_model_can_be_trained() {
     let loaded = Bundle::load(&path, &device).unwrap();
     let images = tiny::images(1, 40, 40, &device);
     let gradients = loaded.segmenter.forward(images).sum().backward();
-    let bias = tiny::Gradients::of(&loaded.segmenter, &gradients);
-    assert_eq!(bias.0.len(), collect(&loaded.segmenter).len());
+    let gradients = collect_gradients(&loaded.segmenter, &gradients);
+    assert_eq!(gradients.len(), collect(&loaded.segmenter).len());
 }
 
 #[test]
@@ -124,11 +124,11 @@ fn broken_bundles_are_errors_that_name_the_file() {
     let whole = std::fs::read(&path).unwrap();
     let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
     let replaced = |from: &str, to: &str| {
-        assert_eq!(from.len(), to.len());
         let text = std::str::from_utf8(&whole[8..header]).unwrap();
         assert!(text.contains(from), "{from}");
         let text = text.replacen(from, to, 1);
-        [&whole[..8], text.as_bytes(), &whole[header..]].concat()
+        let length = (text.len() as u64).to_le_bytes();
+        [&length, text.as_bytes(), &whole[header..]].concat()
     };
     let huge = [&u64::MAX.to_le_bytes()[..], &whole[8..]].concat();
     for (case, bytes) in [
@@ -150,6 +150,14 @@ fn broken_bundles_are_errors_that_name_the_file() {
         (
             "a model of no classes",
             replaced("classes = 4", "classes = 0"),
+        ),
+        (
+            "a model too deep to build",
+            replaced("depth = 2", "depth = 999999999999"),
+        ),
+        (
+            "a model too wide to count",
+            replaced("feed_forward = 64", "feed_forward = 9000000000000000000"),
         ),
         (
             "other weights than configured",

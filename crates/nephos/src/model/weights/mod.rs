@@ -10,4 +10,4 @@ mod safetensors;
 mod tensors;
 
 pub use bundle::{Bundle, Summary};
-pub use tensors::{NamedTensor, apply, collect, read, write};
+pub use tensors::{NamedTensor, apply, collect, collect_gradients, read, write};

@@ -4,30 +4,40 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Gradients, Tensor, TensorData};
 
 use super::{names, safetensors};
 use crate::error::{Error, Result};
-use crate::model::Segmenter;
 
 /// Name, shape and numbers (row-major) of one tensor, as PyTorch has them.
 pub type NamedTensor = (String, Vec<usize>, Vec<f32>);
 
-/// All weights of a network under PyTorch's names and in its layouts, in the
-/// order of the network's fields.
-pub fn collect(segmenter: &Segmenter) -> Vec<NamedTensor> {
+/// All weights of a network, or of a part of one, under PyTorch's names and in
+/// its layouts, in the order of the fields.
+pub fn collect<M: Module>(module: &M) -> Vec<NamedTensor> {
     let mut collector = Collector::default();
-    segmenter.visit(&mut collector);
+    module.visit(&mut collector);
     collector.tensors
 }
 
-/// Puts `tensors` into a network, in any order, with or without the prefix
-/// `module.`; errors call their file `origin`.
+/// The gradients of all weights that have one, named and laid out as by
+/// [`collect`].
+pub fn collect_gradients<M: Module>(module: &M, gradients: &Gradients) -> Vec<NamedTensor> {
+    let mut collector = Collector {
+        gradients: Some(gradients),
+        ..Collector::default()
+    };
+    module.visit(&mut collector);
+    collector.tensors
+}
+
+/// Puts `tensors` into a network, or a part of one, in any order, with or without
+/// the prefix `module.`; errors call their file `origin`.
 ///
 /// # Errors
 /// Everything that does not fit, in one message: tensors that are missing,
 /// unexpected, there twice, of another shape, or hold a number that is not finite.
-pub fn apply(segmenter: Segmenter, tensors: Vec<NamedTensor>, origin: &Path) -> Result<Segmenter> {
+pub fn apply<M: Module>(module: M, tensors: Vec<NamedTensor>, origin: &Path) -> Result<M> {
     let mut loader = Loader::default();
     for (name, shape, values) in tensors {
         let name = names::without_parallel(&name).to_owned();
@@ -36,12 +46,12 @@ pub fn apply(segmenter: Segmenter, tensors: Vec<NamedTensor>, origin: &Path) -> 
         }
         loader.tensors.insert(name, (shape, values));
     }
-    let segmenter = segmenter.map(&mut loader);
+    let module = module.map(&mut loader);
     for (name, (shape, _)) in &loader.tensors {
         (loader.problems).push(format!("unexpected: {name} {shape:?}"));
     }
     if loader.problems.is_empty() {
-        return Ok(segmenter);
+        return Ok(module);
     }
     let problems = loader.problems.join("\n  ");
     Err(Error::format(
@@ -76,14 +86,15 @@ impl ModulePath {
     }
 }
 
-/// Gathers every parameter.
+/// Gathers every parameter, or its gradient.
 #[derive(Default)]
-struct Collector {
+struct Collector<'a> {
     path: ModulePath,
+    gradients: Option<&'a Gradients>,
     tensors: Vec<NamedTensor>,
 }
 
-impl ModuleVisitor for Collector {
+impl ModuleVisitor for Collector<'_> {
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.path.0.push(name.to_owned());
     }
@@ -94,7 +105,13 @@ impl ModuleVisitor for Collector {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let path = self.path.dotted();
-        let tensor = param.val();
+        let tensor = match self.gradients {
+            None => param.val(),
+            Some(gradients) => match param.val().grad(gradients) {
+                Some(gradient) => gradient,
+                None => return,
+            },
+        };
         let shape = tensor.dims();
         let values: Vec<f32> = (tensor.into_data().try_into_vec_as()).expect("weights are floats");
         let (shape, values) = exchange_layout(&path, &shape, values);

@@ -1,0 +1,94 @@
+//! `nephos weights`
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use nephos::config::Config;
+use nephos::model::weights::{NamedTensor, collect, read, write};
+use nephos::model::{Bundle, Segmenter};
+use predicates::str::contains;
+
+const CONFIG: &str = "
+[model]
+image_size = 32
+patch = { size = 8, stride = 8, padding = 0, width = 8 }
+encoder = { depth = 1, heads = 2, feed_forward = 16 }
+graph = { layers = 1, width = 8 }
+decoder = { width = 8 }
+";
+
+fn nephos() -> Command {
+    Command::cargo_bin("nephos").unwrap()
+}
+
+fn sorted(path: &Path) -> Vec<NamedTensor> {
+    let mut tensors = read(path).unwrap();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    tensors
+}
+
+#[test]
+fn weights_go_in_and_out_unchanged() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    std::fs::write(file("c.toml"), CONFIG).unwrap();
+    let config = Config::load(&file("c.toml"), &[]).unwrap();
+    let device = nephos::device::select("cpu").unwrap();
+    let tensors = collect(&Segmenter::new(&config.model, 3, &device));
+    write(&file("in.safetensors"), &tensors).unwrap();
+
+    (nephos()
+        .args(["weights", "import"])
+        .arg(file("in.safetensors")))
+    .arg("--config")
+    .arg(file("c.toml"))
+    .arg("-o")
+    .arg(file("m.nephos"))
+    .assert()
+    .success()
+    .stdout(contains("m.nephos"));
+    assert_eq!(
+        Bundle::load(&file("m.nephos"), &device).unwrap().config,
+        config
+    );
+
+    (nephos().args(["weights", "export"]).arg(file("m.nephos")))
+        .arg("-o")
+        .arg(file("out.safetensors"))
+        .assert()
+        .success();
+    assert_eq!(
+        sorted(&file("out.safetensors")),
+        sorted(&file("in.safetensors"))
+    );
+}
+
+#[test]
+fn weights_of_another_model_are_refused_with_every_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    std::fs::write(file("c.toml"), CONFIG).unwrap();
+    let tensors = [(
+        "module.decoder.conv_out.bias".to_owned(),
+        vec![3],
+        vec![0.0; 3],
+    )];
+    write(&file("in.safetensors"), &tensors).unwrap();
+    (nephos()
+        .args(["weights", "import"])
+        .arg(file("in.safetensors")))
+    .arg("--config")
+    .arg(file("c.toml"))
+    .arg("-o")
+    .arg(file("m.nephos"))
+    .assert()
+    .failure()
+    .stderr(contains("in.safetensors"))
+    .stderr(contains(
+        "of another shape: decoder.conv_out.bias [3], expected [4]",
+    ))
+    .stderr(contains(
+        "missing: block12.patch_embed.proj.weight [8, 3, 8, 8]",
+    ));
+    assert!(!file("m.nephos").exists());
+}

@@ -1,0 +1,162 @@
+//! Loss and scores of a model over labelled samples.
+
+use burn::tensor::Device;
+use ndarray::{Array2, Array3};
+use serde::Serialize;
+
+use super::image::{Prediction, class_scores};
+use crate::class::IGNORE;
+use crate::dataset::{Dataset, Example};
+use crate::error::{Error, Result};
+use crate::model::Bundle;
+use crate::report::ConfusionMatrix;
+
+/// What [`evaluate`] found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross-entropy over all labelled pixels, in nats; `None` without any.
+    pub loss: Option<f64>,
+    /// All labelled pixels.
+    pub confusion: ConfusionMatrix,
+    /// Each sample, in the order of the data set.
+    pub samples: Vec<SampleResult>,
+}
+
+/// The result on one sample.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SampleResult {
+    /// Name in its container.
+    pub name: String,
+    /// Labelled pixels.
+    pub pixels: u64,
+    /// Mean cross-entropy over them, in nats.
+    pub loss: Option<f64>,
+    /// Mean IoU over the classes in truth or prediction.
+    pub miou: Option<f64>,
+    /// Share of them that is right.
+    pub overall_accuracy: Option<f64>,
+}
+
+/// Runs a model over every sample of `dataset`; `progress` is told of each
+/// result.
+///
+/// Pixels labelled 255, padding and pixels without data count nowhere. The loss
+/// is plain cross-entropy, whatever the model was trained with.
+///
+/// # Errors
+/// A sample that can't be read, has no label or other bands, or a label that is
+/// no class of the model.
+pub fn evaluate(
+    bundle: &Bundle,
+    dataset: &Dataset,
+    device: &Device,
+    mut progress: impl FnMut(&SampleResult),
+) -> Result<Evaluation> {
+    let config = &bundle.config.model;
+    let mut confusion = ConfusionMatrix::new(config.classes);
+    let mut samples = Vec::with_capacity(dataset.len());
+    let mut total_loss = 0.0;
+    for index in 0..dataset.len() {
+        let example = dataset.get(index)?;
+        let in_sample = |e: Error| match e {
+            Error::Usage(message) => Error::format(
+                dataset.path(),
+                format!("sample {}: {message}", example.name),
+            ),
+            other => other,
+        };
+        check_labels(&example, config.classes).map_err(in_sample)?;
+        let scores = class_scores(
+            &bundle.segmenter,
+            config,
+            &example.image,
+            &example.valid,
+            device,
+        )
+        .map_err(in_sample)?;
+        let loss = cross_entropy(&scores, &example.label);
+        let prediction = Prediction::from_scores(scores, &example.valid);
+        let mut matrix = ConfusionMatrix::new(config.classes);
+        let flat = |mask: &Array2<u8>| mask.iter().copied().collect::<Vec<u8>>();
+        matrix.add(&flat(&example.label), &flat(&prediction.classes));
+        let (pixels, scored) = (matrix.pixels(), matrix.scores());
+        total_loss += loss;
+        confusion.merge(&matrix);
+        let result = SampleResult {
+            name: example.name,
+            pixels,
+            loss: mean(loss, pixels),
+            miou: scored.miou,
+            overall_accuracy: scored.overall_accuracy,
+        };
+        progress(&result);
+        samples.push(result);
+    }
+    Ok(Evaluation {
+        loss: mean(total_loss, confusion.pixels()),
+        confusion,
+        samples,
+    })
+}
+
+fn check_labels(example: &Example, classes: usize) -> Result<()> {
+    let foreign =
+        (example.label.iter()).find(|label| **label != IGNORE && usize::from(**label) >= classes);
+    match foreign {
+        None => Ok(()),
+        Some(label) => Err(Error::usage(format!(
+            "label {label} is none of the model's {classes} classes; map it in data.labels.map"
+        ))),
+    }
+}
+
+/// Sum over the labelled pixels of −ln softmax(scores)[label], in f64.
+fn cross_entropy(scores: &Array3<f32>, label: &Array2<u8>) -> f64 {
+    let mut total = 0.0;
+    for ((row, col), label) in label.indexed_iter().filter(|(_, label)| **label != IGNORE) {
+        let pixel = scores.slice(ndarray::s![.., row, col]);
+        let highest = pixel.fold(f32::NEG_INFINITY, |a, b| a.max(*b));
+        let above = |score: f32| f64::from(score) - f64::from(highest);
+        let sum: f64 = pixel.iter().map(|score| above(*score).exp()).sum();
+        total += sum.ln() - above(pixel[usize::from(*label)]);
+    }
+    total
+}
+
+fn mean(sum: f64, count: u64) -> Option<f64> {
+    (count > 0).then(|| sum / count as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn cross_entropy_by_hand() {
+        // Two pixels: scores (0, ln 3) and (1000, 0); the third is not labelled.
+        let three = 3.0f32.ln();
+        let scores = array![[[0.0, 1000.0, 5.0]], [[three, 0.0, 7.0]]];
+        let loss = cross_entropy(&scores, &array![[1, 1, 255]]);
+        assert!(
+            (loss - ((4.0f64 / 3.0).ln() + 1000.0)).abs() < 1e-6,
+            "{loss}"
+        );
+        assert_eq!(cross_entropy(&scores, &array![[255, 255, 255]]), 0.0);
+    }
+
+    #[test]
+    fn probabilities_are_a_softmax_and_invalid_pixels_are_255() {
+        let scores = array![[[0.0, 2.0, 9.0]], [[3.0f32.ln(), 2.0, 9.0]]];
+        let valid = array![[true, true, false]];
+        let prediction = Prediction::from_scores(scores, &valid);
+        // A tie goes to the lower code.
+        assert_eq!(prediction.classes, array![[1, 0, 255]]);
+        let p = &prediction.probabilities;
+        assert!((p[[1, 0, 0]] - 0.75).abs() < 1e-6);
+        assert!((p[[0, 0, 1]] - 0.5).abs() < 1e-6);
+        assert!(p[[0, 0, 2]].is_nan());
+        assert_eq!(prediction.counts(), (vec![1, 1], 2));
+    }
+}

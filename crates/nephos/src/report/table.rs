@@ -1,0 +1,132 @@
+//! Scores as a Markdown table.
+
+use std::fmt::Write;
+
+use super::heatmap::grouped;
+use super::scores::Scores;
+
+impl Scores {
+    /// The scores as Markdown, in per cent: a table of the classes, then the
+    /// scores over all. A dash stands for a score that has no meaning, because
+    /// the class is absent.
+    pub fn to_markdown(&self) -> String {
+        let mut rows =
+            vec![["class", "IoU", "F1", "precision", "recall", "pixels"].map(str::to_owned)];
+        rows.extend(self.classes.iter().map(|class| {
+            [
+                class.name.clone(),
+                percent(class.iou),
+                percent(class.f1),
+                percent(class.precision),
+                percent(class.recall),
+                grouped(class.pixels),
+            ]
+        }));
+        if let Some(cloud) = &self.cloud {
+            rows.push([
+                "cloud (thick or thin)".to_owned(),
+                percent(cloud.iou),
+                percent(cloud.f1),
+                percent(cloud.precision),
+                percent(cloud.recall),
+                grouped(cloud.pixels),
+            ]);
+        }
+        let mut text = table(&rows);
+        text.push('\n');
+        let mut over_all = vec![
+            ["over all classes", "%"].map(str::to_owned),
+            ["mIoU".to_owned(), percent(self.miou)],
+            [
+                "mIoU of the best constant answer".to_owned(),
+                percent(self.constant_miou),
+            ],
+            [
+                "balanced overall accuracy".to_owned(),
+                percent(self.balanced_accuracy),
+            ],
+            [
+                "overall accuracy".to_owned(),
+                percent(self.overall_accuracy),
+            ],
+        ];
+        if let Some(cloud) = &self.cloud {
+            over_all.push([
+                "balanced accuracy of cloud / no cloud".to_owned(),
+                percent(cloud.balanced_accuracy),
+            ]);
+        }
+        text.push_str(&table(&over_all));
+        text
+    }
+}
+
+fn percent(score: Option<f64>) -> String {
+    score.map_or_else(|| "–".to_owned(), |score| format!("{:.2}", score * 100.0))
+}
+
+/// Rows of cells as a Markdown table, padded so that it also reads as plain
+/// text; the first row is the head, the first column is left-aligned.
+pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0).max(3)
+    });
+    let mut text = String::new();
+    for (index, row) in rows.iter().enumerate() {
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            // Writing to a string can't fail.
+            let _ = if column == 0 {
+                write!(text, "| {cell:<width$} ")
+            } else {
+                write!(text, "| {cell:>width$} ")
+            };
+        }
+        text.push_str("|\n");
+        if index == 0 {
+            for (column, width) in widths.iter().enumerate() {
+                let dashes = "-".repeat(width + 1);
+                text.push_str(&if column == 0 {
+                    format!("|:{dashes}")
+                } else {
+                    format!("|{dashes}:")
+                });
+            }
+            text.push_str("|\n");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::report::ConfusionMatrix;
+
+    #[test]
+    fn the_table_by_hand() {
+        let mut matrix = ConfusionMatrix::new(4);
+        matrix.add(&[0, 0, 0, 1], &[0, 0, 1, 1]);
+        let text = matrix.scores().to_markdown();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[..3],
+            [
+                "| class                 |   IoU |    F1 | precision | recall | pixels |",
+                "|:----------------------|------:|------:|----------:|-------:|-------:|",
+                "| clear                 | 66.67 | 80.00 |    100.00 |  66.67 |      3 |",
+            ]
+        );
+        assert!(
+            lines[4].contains("thin cloud") && lines[4].contains("–"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| mIoU                                  | 58.33 |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("best constant answer      | 37.50 |"),
+            "{text}"
+        );
+    }
+}
