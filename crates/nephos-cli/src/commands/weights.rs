@@ -38,11 +38,11 @@ struct ImportArgs {
     /// State dict: .pth or .pt (torch.save), or .safetensors
     file: PathBuf,
     /// Configuration of the model the weights belong to
-    #[arg(long)]
+    #[arg(long, short, value_name = "FILE")]
     config: PathBuf,
     /// Override a key of the configuration, as in model.graph.width=256
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// Bundle to write
     #[arg(long, short, value_name = "NAME.nephos")]
     output: PathBuf,
@@ -71,7 +71,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
 }
 
 fn import(args: &ImportArgs, ui: &Ui) -> anyhow::Result<()> {
-    let config = Config::load(&args.config, &args.overrides).context("--config")?;
+    let config = Config::load(&args.config, &args.set).context("--config")?;
     let tensors = weights::read(&args.file)?;
     let count = tensors.len();
     let bundle = Bundle::from_tensors(config, tensors, &args.file, &device::select("cpu")?)?;

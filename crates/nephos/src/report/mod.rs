@@ -4,6 +4,7 @@
 //! of [`Panel`]s in a [`Figure`]; [`overlay_figure`] is the one of image, truth
 //! and prediction. All pictures are PNG with text in a font of their own.
 
+mod attention;
 mod colour_map;
 mod confusion;
 mod curves;
@@ -16,6 +17,7 @@ mod scores;
 mod sheet;
 mod table;
 
+pub use attention::Gaze;
 pub use colour_map::ColourMap;
 pub use confusion::ConfusionMatrix;
 pub use curves::{Series, draw};
