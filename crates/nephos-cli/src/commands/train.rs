@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use nephos::config::Config;
 use nephos::dataset::open_training;
-use nephos::model::Segmenter;
+use nephos::model::{Segmenter, weights};
 use nephos::train::{CHECKPOINT_FILE, Ending, Outcome, TrainObserver, Trainer};
 
 use super::train_progress::EpochBars;
@@ -65,7 +65,10 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let device = nephos::device::select(&args.device)?;
     let (train, val) = open_training(&config)?;
     let init = match &args.init {
-        Some(path) => Some(initial_weights(path, &config, &device)?),
+        Some(path) => {
+            let fresh = Segmenter::new(&config.model, config.channels(), &device);
+            Some(weights::apply(fresh, weights::read(path)?, path)?)
+        }
         None => None,
     };
     ui.status(format!(

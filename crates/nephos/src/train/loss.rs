@@ -152,3 +152,112 @@ fn log_of_label(log_p: Tensor<4>, labels: Tensor<3, Int>) -> Tensor<3> {
         .gather(1, labels.unsqueeze_dim::<4>(1))
         .squeeze_dim::<3>(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// Golden values of PyTorch; see the script beside the file.
+    #[derive(Deserialize)]
+    struct Golden {
+        shape: [usize; 4],
+        logits: Vec<f32>,
+        labels: Vec<i32>,
+        losses: Vec<GoldenLoss>,
+    }
+
+    #[derive(Deserialize)]
+    struct GoldenLoss {
+        config: LossConfig,
+        loss: f32,
+        gradient: Vec<f32>,
+    }
+
+    fn golden() -> Golden {
+        serde_json::from_str(include_str!("../../tests/parity/training/golden.json")).unwrap()
+    }
+
+    #[test]
+    fn losses_and_gradients_are_pytorchs() {
+        let golden = golden();
+        let device = Device::flex().autodiff();
+        let [b, c, h, w] = golden.shape;
+        for case in golden.losses {
+            let data = TensorData::new(golden.logits.clone(), [b, c, h, w]);
+            let logits = Tensor::<4>::from_data(data, &device).require_grad();
+            let labels = TensorData::new(golden.labels.clone(), [b, h, w]);
+            let labels = Tensor::<3, Int>::from_data(labels, &device);
+            let loss = Loss::new(&case.config, c, &device).forward(logits.clone(), labels);
+            let value = loss.clone().into_scalar::<f32>();
+            assert!(
+                (value - case.loss).abs() < 1e-5,
+                "{:?}: {value}",
+                case.config
+            );
+            let gradient = logits.grad(&loss.backward()).unwrap();
+            let gradient = gradient.try_into_vec_as::<f32>().unwrap();
+            for (ours, torchs) in gradient.iter().zip(&case.gradient) {
+                assert!(
+                    (ours - torchs).abs() < 1e-6,
+                    "{:?}: {ours} {torchs}",
+                    case.config
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_without_labels_has_no_loss_and_no_gradient() {
+        let device = Device::flex().autodiff();
+        for kind in [LossKind::CrossEntropy, LossKind::Focal, LossKind::Dice] {
+            let config = LossConfig {
+                kind,
+                ..LossConfig::default()
+            };
+            let logits = Tensor::<4>::ones([1, 4, 2, 2], &device).require_grad();
+            let labels = Tensor::<3, Int>::full([1, 2, 2], 255, &device);
+            let loss = Loss::new(&config, 4, &device);
+            assert_eq!(loss.batch_weight(&[0; 4]), 0.0);
+            let value = loss.forward(logits.clone(), labels);
+            assert_eq!(value.clone().into_scalar::<f32>(), 0.0, "{kind:?}");
+            let gradient = logits.grad(&value.backward()).unwrap();
+            assert_eq!(gradient.abs().max().into_scalar::<f32>(), 0.0);
+        }
+    }
+
+    #[test]
+    fn batches_average_to_the_loss_of_all_their_pixels() {
+        let golden = golden();
+        let device = Device::flex();
+        let [b, c, h, w] = golden.shape;
+        let config = LossConfig {
+            class_weights: vec![1.0, 2.0, 0.5, 3.0],
+            ..LossConfig::default()
+        };
+        let loss = Loss::new(&config, c, &device);
+        let data = TensorData::new(golden.logits.clone(), [b, c, h, w]);
+        let logits = Tensor::<4>::from_data(data, &device);
+        let labels = TensorData::new(golden.labels.clone(), [b, h, w]);
+        let labels = Tensor::<3, Int>::from_data(labels, &device);
+        let (mut sum, mut weight) = (0.0, 0.0);
+        for (image, codes) in golden.labels.chunks(h * w).enumerate() {
+            let counts: Vec<u64> = (0..c as i32)
+                .map(|class| codes.iter().filter(|code| **code == class).count() as u64)
+                .collect();
+            let part = loss.forward(
+                logits.clone().narrow(0, image, 1),
+                labels.clone().narrow(0, image, 1),
+            );
+            sum += part.into_scalar::<f64>() * loss.batch_weight(&counts);
+            weight += loss.batch_weight(&counts);
+        }
+        let whole = loss.forward(logits, labels).into_scalar::<f64>();
+        assert!(
+            (sum / weight - whole).abs() < 1e-6,
+            "{} {whole}",
+            sum / weight
+        );
+    }
+}

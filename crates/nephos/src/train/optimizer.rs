@@ -117,3 +117,76 @@ impl ModuleMapper for Step<'_> {
         Param::from_mapped_value(id, updated, mapper)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// Golden values of PyTorch; see the script beside the file.
+    #[derive(Deserialize)]
+    struct Golden {
+        start: Vec<f32>,
+        gradients: Vec<Vec<f32>>,
+        optimizers: Vec<GoldenPath>,
+    }
+
+    #[derive(Deserialize)]
+    struct GoldenPath {
+        config: OptimizerConfig,
+        path: Vec<Vec<f32>>,
+    }
+
+    #[derive(Module, Debug)]
+    struct OneWeight {
+        weight: Param<Tensor<2>>,
+    }
+
+    #[test]
+    fn ten_steps_are_pytorchs() {
+        let golden: Golden =
+            serde_json::from_str(include_str!("../../tests/parity/training/golden.json")).unwrap();
+        let device = Device::flex().autodiff();
+        let inner = Device::flex();
+        for case in golden.optimizers {
+            let mut optimizer = Optimizer::new(&case.config);
+            let data = TensorData::new(golden.start.clone(), [2, 3]);
+            let mut module = OneWeight {
+                weight: Param::from_tensor(Tensor::<2>::from_data(data, &device)),
+            };
+            for (gradient, torchs) in golden.gradients.iter().zip(&case.path) {
+                let mut gradients = GradientsParams::new();
+                let data = TensorData::new(gradient.clone(), [2, 3]);
+                let gradient = Tensor::<2>::from_data(data, &inner);
+                gradients.register(module.weight.id, gradient);
+                module = optimizer.step(module, gradients, case.config.lr);
+                let ours = module.weight.val().try_into_vec_as::<f32>().unwrap();
+                for (ours, torchs) in ours.iter().zip(torchs) {
+                    assert!(
+                        (ours - torchs).abs() < 2e-6,
+                        "{:?}: {ours} {torchs}",
+                        case.config
+                    );
+                }
+            }
+            assert_eq!(optimizer.moments["weight"].time, 10);
+        }
+    }
+
+    #[test]
+    fn a_parameter_without_a_gradient_stays() {
+        let device = Device::flex().autodiff();
+        let mut optimizer = Optimizer::new(&OptimizerConfig {
+            weight_decay: 0.1,
+            ..OptimizerConfig::default()
+        });
+        let module = OneWeight {
+            weight: Param::from_tensor(Tensor::<2>::ones([2, 3], &device)),
+        };
+        let module = optimizer.step(module, GradientsParams::new(), 0.1);
+        assert_eq!(module.weight.val().sum().into_scalar::<f32>(), 6.0);
+        assert!(optimizer.moments.is_empty());
+    }
+}

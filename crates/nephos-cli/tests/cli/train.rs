@@ -1,0 +1,485 @@
+//! `nephos train`: what a run leaves behind, and that stopping it, killing it or
+//! filling the disk costs nothing but time.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use nephos::device;
+use nephos::model::Bundle;
+use nephos::scene::DType;
+use nephos::scene::pickle::Writer;
+
+const SIDE: usize = 48;
+const CHANNELS: usize = 15;
+
+/// A small network with dropout, on two bands.
+const CONFIG: &str = r#"
+name = "tiny"
+seed = 7
+[data]
+bands = ["red", "green"]
+[model]
+image_size = 48
+[model.patch]
+size = 8
+stride = 8
+padding = 0
+width = 32
+[model.encoder]
+depth = 2
+heads = 4
+feed_forward = 64
+dropout = 0.2
+[model.graph]
+width = 32
+dropout = 0.2
+[model.decoder]
+width = 32
+[train]
+epochs = 3
+batch_size = 2
+[train.optimizer]
+lr = 1e-3
+"#;
+
+/// A folder with a configuration, training and validation pickles.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        std::fs::write(place.path("tiny.toml"), CONFIG).unwrap();
+        write_samples(&place.path("train.pkl"), &[SIDE; 23], 1);
+        write_samples(&place.path("val.pkl"), &[SIDE; 4], 2);
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `nephos train` into the run folder `out`.
+    fn train(&self, out: &str, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nephos"));
+        command
+            .current_dir(self.folder.path())
+            .args([
+                "train",
+                "--config",
+                "tiny.toml",
+                "--device",
+                "cpu",
+                "--out",
+                out,
+            ])
+            .args(["--set", "data.train=train.pkl", "--set", "data.val=val.pkl"])
+            .args(more)
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        let path = self.path(name);
+        std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+
+    /// The text of `history.csv` without the columns of time.
+    fn history(&self, out: &str) -> Vec<String> {
+        let text = String::from_utf8(self.read(&format!("{out}/history.csv"))).unwrap();
+        let row = |line: &str| line.rsplitn(3, ',').last().unwrap_or_default().to_owned();
+        text.lines().map(row).collect()
+    }
+
+    /// Both runs end with the same bytes of weights and the same history.
+    fn assert_same_end(&self, a: &str, b: &str) {
+        for name in ["best.nephos", "last.nephos"] {
+            let (first, second) = (format!("{a}/{name}"), format!("{b}/{name}"));
+            assert!(
+                self.read(&first) == self.read(&second),
+                "{first} and {second} differ"
+            );
+        }
+        assert_eq!(self.history(a), self.history(b));
+        // One event a step, two more a run's three epochs' ends, none twice.
+        let events =
+            |out| steps_of_events(&self.read(&format!("{out}/events.out.tfevents.nephos")));
+        assert_eq!(events(a), events(b));
+    }
+
+    /// Whether a checkpoint is there, and its `state` as TOML text.
+    fn state(&self, out: &str) -> Option<String> {
+        let bytes = std::fs::read(self.path(&format!("{out}/checkpoint.safetensors"))).ok()?;
+        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+        let tensors = header.as_object().unwrap().iter();
+        let end = tensors
+            .filter_map(|(_, t)| t["data_offsets"][1].as_u64())
+            .max();
+        assert_eq!(
+            bytes.len() as u64,
+            8 + length as u64 + end.unwrap(),
+            "a cut checkpoint"
+        );
+        Some(header["__metadata__"]["state"].as_str().unwrap().to_owned())
+    }
+}
+
+/// Samples in which bright squares on dark ground are thick cloud.
+fn write_samples(path: &Path, sides: &[usize], seed: u32) {
+    let mut random = seed;
+    let mut next = move |bound: u32| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 8) % bound
+    };
+    let mut writer = Writer::new(std::io::BufWriter::new(File::create(path).unwrap())).unwrap();
+    for &side in sides {
+        let (top, left) = (
+            next(side as u32 / 2) as usize,
+            next(side as u32 / 2) as usize,
+        );
+        let mut numbers = vec![0u16; CHANNELS * side * side];
+        for row in 0..side {
+            for col in 0..side {
+                let cloud =
+                    (top..top + side / 2).contains(&row) && (left..left + side / 2).contains(&col);
+                for channel in 0..13 {
+                    let value = if cloud { 4000 } else { 800 } + next(400) as u16;
+                    numbers[(channel * side + row) * side + col] = value;
+                }
+                numbers[(13 * side + row) * side + col] = u16::from(cloud);
+            }
+        }
+        let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+        writer
+            .push(DType::U16, [CHANNELS, side, side], &bytes)
+            .unwrap();
+    }
+    writer.finish().unwrap().flush().unwrap();
+}
+
+/// The step of each record of an event file.
+fn steps_of_events(bytes: &[u8]) -> Vec<u8> {
+    let (mut rest, mut steps) = (bytes, Vec::new());
+    while let Some((length, after)) = rest.split_first_chunk::<8>() {
+        let length = u64::from_le_bytes(*length) as usize;
+        let payload = &after[4..4 + length];
+        // wall_time is 9 bytes; key 0x10 is the step, here below 128.
+        if payload[9] == 0x10 {
+            steps.push(payload[10]);
+        }
+        rest = &after[8 + length..];
+    }
+    steps
+}
+
+fn succeed(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn fail(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!(
+        "{}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// Runs `command` for a while, then sends it `signal`; its exit status.
+fn interrupt(mut command: Command, after: Duration, signal: &str) -> Option<i32> {
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(after);
+    let sent = Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .output();
+    sent.unwrap();
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn a_run_learns_and_leaves_weights_history_and_curves() {
+    let place = Place::new();
+    let out = succeed(place.train("run", &["--set", "train.epochs=6"]));
+    for name in [
+        "best.nephos",
+        "last.nephos",
+        "loss.png",
+        "miou.png",
+        "config.toml",
+    ] {
+        assert!(!place.read(&format!("run/{name}")).is_empty());
+    }
+    let history = place.history("run");
+    assert_eq!(history.len(), 7, "{history:?}");
+    assert!(history[0].starts_with("epoch,step,lr,train_loss,val_loss,val_miou,iou_clear"));
+    let loss = |row: &str| row.split(',').nth(4).unwrap().parse::<f64>().unwrap();
+    assert!(loss(&history[6]) < 0.8 * loss(&history[1]), "{history:?}");
+    let number = |from: &str| {
+        let rest = out
+            .split(from)
+            .nth(1)
+            .unwrap_or_else(|| panic!("no `{from}` in {out}"));
+        let digits = |c: char| c.is_ascii_digit() || c == '.';
+        let number: String = rest.trim().chars().take_while(|c| digits(*c)).collect();
+        number.parse::<f64>().unwrap()
+    };
+    assert!(
+        number("Validation mIoU:") > number("best constant answer:") + 0.1,
+        "{out}"
+    );
+    let bundle = Bundle::load(
+        &place.path("run/best.nephos"),
+        &device::select("cpu").unwrap(),
+    );
+    assert_eq!(bundle.unwrap().summary.train_samples, Some(23));
+    // The folder holds a run: a second one must not overwrite it.
+    assert!(fail(place.train("run", &[])).contains("resume"));
+}
+
+#[test]
+fn ctrl_c_saves_and_resume_ends_with_the_same_weights() {
+    let place = Place::new();
+    succeed(place.train("whole", &[]));
+    let (mut interrupted, mut mid_epoch) = (0, 0);
+    for attempt in 0..60 {
+        let mut more = Vec::new();
+        if place.state("parts").is_some() {
+            more.push("--resume");
+        }
+        let wait = Duration::from_millis(60 + 35 * (attempt % 7));
+        match interrupt(place.train("parts", &more), wait, "-INT") {
+            Some(0) => break,
+            // Before the handler stood, nothing was written yet.
+            None => {}
+            code => {
+                assert_eq!(code, Some(130));
+                interrupted += 1;
+                let state = place.state("parts").expect("Ctrl-C saves");
+                mid_epoch += usize::from(!state.contains("epoch_step = 0"));
+                assert!(place.path("parts/last.nephos").exists());
+            }
+        }
+    }
+    if place.history("parts").len() < 4 {
+        succeed(place.train("parts", &["--resume"]));
+    }
+    assert!(
+        interrupted > 0 && mid_epoch > 0,
+        "{interrupted} {mid_epoch}"
+    );
+    place.assert_same_end("whole", "parts");
+}
+
+#[test]
+fn a_process_killed_while_it_writes_checkpoints_leaves_one_that_loads() {
+    let place = Place::new();
+    let every_step = ["--checkpoint-every", "1"];
+    succeed(place.train("whole", &every_step));
+    let mut killed = 0;
+    for attempt in 0..60 {
+        let mut more = every_step.to_vec();
+        if place.state("parts").is_some() {
+            more.push("--resume");
+        }
+        let wait = Duration::from_millis(90 + 13 * (attempt % 11));
+        match interrupt(place.train("parts", &more), wait, "-KILL") {
+            Some(code) => {
+                assert_eq!(code, 0);
+                break;
+            }
+            None => killed += 1,
+        }
+    }
+    assert!(killed > 0);
+    if place.history("parts").len() < 4 {
+        succeed(place.train("parts", &["--resume"]));
+    }
+    place.assert_same_end("whole", "parts");
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_the_checkpoint_stays() {
+    let place = Place::new();
+    succeed(place.train("whole", &[]));
+    succeed(place.train("run", &["--set", "train.epochs=1"]));
+    let before = place.read("run/checkpoint.safetensors");
+    // No file may grow beyond this many blocks of 512 bytes: enough for the
+    // history, not for weights.
+    let resume = place.train("run", &["--resume"]);
+    let mut shell = Command::new("sh");
+    shell
+        .current_dir(place.folder.path())
+        .args(["-c", "trap '' XFSZ; ulimit -f 20; exec \"$@\"", "sh"])
+        .arg(resume.get_program())
+        .args(resume.get_args())
+        .stdin(Stdio::null());
+    let error = fail(shell);
+    assert!(
+        error.contains(".nephos") && error.contains("File too large"),
+        "{error}"
+    );
+    assert!(place.read("run/checkpoint.safetensors") == before);
+    let names = std::fs::read_dir(place.path("run")).unwrap();
+    for name in names.map(|entry| entry.unwrap().file_name()) {
+        assert!(
+            !name.to_string_lossy().starts_with(".nephos-"),
+            "{name:?} was left"
+        );
+    }
+    succeed(place.train("run", &["--resume"]));
+    place.assert_same_end("whole", "run");
+}
+
+#[test]
+fn a_changed_configuration_does_not_resume() {
+    let place = Place::new();
+    succeed(place.train("run", &["--set", "train.epochs=1"]));
+    let changed = [
+        "--resume",
+        "--set",
+        "seed=8",
+        "--set",
+        "train.optimizer.lr=1e-2",
+    ];
+    let error = fail(place.train("run", &changed));
+    assert!(error.contains("seed (was 7, now 8)"), "{error}");
+    assert!(error.contains("train.optimizer.lr"), "{error}");
+    assert!(!error.contains("train.epochs"), "{error}");
+    let error = fail(place.train("elsewhere", &["--resume"]));
+    assert!(
+        error.contains("elsewhere holds no checkpoint.safetensors"),
+        "{error}"
+    );
+}
+
+#[test]
+fn losses_precisions_and_schedules_train() {
+    let place = Place::new();
+    for (number, sets) in [
+        [
+            "train.precision=bf16",
+            "loss.kind=dice",
+            "train.optimizer.kind=adamw",
+        ],
+        [
+            "train.precision=f16",
+            "loss.kind=focal",
+            "train.schedule.kind=one-cycle",
+        ],
+        [
+            "train.accumulate=3",
+            "loss.kind=cross-entropy-dice",
+            "train.clip_norm=0.5",
+        ],
+        [
+            "loss.label_smoothing=0.1",
+            "loss.class_weights=[1, 2, 1, 1]",
+            "train.patience=1",
+        ],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let mut more: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+        more.extend([
+            "--set",
+            "train.epochs=2",
+            "--set",
+            "train.schedule.warmup=0.2",
+        ]);
+        let out = format!("run{number}");
+        succeed(place.train(&out, &more));
+        let history = place.history(&out);
+        let loss = |row: &str| row.split(',').nth(3).unwrap().parse::<f64>().unwrap();
+        assert!(
+            loss(&history[2]) < loss(&history[1]),
+            "{sets:?}: {history:?}"
+        );
+    }
+}
+
+#[test]
+fn divergence_names_step_and_samples_and_keeps_the_checkpoint() {
+    let place = Place::new();
+    let sets = [
+        "--set",
+        "train.optimizer.lr=1e30",
+        "--checkpoint-every",
+        "1",
+    ];
+    let error = fail(place.train("run", &sets));
+    assert!(error.contains("diverged at step"), "{error}");
+    assert!(error.contains("samples"), "{error}");
+}
+
+#[test]
+fn samples_can_be_held_out_of_the_training_set() {
+    let place = Place::new();
+    let train = |out: &str, set: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nephos"));
+        command
+            .current_dir(place.folder.path())
+            .args([
+                "train",
+                "--config",
+                "tiny.toml",
+                "--device",
+                "cpu",
+                "--out",
+                out,
+            ])
+            .args(["--set", "data.train=train.pkl", "--set", "train.epochs=1"])
+            .args(["--set", set]);
+        command
+    };
+    succeed(train("fraction", "data.val_fraction=0.2"));
+    let bundle = Bundle::load(
+        &place.path("fraction/best.nephos"),
+        &device::select("cpu").unwrap(),
+    );
+    assert_eq!(bundle.unwrap().summary.train_samples, Some(18));
+    succeed(train("names", "data.val_names=[\"0\", \"5\"]"));
+    let error = fail(train("wrong", "data.val_names=[\"nowhere\"]"));
+    assert!(error.contains("no sample `nowhere`"), "{error}");
+    // Without any validation the training loss decides.
+    let out = succeed(train("none", "seed=3"));
+    assert!(out.contains("training loss"), "{out}");
+}
+
+#[test]
+fn samples_of_two_sizes_are_an_error_that_names_both() {
+    let place = Place::new();
+    write_samples(&place.path("train.pkl"), &[SIDE, SIDE, 40, SIDE], 1);
+    let error = fail(place.train("run", &["--set", "train.batch_size=4"]));
+    assert!(
+        error.contains("48×48") && error.contains("40×40"),
+        "{error}"
+    );
+    assert!(error.contains("data.size"), "{error}");
+    succeed(place.train(
+        "sized",
+        &["--set", "data.size=48", "--set", "train.epochs=1"],
+    ));
+    write_samples(&place.path("train.pkl"), &[6], 1);
+    let error = fail(place.train("small", &[]));
+    assert!(error.contains("smaller than one patch"), "{error}");
+}
