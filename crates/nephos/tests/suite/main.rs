@@ -2,4 +2,5 @@
 
 mod containers;
 mod pickle;
+mod simulate;
 mod torch;
