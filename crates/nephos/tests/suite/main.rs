@@ -7,4 +7,5 @@ mod containers;
 mod model;
 mod parity;
 mod parity_full;
+mod simulate;
 mod torch;
