@@ -5,15 +5,25 @@
 //! container is ever held in memory.
 
 mod array;
+mod geotiff;
 mod mapping;
+mod npz;
+mod numpy;
 mod open;
+mod pairs;
 pub mod pickle;
+mod picture;
+mod raster;
+pub mod torch;
 
-pub use open::open;
+pub use npz::NpzSource;
+pub use numpy::NpySource;
+pub use open::{Kind, detect, open};
+pub use pairs::RasterSource;
 
 use std::path::Path;
 
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, ArrayView2};
 
 use crate::error::{Error, Result};
 
@@ -125,5 +135,27 @@ fn check_channels(path: &Path, channels: &[usize], count: usize) -> Result<()> {
             "{}: channel {channel} is asked for, there are {count} (counted from 0)",
             path.display()
         ))),
+    }
+}
+
+/// Refuses a sample past the end of a container.
+fn check_sample(path: &Path, index: usize, count: usize) -> Result<()> {
+    if index < count {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "{}: sample {index} is asked for, there are {count} (counted from 0)",
+        path.display()
+    )))
+}
+
+/// A label raster as whole numbers.
+fn whole_numbers(path: &Path, label: &ArrayView2<'_, f32>) -> Result<Array2<i64>> {
+    match label.indexed_iter().find(|(_, v)| v.fract() != 0.0) {
+        None => Ok(label.mapv(|v| v as i64)),
+        Some(((row, col), value)) => Err(Error::format(
+            path,
+            format!("the label at row {row}, column {col} is {value}, not a whole number"),
+        )),
     }
 }

@@ -1,16 +1,137 @@
 //! Which reader a path gets.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use super::SampleSource;
+use super::mapping::Mapping;
+use super::npz::NpzSource;
+use super::numpy::{self, NpySource};
+use super::pairs::RasterSource;
 use super::pickle::PickleSource;
-use crate::error::Result;
+use super::raster::RasterFormat;
+use crate::error::{Error, Result};
 
-/// Opens a container of samples, chosen by what the file holds and, where that
-/// does not tell, by the name's extension.
+/// What can be opened, for messages.
+const SUPPORTED: &str = "samples are read from a Python pickle of NumPy arrays (.pkl), .npy, .npz, \
+     a GeoTIFF, a PNG or JPEG, or a folder with image/NAME.tif and label/NAME.tif";
+
+/// What a path holds, judged by its first bytes and, where they don't tell, by
+/// its extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A folder of rasters.
+    Folder,
+    /// A Python pickle.
+    Pickle,
+    /// One NumPy array.
+    Npy,
+    /// A zip of NumPy arrays.
+    Npz,
+    /// A TIFF raster.
+    Tiff,
+    /// A PNG or JPEG picture.
+    Picture,
+    /// Weights that PyTorch saved.
+    Torch,
+    /// Weights as safetensors; a nephos bundle is one.
+    Safetensors,
+}
+
+/// Opens a container of samples: a Python pickle, `.npy`, `.npz`, a GeoTIFF, PNG or
+/// JPEG, or a folder with `image/NAME.tif` and `label/NAME.tif`; see [`detect`].
 ///
 /// # Errors
 /// The path is not there, or its format is unknown or broken.
 pub fn open(path: &Path) -> Result<Box<dyn SampleSource>> {
-    Ok(Box::new(PickleSource::open(path)?))
+    Ok(match detect(path)? {
+        Kind::Folder => Box::new(RasterSource::open_folder(path)?),
+        Kind::Pickle => Box::new(PickleSource::open(path)?),
+        Kind::Npy => Box::new(NpySource::open(path)?),
+        Kind::Npz => Box::new(NpzSource::open(path)?),
+        Kind::Tiff | Kind::Picture => Box::new(RasterSource::open_file(path)?),
+        Kind::Torch | Kind::Safetensors => {
+            return Err(Error::unsupported(
+                path.display(),
+                format!("these are weights, not samples; {SUPPORTED}"),
+            ));
+        }
+    })
+}
+
+/// What the file or folder at `path` holds.
+///
+/// # Errors
+/// The path is not there, or nothing that nephos reads.
+pub fn detect(path: &Path) -> Result<Kind> {
+    let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+    if metadata.is_dir() {
+        return Ok(Kind::Folder);
+    }
+    let magic = first_bytes(path)?;
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    let named = |names: &[&str]| {
+        names
+            .iter()
+            .any(|name| extension.eq_ignore_ascii_case(name))
+    };
+    let compressed = |program: &str| {
+        let message = format!("the file is compressed; unpack it first with `{program}`");
+        Err(Error::unsupported(path.display(), message))
+    };
+    match RasterFormat::of(&magic) {
+        Some(RasterFormat::Tiff) => return Ok(Kind::Tiff),
+        Some(RasterFormat::Picture) => return Ok(Kind::Picture),
+        None => {}
+    }
+    match *magic.as_slice() {
+        [] => Err(Error::format_at(path, 0, "the file is empty")),
+        _ if magic.starts_with(numpy::MAGIC) => Ok(Kind::Npy),
+        [b'P', b'K', 3 | 5, 4 | 6, ..] => zip_kind(path),
+        // The length of a JSON header, then the header.
+        [_, _, _, _, _, 0, 0, 0, b'{', ..] => Ok(Kind::Safetensors),
+        // Old PyTorch files are several pickles, the first a large number.
+        [0x80, 0..=5, ..] if named(&["pth", "pt"]) => Ok(Kind::Torch),
+        [0x80, 0..=5, ..] => Ok(Kind::Pickle),
+        [0x1f, 0x8b, ..] => compressed("gunzip"),
+        [b'B', b'Z', b'h', ..] => compressed("bunzip2"),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => compressed("unxz"),
+        // Protocol 0 has no magic; its opcodes are letters.
+        _ if named(&["pkl", "pickle", "p"]) => Ok(Kind::Pickle),
+        _ => Err(Error::unsupported(
+            path.display(),
+            format!("an unknown format; {SUPPORTED}"),
+        )),
+    }
+}
+
+/// The first bytes of a file, at most 16.
+pub(crate) fn first_bytes(path: &Path) -> Result<Vec<u8>> {
+    let fail = |e| Error::io(path, e);
+    let mut magic = Vec::with_capacity(16);
+    File::open(path)
+        .map_err(fail)?
+        .take(16)
+        .read_to_end(&mut magic)
+        .map_err(fail)?;
+    Ok(magic)
+}
+
+/// PyTorch's archives hold a pickle, NumPy's hold arrays.
+fn zip_kind(path: &Path) -> Result<Kind> {
+    let mapping = Mapping::open(path)?;
+    let archive = zip::ZipArchive::new(std::io::Cursor::new(mapping.bytes()))
+        .map_err(|e| Error::format(path, format!("a broken zip archive: {e}")))?;
+    if archive.file_names().any(|name| name.ends_with(".npy")) {
+        Ok(Kind::Npz)
+    } else if archive.file_names().any(|name| name.ends_with("data.pkl")) {
+        Ok(Kind::Torch)
+    } else {
+        Err(Error::unsupported(
+            path.display(),
+            format!("a zip archive with neither arrays nor weights; {SUPPORTED}"),
+        ))
+    }
 }

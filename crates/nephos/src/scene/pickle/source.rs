@@ -10,10 +10,10 @@ use super::cursor::Fault;
 use super::machine;
 use super::numpy::{NumpyHost, StoredArray};
 use super::value::Value;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::scene::array::SampleLayout;
 use crate::scene::mapping::Mapping;
-use crate::scene::{DType, SampleSource, check_channels};
+use crate::scene::{DType, SampleSource, check_channels, check_sample};
 
 /// Longest key of a dict, in bytes.
 const LONGEST_KEY: usize = 4096;
@@ -60,13 +60,7 @@ impl PickleSource {
     }
 
     fn entry(&self, index: usize) -> Result<(&Entry, usize)> {
-        if index >= self.samples {
-            return Err(Error::usage(format!(
-                "{}: sample {index} of {}",
-                self.path.display(),
-                self.samples
-            )));
-        }
+        check_sample(&self.path, index, self.samples)?;
         let position = self.arrays.partition_point(|entry| entry.first <= index) - 1;
         let entry = &self.arrays[position];
         Ok((entry, index - entry.first))
