@@ -1,1 +1,3 @@
 //! Tests of the command line as a user types it.
+
+mod simulate;
