@@ -52,17 +52,15 @@ fn simulated_samples_can_be_split() {
     let silent = [&counts[..], &["--allow-leakage"]].concat();
     let quiet = split(&silent, "b").success();
     assert!(quiet.get_output().stderr.is_empty());
-    let same = |file: &str| {
-        let read = |run: &str| std::fs::read(folder.path().join(run).join(file)).unwrap();
-        assert!(read("a") == read("b"), "{file} differs");
-    };
-    [
+    for file in [
         "train_split.pkl",
         "val_split.pkl",
         "test_split.pkl",
         "split.json",
-    ]
-    .map(same);
+    ] {
+        let read = |run: &str| std::fs::read(folder.path().join(run).join(file)).unwrap();
+        assert!(read("a") == read("b"), "{file} differs");
+    }
     let grouped = [&counts[..], &["--group-by", "roi_id"]].concat();
     split(&grouped, "c")
         .failure()
