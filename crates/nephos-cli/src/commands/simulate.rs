@@ -16,7 +16,7 @@ Examples:
   nephos simulate --out small --train 200 --val 40 --test 40 --size 128 --pixel-size 40
 
   # A picture of what such samples look like
-  nephos simulate --preview simulated.png --seed 8";
+  nephos simulate --preview simulated.png";
 
 /// Write simulated samples in the notebook's layout
 ///

@@ -3,3 +3,4 @@
 mod train;
 mod weights;
 mod info;
+mod simulate;

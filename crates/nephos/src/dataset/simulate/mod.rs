@@ -20,6 +20,9 @@
 //! | cloud shadow | else, clouds take more than [`SHADOW`] of the ground's red light |
 //! | clear | else |
 //!
+//! `docs/images/simulated.png` shows six of them; `nephos simulate --preview FILE.png`
+//! draws it.
+//!
 //! The same seed, index, size and pixel give the same image on the same kind of
 //! machine, whatever the number of threads.
 
