@@ -18,6 +18,10 @@ const MAX_PATCHES: usize = 10_000;
 /// Share of the numbers' colours over the image.
 const OPACITY: f32 = 0.7;
 
+/// Least span of a panel's colours, in cosines and in multiples of the mean: less
+/// is no pattern, and must not be drawn as one.
+const LEAST_SPAN: f32 = 0.01;
+
 /// What one patch of an image looks at: numbers for every patch.
 #[derive(Debug, Clone)]
 pub struct Gaze {
@@ -103,7 +107,7 @@ impl Gaze {
     }
 
     /// The figure: the image with the patch marked, then the affinity and each
-    /// layer's attention laid over it. Each panel has its own colours, from its
+    /// layer's attention, as multiples of its mean, laid over it. Each panel has its own colours, from its
     /// smallest to its largest number; the patch itself does not stretch them.
     ///
     /// # Errors
@@ -121,12 +125,14 @@ impl Gaze {
         mark(&mut marked, row, col);
         let title = format!("patch at {row},{col}");
         let mut panels = vec![Panel::new(title, marked)];
-        let layers = (self.attention.iter().enumerate())
-            .map(|(i, heat)| (format!("attention, layer {}", i + 1), heat));
-        for (title, heat) in std::iter::once(("affinity".to_owned(), &self.affinity)).chain(layers)
-        {
-            let (low, high) = self.range(heat);
-            let pixels = over_pixels(heat, patch, picture);
+        let affinity = ("affinity (cosine)".to_owned(), self.affinity.clone());
+        let layers = (self.attention.iter().enumerate()).map(|(i, heat)| {
+            let title = format!("attention {} (× mean)", i + 1);
+            (title, heat * heat.len() as f32)
+        });
+        for (title, heat) in std::iter::once(affinity).chain(layers) {
+            let (low, high) = self.range(&heat);
+            let pixels = over_pixels(&heat, patch, picture);
             let map = ColourMap::Viridis;
             let mut drawn = heat_over(picture, pixels.view(), map, (low, high), OPACITY)?;
             mark(&mut drawn, row, col);
@@ -149,17 +155,17 @@ impl Gaze {
         })
     }
 
-    /// Smallest and largest number over all other patches.
+    /// Smallest and largest number over all other patches, some way apart.
     fn range(&self, heat: &Array2<f32>) -> (f32, f32) {
         let others = (heat.indexed_iter()).filter(|(place, _)| *place != self.patch);
-        let range = others.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), (_, v)| {
+        let (low, high) = others.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), (_, v)| {
             (low.min(*v), high.max(*v))
         });
-        if range.0 <= range.1 {
-            range
-        } else {
-            (heat[self.patch], heat[self.patch])
+        let own = heat[self.patch];
+        if low > high {
+            return (own, own + LEAST_SPAN);
         }
+        (low, high.max(low + LEAST_SPAN))
     }
 }
 
