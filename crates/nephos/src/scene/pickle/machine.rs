@@ -3,8 +3,8 @@
 //! It follows Python's `pickletools` for protocols 0 to 5, but it builds inert
 //! [`Value`]s, and a [`Host`] decides which globals exist and what calling them
 //! means. Nothing is ever imported or run, there is no recursion, and work and
-//! memory grow with the number of opcodes, of which there are at most
-//! [`MOST_OPERATIONS`]; the length of a payload costs nothing.
+//! memory grow with the number of opcodes, each at least a byte of the file and
+//! at most [`MOST_OPERATIONS`]; the length of a payload costs nothing.
 
 use std::collections::HashMap;
 
@@ -12,8 +12,9 @@ use super::cursor::{Cursor, Fault};
 use super::payload::{Encoding, Payload};
 use super::value::{Heap, LONGEST_NAME, Value};
 
-/// Most opcodes of one pickle: enough for 150 000 arrays.
-pub(crate) const MOST_OPERATIONS: usize = 1 << 22;
+/// Most opcodes of one pickle: enough for 60 000 arrays, and what is kept for
+/// them is never more than about 100 MB.
+pub(crate) const MOST_OPERATIONS: usize = 1 << 21;
 
 /// Longest line that holds a number.
 const LONGEST_NUMBER: usize = 64;
