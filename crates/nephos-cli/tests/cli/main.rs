@@ -1,3 +1,4 @@
 //! Tests of the command line as a user types it.
 
+mod pictures;
 mod weights;
