@@ -2,6 +2,7 @@
 
 mod train;
 mod explain;
+mod pictures;
 mod weights;
 mod info;
 mod simulate;

@@ -30,7 +30,7 @@ impl ColourMap {
 
 /// Whether black reads better than white on this colour (Rec. 709 luma).
 pub(super) fn is_light([red, green, blue]: [u8; 3]) -> bool {
-    0.2126 * f64::from(red) + 0.7152 * f64::from(green) + 0.0722 * f64::from(blue) > 140.0
+    0.2126 * f64::from(red) + 0.7152 * f64::from(green) + 0.0722 * f64::from(blue) > 125.0
 }
 
 /// The middle between two colours, weighted: `weight` of `over`, the rest of

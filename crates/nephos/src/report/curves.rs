@@ -74,6 +74,10 @@ pub fn draw(path: &Path, title: &str, y_label: &str, series: &[Series]) -> Resul
             path.display()
         )));
     }
+    let longest = (series.iter())
+        .map(|series| series.name.chars().count())
+        .max()
+        .unwrap_or(0);
     let layout = Layout::auto_from_plots(&plots)
         .with_width(720.0)
         .with_height(450.0)
@@ -84,6 +88,7 @@ pub fn draw(path: &Path, title: &str, y_label: &str, series: &[Series]) -> Resul
         .with_label_size(16)
         .with_tick_size(13)
         .with_body_size(14)
+        .with_legend_width(50.0 + 9.5 * longest as f64)
         .with_legend_position(LegendPosition::OutsideRightTop);
     let layout = if high - low < 10.0 && whole(low) && whole(high) {
         layout

@@ -121,7 +121,11 @@ impl Figure {
             + heights.iter().map(RowHeights::total).sum::<f64>()
             + gap * (self.rows.len() as f64 - 1.0)
             + legend.len() as f64 * 1.7 * size
-            + margin;
+            + if legend.is_empty() {
+                margin
+            } else {
+                0.8 * margin
+            };
 
         let mut sheet = Sheet::new(width, height);
         let mut top = margin;
@@ -169,7 +173,7 @@ impl Figure {
             }
             top += heights.total() + gap;
         }
-        top -= gap;
+        top -= 0.5 * gap;
         for line in &legend {
             draw_legend(&mut sheet, line, size, width / 2.0, top + size);
             top += 1.7 * size;

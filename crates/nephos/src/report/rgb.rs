@@ -1,7 +1,7 @@
 //! Bands as a picture in true colour.
 
 use image::{Rgb, RgbImage};
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, Axis};
 
 use super::hatch;
 use crate::band;
@@ -11,8 +11,9 @@ use crate::error::{Error, Result};
 /// Which numbers become black and white.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Stretch {
-    /// Percentiles in [0, 100] over the valid pixels of all three bands
-    /// together, so that grey stays grey.
+    /// Percentiles in [0, 100] over the valid pixels. Black is set by band, which
+    /// takes out the blue of the air over dark ground (Chavez 1988); what is left
+    /// is stretched alike in all three bands, so that clouds are white.
     Percentiles(f32, f32),
     /// Fixed numbers in the image's own units, the same for every image.
     Fixed(f32, f32),
@@ -27,6 +28,10 @@ impl Default for Stretch {
 /// Brightness is raised to this power after the stretch: clouds are many times
 /// brighter than land, which would else be drawn nearly black.
 const GAMMA: f32 = 1.0 / 1.4;
+
+/// Least distance of black and white as a share of white: less is noise, which
+/// must not be stretched until it looks like clouds.
+const LEAST_RANGE: f32 = 0.05;
 
 /// Draws three bands as red, green and blue; pixels that are not valid are
 /// hatched.
@@ -54,52 +59,56 @@ pub fn true_colour(
         width,
         "image and valid pixels differ in width"
     );
-    let (low, high) = match stretch {
-        Stretch::Fixed(low, high) => (low, high),
+    let (blacks, range) = match stretch {
+        Stretch::Fixed(low, high) => ([low; 3], high - low),
         Stretch::Percentiles(low, high) => percentiles(image, channels, valid, [low, high]),
     };
-    let range = (high - low).max(f32::MIN_POSITIVE);
-    let level = |value: f32| {
-        let share = ((value - low) / range).clamp(0.0, 1.0);
+    let range = range.max(f32::MIN_POSITIVE);
+    let level = |value: f32, black: f32| {
+        let share = ((value - black) / range).clamp(0.0, 1.0);
         (share.powf(GAMMA) * 255.0).round() as u8
     };
     let period = hatch::period(height.max(width) as u32);
     RgbImage::from_fn(width as u32, height as u32, |col, row| {
         let (r, c) = (row as usize, col as usize);
         Rgb(if valid[[r, c]] {
-            channels.map(|channel| level(image[[channel, r, c]]))
+            std::array::from_fn(|i| level(image[[channels[i], r, c]], blacks[i]))
         } else {
             hatch::colour(row, col, period)
         })
     })
 }
 
-/// The numbers at two percentiles of the valid pixels; (0, 1) where none is.
+/// Black of each band, and how far white lies above it; (0, 1) where no pixel is
+/// valid.
 fn percentiles(
     image: &Array3<f32>,
     channels: [usize; 3],
     valid: &Array2<bool>,
-    percents: [f32; 2],
-) -> (f32, f32) {
-    let mut values: Vec<f32> = channels
-        .iter()
-        .flat_map(|channel| {
-            let plane = image.index_axis(ndarray::Axis(0), *channel);
-            let pixels = plane.into_iter().zip(valid);
-            pixels.filter(|(_, valid)| **valid).map(|(value, _)| *value)
-        })
-        .collect();
-    if values.is_empty() {
-        return (0.0, 1.0);
-    }
-    let last = values.len() - 1;
-    let [low, high] = percents.map(|percent| {
-        let place = (percent.clamp(0.0, 100.0) / 100.0 * last as f32).round() as usize;
-        *values
-            .select_nth_unstable_by(place.min(last), f32::total_cmp)
-            .1
+    [low, high]: [f32; 2],
+) -> ([f32; 3], f32) {
+    let mut bands = channels.map(|channel| {
+        let plane = image.index_axis(Axis(0), channel);
+        let pixels = plane.into_iter().zip(valid);
+        let valid = pixels.filter(|(_, valid)| **valid);
+        valid.map(|(value, _)| *value).collect::<Vec<f32>>()
     });
-    (low, high)
+    let white = percentile(&mut bands.concat(), high).unwrap_or(1.0);
+    let mut blacks = [0.0; 3];
+    for (black, band) in blacks.iter_mut().zip(&mut bands) {
+        *black = percentile(band, low).unwrap_or(0.0);
+        band.iter_mut().for_each(|value| *value -= *black);
+    }
+    let range = percentile(&mut bands.concat(), high).unwrap_or(1.0);
+    (blacks, range.max(LEAST_RANGE * white.abs()))
+}
+
+/// The number below which `percent` per cent of `values` lie; reorders them.
+fn percentile(values: &mut [f32], percent: f32) -> Option<f32> {
+    let last = values.len().checked_sub(1)?;
+    let place = (percent.clamp(0.0, 100.0) / 100.0 * last as f32).round() as usize;
+    let (_, value, _) = values.select_nth_unstable_by(place.min(last), f32::total_cmp);
+    Some(*value)
 }
 
 /// Draws a sample whose bands have the names `bands`: red, green and blue where
@@ -160,6 +169,18 @@ mod tests {
             picture.get_pixel(0, 0).0,
             hatch::colour(0, 0, hatch::period(10))
         );
+    }
+
+    #[test]
+    fn an_even_offset_between_bands_is_no_colour() {
+        let image = Array3::from_shape_fn((3, 10, 10), |(band, row, _)| {
+            0.5 + 0.02 * band as f32 + 0.01 * row as f32
+        });
+        let valid = Array2::from_elem((10, 10), true);
+        let picture = true_colour(&image, [0, 1, 2], &valid, Stretch::default());
+        assert!(picture.pixels().all(|p| p.0[0].abs_diff(p.0[2]) <= 1));
+        assert_eq!(picture.get_pixel(0, 0).0, [0; 3]);
+        assert_eq!(picture.get_pixel(0, 9).0, [255; 3]);
     }
 
     #[test]

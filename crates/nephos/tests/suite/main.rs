@@ -1,10 +1,12 @@
 //! Integration tests of the library, one binary so that it links once.
 
 mod containers;
+mod masks;
 mod model;
 mod parity;
 mod parity_full;
 mod pickle;
+mod predictions;
 mod tiny;
 mod torch;
 mod weights;

@@ -1,0 +1,209 @@
+//! Masks and probabilities, written and read back.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use geotiff_reader::GeoTiffFile;
+use geotiff_writer::GeoTiffBuilder;
+use ndarray::{Array2, Array3};
+use nephos::class::Class;
+use nephos::mask::{self, Georeference};
+
+/// Every code a mask may hold, in a shape that is neither square nor a tile.
+fn codes(height: usize, width: usize) -> Array2<u8> {
+    Array2::from_shape_fn((height, width), |(row, col)| {
+        [0, 1, 2, 3, 255][(row * 7 + col) % 5]
+    })
+}
+
+#[test]
+fn masks_come_back_as_they_went() {
+    let folder = tempfile::tempdir().unwrap();
+    for (height, width) in [(1, 1), (37, 61), (300, 513)] {
+        for name in ["m.tif", "m.TIFF", "m.png", "m.npy"] {
+            let path = folder.path().join(name);
+            let mask = codes(height, width);
+            mask::write(&path, &mask, None).unwrap();
+            assert_eq!(mask::read(&path).unwrap(), mask, "{name} {height} {width}");
+        }
+    }
+}
+
+#[test]
+fn a_geotiff_mask_carries_colours_nodata_and_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, path) = (folder.path().join("i.tif"), folder.path().join("m.tif"));
+    GeoTiffBuilder::new(61, 37)
+        .projected_epsg(32633)
+        .pixel_scale(10.0, 10.0)
+        .origin(399_960.0, 5_700_000.0)
+        .write_2d(&image, Array2::<u16>::zeros((37, 61)).view())
+        .unwrap();
+    let place = Georeference::read(&image).unwrap();
+    assert!(place.is_some());
+    mask::write(&path, &codes(37, 61), place.as_ref()).unwrap();
+
+    let (from, to) = (
+        GeoTiffFile::open(&image).unwrap(),
+        GeoTiffFile::open(&path).unwrap(),
+    );
+    assert_eq!(to.epsg(), Some(32633));
+    let places = [&to, &from].map(|file| format!("{:?}", file.transform().unwrap()));
+    assert_eq!(places[0], places[1]);
+    assert_eq!(to.nodata(), Some("255"));
+    let ifd = to.tiff().ifd(0).unwrap();
+    let colours = ifd.color_map().unwrap().unwrap();
+    assert_eq!(colours.len(), 256);
+    for class in Class::ALL {
+        let code = class as usize;
+        let stored = [
+            colours.red()[code],
+            colours.green()[code],
+            colours.blue()[code],
+        ];
+        assert_eq!(stored, class.colour().map(|c| u16::from(c) * 257));
+    }
+
+    let bare = folder.path().join("bare.tif");
+    mask::write(&bare, &codes(4, 4), None).unwrap();
+    assert!(Georeference::read(&bare).unwrap().is_none());
+}
+
+#[test]
+fn a_png_mask_looks_as_the_classes_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.png");
+    mask::write(&path, &codes(2, 5), None).unwrap();
+    let picture = image::open(&path).unwrap().to_rgba8();
+    for class in Class::ALL {
+        let [red, green, blue] = class.colour();
+        let pixel = picture.get_pixel(class as u32, 0).0;
+        assert_eq!(pixel, [red, green, blue, 255], "{}", class.name());
+    }
+    assert_eq!(picture.get_pixel(4, 0).0[3], 0, "255 is transparent");
+}
+
+#[test]
+fn probabilities_come_back_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    let probabilities = Array3::from_shape_fn((4, 300, 40), |(class, row, col)| {
+        if row == 7 {
+            f32::NAN
+        } else {
+            (class + row * 3 + col) as f32 / 2000.0
+        }
+    });
+    let tif = folder.path().join("p.tif");
+    mask::write_probabilities(&tif, &probabilities, None).unwrap();
+    let file = GeoTiffFile::open(&tif).unwrap();
+    assert_eq!((file.band_count(), file.nodata()), (4, Some("nan")));
+    for class in 0..4 {
+        let band = file.read_band::<f32>(class).unwrap();
+        let same = (band
+            .iter()
+            .zip(probabilities.index_axis(ndarray::Axis(0), class)))
+        .all(|(a, b)| a.to_bits() == b.to_bits());
+        assert!(same, "band {class}");
+    }
+    let npy = folder.path().join("p.npy");
+    mask::write_probabilities(&npy, &probabilities, None).unwrap();
+    let read: Array3<f32> = ndarray_npy::read_npy(&npy).unwrap();
+    assert!(
+        read.iter()
+            .zip(&probabilities)
+            .all(|(a, b)| a.to_bits() == b.to_bits())
+    );
+    let error = mask::write_probabilities(&folder.path().join("p.png"), &probabilities, None);
+    assert!(error.unwrap_err().to_string().contains(".npy"));
+}
+
+#[test]
+fn wrong_files_are_errors_that_name_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let fails = |path: &Path, expected: &str| {
+        let error = mask::read(path).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(error.contains(&path.display().to_string()), "{error}");
+    };
+    fails(&file("absent.tif"), "No such file");
+    fails(&file("mask.jpg"), ".tif, .png or .npy");
+    for name in ["broken.tif", "broken.png", "broken.npy"] {
+        std::fs::write(file(name), b"not a mask").unwrap();
+        fails(&file(name), name);
+    }
+    image::RgbImage::new(2, 2)
+        .save(file("colours.png"))
+        .unwrap();
+    fails(
+        &file("colours.png"),
+        "8 bits a pixel with a palette or grey",
+    );
+    let whole = file("whole.png");
+    mask::write(&whole, &codes(60, 60), None).unwrap();
+    let bytes = std::fs::read(&whole).unwrap();
+    std::fs::write(file("cut.png"), &bytes[..bytes.len() - 40]).unwrap();
+    fails(&file("cut.png"), "cut.png");
+    assert!(mask::write(&file("e.tif"), &Array2::zeros((0, 5)), None).is_err());
+    assert!(!file("e.tif").exists());
+}
+
+/// The interpreter for checks against other software.
+fn python() -> PathBuf {
+    std::env::var_os("NEPHOS_PYTHON").map_or_else(|| "python3".into(), PathBuf::from)
+}
+
+/// Runs `script` with `arguments` where Python has `module`; says so where not.
+fn with_python(module: &str, script: &str, arguments: &[&Path]) {
+    let has = Command::new(python())
+        .args(["-c", &format!("import {module}")])
+        .output();
+    if !has.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: {} has no module {module}", python().display());
+        return;
+    }
+    let output = Command::new(python())
+        .args(["-c", script])
+        .args(arguments)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{module}: {errors}");
+}
+
+#[test]
+fn other_software_reads_the_masks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tif, png, npy) = (
+        folder.path().join("m.tif"),
+        folder.path().join("m.png"),
+        folder.path().join("m.npy"),
+    );
+    for path in [&tif, &png, &npy] {
+        mask::write(path, &codes(300, 270), None).unwrap();
+    }
+    with_python(
+        "rasterio",
+        "import sys, numpy, rasterio\n\
+         with rasterio.open(sys.argv[1]) as f:\n\
+         \x20   assert numpy.array_equal(f.read(1), numpy.load(sys.argv[2]))\n\
+         \x20   assert f.nodata == 255 and f.colormap(1)[1][:3] == (230, 30, 30)\n",
+        &[&tif, &npy],
+    );
+    with_python(
+        "tifffile, numpy",
+        "import sys, numpy, tifffile\n\
+         page = tifffile.TiffFile(sys.argv[1]).pages[0]\n\
+         assert numpy.array_equal(page.asarray(), numpy.load(sys.argv[2]))\n\
+         assert page.photometric.name == 'PALETTE' and page.colormap[0][1] == 230 * 257\n",
+        &[&tif, &npy],
+    );
+    with_python(
+        "PIL, numpy",
+        "import sys, numpy, PIL.Image\n\
+         mask = PIL.Image.open(sys.argv[1])\n\
+         assert mask.mode == 'P'\n\
+         assert numpy.array_equal(numpy.asarray(mask), numpy.load(sys.argv[2]))\n",
+        &[&png, &npy],
+    );
+}

@@ -1,0 +1,195 @@
+//! Whole images through a network.
+
+use burn::tensor::{Tensor, TensorData};
+use ndarray::{Array2, Array3, Axis, s};
+use nephos::config::DataConfig;
+use nephos::dataset::Dataset;
+use nephos::device;
+use nephos::model::{Bundle, Summary};
+use nephos::predict::{class_scores, evaluate, predict_image};
+use nephos::scene::pickle;
+
+use super::tiny;
+
+/// Smooth bands in [0, 1] that differ from place to place.
+fn image(height: usize, width: usize) -> Array3<f32> {
+    Array3::from_shape_fn((3, height, width), |(band, row, col)| {
+        let phase = band as f32 + row as f32 / 9.0 + col as f32 / 13.0;
+        0.5 + 0.5 * phase.sin()
+    })
+}
+
+#[test]
+fn a_prediction_is_the_networks_own_answer() {
+    let device = device::select("cpu").unwrap();
+    let config = tiny::config();
+    let segmenter = tiny::segmenter(&config, 3, &device);
+    // Smaller than the model's size, not square, and up to twice its size.
+    for (height, width) in [(20, 33), (64, 64), (90, 128)] {
+        let image = image(height, width);
+        let mut valid = Array2::from_elem((height, width), true);
+        valid[[3, 5]] = false;
+        let mut fed = image.clone();
+        fed.slice_mut(s![.., 3, 5]).fill(0.0);
+        let data = TensorData::new(fed.into_raw_vec_and_offset().0, [1, 3, height, width]);
+        let logits = segmenter.forward(Tensor::<4>::from_data(data, &device));
+        let expected: Vec<u8> = logits.argmax(1).try_into_vec_as::<u8>().unwrap();
+
+        let found = predict_image(&segmenter, &config.model, &image, &valid, &device).unwrap();
+        let mut expected = Array2::from_shape_vec((height, width), expected).unwrap();
+        expected[[3, 5]] = 255;
+        assert_eq!(found.classes, expected, "{height} × {width}");
+        let sums = found.probabilities.sum_axis(Axis(0));
+        for ((row, col), sum) in sums.indexed_iter() {
+            assert!(if (row, col) == (3, 5) {
+                sum.is_nan()
+            } else {
+                (sum - 1.0).abs() < 1e-5
+            });
+        }
+    }
+}
+
+#[test]
+fn what_stands_at_invalid_pixels_is_of_no_account() {
+    let device = device::select("cpu").unwrap();
+    let config = tiny::config();
+    let segmenter = tiny::segmenter(&config, 4, &device);
+    let clean = image(64, 64);
+    let mut valid = Array2::from_elem((64, 64), true);
+    valid.slice_mut(s![..20, ..]).fill(false);
+    let mut dirty = clean.clone();
+    dirty.slice_mut(s![.., ..20, ..]).fill(f32::NAN);
+    let scores = |image| class_scores(&segmenter, &config.model, image, &valid, &device).unwrap();
+    assert_eq!(scores(&clean), scores(&dirty));
+}
+
+#[test]
+fn large_images_are_blended_from_windows() {
+    let device = device::select("cpu").unwrap();
+    let config = tiny::config();
+    let segmenter = tiny::segmenter(&config, 5, &device);
+    let scores = |image: &Array3<f32>| {
+        let (_, height, width) = image.dim();
+        let valid = Array2::from_elem((height, width), true);
+        class_scores(&segmenter, &config.model, image, &valid, &device).unwrap()
+    };
+    // Every window of a flat image gives the same scores: at a corner of the image
+    // they are those of the one window there, elsewhere a mean of them.
+    let flat = Array3::from_elem((3, 130, 200), 0.4);
+    let (large, one) = (
+        scores(&flat),
+        scores(&flat.slice(s![.., ..64, ..64]).to_owned()),
+    );
+    assert_eq!(large.dim(), (4, 130, 200));
+    for class in 0..4 {
+        let corner = (large[[class, 0, 0]] - one[[class, 0, 0]]).abs();
+        let last = (large[[class, 129, 199]] - one[[class, 63, 63]]).abs();
+        assert!(
+            corner < 1e-4 && last < 1e-4,
+            "class {class}: {corner} {last}"
+        );
+    }
+    let least = one.fold(f32::INFINITY, |a, b| a.min(*b)) - 1e-4;
+    let most = one.fold(f32::NEG_INFINITY, |a, b| a.max(*b)) + 1e-4;
+    assert!(large.iter().all(|score| (least..=most).contains(score)));
+}
+
+#[test]
+fn images_that_do_not_fit_are_errors() {
+    let device = device::select("cpu").unwrap();
+    let config = tiny::config();
+    let segmenter = tiny::segmenter(&config, 6, &device);
+    let predict = |image: &Array3<f32>, (rows, cols)| {
+        let valid = Array2::from_elem((rows, cols), true);
+        predict_image(&segmenter, &config.model, image, &valid, &device)
+    };
+    let error = predict(&image(9, 64), (9, 64)).unwrap_err().to_string();
+    assert!(error.contains("one patch"), "{error}");
+    assert!(predict(&Array3::zeros((3, 0, 0)), (0, 0)).is_err());
+    assert!(predict(&image(64, 64), (64, 63)).is_err());
+    let infinite = Array3::from_elem((3, 64, 64), f32::INFINITY);
+    let error = predict(&infinite, (64, 64)).unwrap_err().to_string();
+    assert!(error.contains("not finite"), "{error}");
+}
+
+#[test]
+fn evaluation_counts_labelled_pixels_only() {
+    let device = device::select("cpu").unwrap();
+    let mut config = tiny::config();
+    config.data.channels = ["red", "green", "blue"].map(String::from).to_vec();
+    config.data.label_channel = 3;
+    config.data.scale = 1000.0;
+    let segmenter = tiny::segmenter(&config, 7, &device);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.pkl");
+    let samples: Vec<Array3<u16>> = [64usize, 70]
+        .iter()
+        .map(|side| {
+            let bands = image(*side, *side);
+            Array3::from_shape_fn((4, *side, *side), |(channel, row, col)| match channel {
+                3 => [0, 1, 2, 3, 255][(row / 10) % 5],
+                _ => (bands[[channel, row, col]] * 1000.0) as u16,
+            })
+        })
+        .collect();
+    pickle::write_u16(&path, samples.into_iter().map(Ok)).unwrap();
+    let dataset = Dataset::open(&path, &config.data).unwrap();
+    let bundle = Bundle {
+        config: config.clone(),
+        summary: Summary::default(),
+        segmenter,
+    };
+    let mut told = Vec::new();
+    let evaluation = evaluate(&bundle, &dataset, &device, |r| told.push(r.name.clone())).unwrap();
+    assert_eq!(told.len(), 2);
+
+    // The same by the definition, from the predicted probabilities.
+    let (mut pixels, mut right, mut loss) = (0u64, 0u64, 0.0);
+    for index in 0..2 {
+        let example = dataset.get(index).unwrap();
+        let found = predict_image(
+            &bundle.segmenter,
+            &config.model,
+            &example.image,
+            &example.valid,
+            &device,
+        )
+        .unwrap();
+        for ((row, col), label) in example.label.indexed_iter().filter(|(_, l)| **l != 255) {
+            pixels += 1;
+            right += u64::from(found.classes[[row, col]] == *label);
+            loss -= f64::from(found.probabilities[[usize::from(*label), row, col]]).ln();
+        }
+    }
+    assert_eq!(evaluation.confusion.pixels(), pixels);
+    assert!(pixels < 64 * 64 + 70 * 70);
+    let scores = evaluation.confusion.scores();
+    assert_eq!(scores.overall_accuracy, Some(right as f64 / pixels as f64));
+    let mean = evaluation.loss.unwrap();
+    assert!((mean - loss / pixels as f64).abs() < 1e-5, "{mean}");
+
+    let mut two = bundle;
+    two.config.model.classes = 2;
+    two.segmenter = tiny::segmenter(&two.config, 8, &device);
+    let error = evaluate(&two, &dataset, &device, |_| ())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("data.labels.map") && error.contains("s.pkl"),
+        "{error}"
+    );
+    let missing = DataConfig {
+        bands: vec!["nir".to_owned()],
+        ..config.data
+    };
+    let error = Dataset::open(&path, &missing)
+        .unwrap()
+        .get(0)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("`nir`") && error.contains("red, green, blue"),
+        "{error}"
+    );
+}
