@@ -1,10 +1,10 @@
 //! Integration tests of the library, one binary so that it links once.
 
-mod pickle;
-mod tiny;
-mod weights;
 mod containers;
 mod model;
 mod parity;
 mod parity_full;
+mod pickle;
+mod tiny;
 mod torch;
+mod weights;
