@@ -2,3 +2,4 @@
 
 mod train;
 mod weights;
+mod simulate;

@@ -4,8 +4,14 @@ mod batch;
 mod example;
 mod holdout;
 mod loader;
+pub mod simulate;
+pub mod split;
 
 pub use batch::Batch;
 pub use example::{Dataset, Example};
 pub use holdout::{Subset, open_training};
 pub use loader::{Loader, epoch_order};
+
+/// Names of the splits, in the order in which they are counted everywhere; a split's
+/// file is `NAME_split.pkl`.
+pub const SPLIT_NAMES: [&str; 3] = ["train", "val", "test"];

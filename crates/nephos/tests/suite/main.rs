@@ -6,5 +6,6 @@ mod parity;
 mod parity_full;
 mod pickle;
 mod tiny;
+mod simulate;
 mod torch;
 mod weights;

@@ -1,0 +1,315 @@
+//! The land under the clouds: what lies where, and how the terrain faces the sun.
+
+use ndarray::Array2;
+use rand::{Rng, RngExt};
+
+use super::noise::{Fractal, Window};
+use super::parcels::{Parcels, Season};
+use super::spectra::{Material, Palette};
+
+/// Kinds of land.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Landscape {
+    Farmland,
+    Forest,
+    Hills,
+    Desert,
+    Urban,
+    Snow,
+    Coast,
+    Lakes,
+}
+
+impl Landscape {
+    /// The name in `metadata.csv`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Farmland => "farmland",
+            Self::Forest => "forest",
+            Self::Hills => "hills",
+            Self::Desert => "desert",
+            Self::Urban => "urban",
+            Self::Snow => "snow",
+            Self::Coast => "coast",
+            Self::Lakes => "lakes",
+        }
+    }
+
+    fn draw(rng: &mut impl Rng) -> Self {
+        match rng.random_range(0..100) {
+            0..30 => Self::Farmland,
+            30..42 => Self::Forest,
+            42..54 => Self::Hills,
+            54..65 => Self::Desert,
+            65..75 => Self::Urban,
+            75..84 => Self::Snow,
+            84..93 => Self::Coast,
+            _ => Self::Lakes,
+        }
+    }
+}
+
+/// What one pixel is made of: `share` of `second`, the rest `first`, all times `gain`.
+#[derive(Debug, Clone, Copy)]
+pub struct Mix {
+    /// Main material.
+    pub first: Material,
+    /// What is mixed into it.
+    pub second: Material,
+    /// Of `second`, 0..=1.
+    pub share: f32,
+    /// Brightness relative to the materials' own.
+    pub gain: f32,
+}
+
+impl Mix {
+    /// Nothing but `material`.
+    pub fn pure(material: Material, gain: f32) -> Self {
+        Self {
+            first: material,
+            second: material,
+            share: 0.0,
+            gain,
+        }
+    }
+
+    /// Two materials.
+    pub fn of(first: Material, second: Material, share: f32, gain: f32) -> Self {
+        Self {
+            first,
+            second,
+            share: share.clamp(0.0, 1.0),
+            gain,
+        }
+    }
+}
+
+/// The land of one scene.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// What kind of land.
+    pub landscape: Landscape,
+    /// Reflectance of the materials.
+    pub palette: Palette,
+    /// Composition of each pixel.
+    pub cover: Array2<Mix>,
+    /// Height of the terrain in metres.
+    pub terrain: Array2<f32>,
+}
+
+/// The fields of noise that shape the land, each of mean 0 and variance 1.
+struct Fields {
+    /// Kilometres: where woods, water and towns are.
+    region: Array2<f32>,
+    /// A second one, for what does not follow the first.
+    other: Array2<f32>,
+    /// Tens of metres: texture.
+    texture: Array2<f32>,
+    /// Kilometres, smooth: rivers run where it is 0.
+    course: Array2<f32>,
+}
+
+impl Ground {
+    /// Draws land of `size` × `size` pixels of `pixel` metres.
+    pub fn draw(rng: &mut impl Rng, size: usize, pixel: f64) -> Self {
+        let window = Window::square(size);
+        let landscape = Landscape::draw(rng);
+        let mut field = |metres: f64, finest: f64, gain: f32| {
+            Fractal::new(rng.random(), metres / pixel, finest, gain).window(window)
+        };
+        let fields = Fields {
+            region: field(2200.0, 2.0, 0.6),
+            other: field(900.0, 2.0, 0.55),
+            texture: field(160.0, 1.5, 0.8),
+            course: field(3500.0, 20.0, 0.42),
+        };
+        let roughness = match landscape {
+            Landscape::Hills => 160.0,
+            Landscape::Snow => 70.0,
+            Landscape::Forest => 30.0,
+            Landscape::Desert => 22.0,
+            _ => 5.0,
+        };
+        let terrain = field(2500.0, 4.0, 0.47) * roughness;
+        let palette = Palette::draw(rng);
+        let season = Season::draw(rng);
+        let parcels = Parcels::draw(rng, pixel);
+        let painter = Painter {
+            landscape,
+            season,
+            parcels,
+            pixel: pixel as f32,
+            river: rng
+                .random_bool(0.35)
+                .then(|| rng.random_range(0.010..0.035)),
+            glint: if rng.random_bool(0.25) {
+                rng.random_range(0.05..0.35)
+            } else {
+                0.0
+            },
+            level: rng.random_range(-0.7..0.6),
+            snow_line: rng.random_range(-1.0..0.4),
+            fields,
+        };
+        Self {
+            landscape,
+            palette,
+            cover: Array2::from_shape_fn((size, size), |(row, col)| painter.pixel(row, col)),
+            terrain,
+        }
+    }
+
+    /// Sunlight on each pixel's slope relative to level ground, direct beam only;
+    /// x east, y south, `to_sun` the horizontal unit vector towards the sun.
+    pub fn relief(&self, to_sun: [f64; 2], sun_zenith: f32, pixel: f64) -> Array2<f32> {
+        let (height, width) = self.terrain.dim();
+        let tan = sun_zenith.to_radians().tan();
+        let [x, y] = to_sun.map(|v| v as f32);
+        let run = 2.0 * pixel as f32;
+        Array2::from_shape_fn((height, width), |(row, col)| {
+            let (up, down) = (row.saturating_sub(1), (row + 1).min(height - 1));
+            let (left, right) = (col.saturating_sub(1), (col + 1).min(width - 1));
+            let east = (self.terrain[[row, right]] - self.terrain[[row, left]]) / run;
+            let south = (self.terrain[[down, col]] - self.terrain[[up, col]]) / run;
+            // Cosine of the angle to the slope's normal over that to the vertical.
+            let steep = (1.0 + east * east + south * south).sqrt();
+            ((1.0 - tan * (east * x + south * y)) / steep).clamp(0.15, 1.9)
+        })
+    }
+}
+
+/// Decides what each pixel is.
+struct Painter {
+    landscape: Landscape,
+    season: Season,
+    parcels: Parcels,
+    fields: Fields,
+    /// Metres.
+    pixel: f32,
+    /// Half width of a river in units of the course field.
+    river: Option<f32>,
+    /// Sun glint mixed into water.
+    glint: f32,
+    /// Level of `region` that parts one kind of cover from another.
+    level: f32,
+    /// Level of `other` above which snow covers the ground wholly.
+    snow_line: f32,
+}
+
+impl Painter {
+    fn pixel(&self, row: usize, col: usize) -> Mix {
+        let at = [row, col];
+        let texture = self.fields.texture[at];
+        let (region, other) = (self.fields.region[at], self.fields.other[at]);
+        if let Some(water) = self.water(at) {
+            return water;
+        }
+        let gain = 1.0 + 0.07 * texture;
+        let fields = || {
+            let mut mix = self.parcels.field(row, col, self.season);
+            mix.gain *= 1.0 + 0.045 * texture;
+            mix
+        };
+        match self.landscape {
+            Landscape::Farmland | Landscape::Lakes | Landscape::Coast => {
+                if region + 0.25 * texture > self.level + 1.0 {
+                    self.wood(other, texture)
+                } else {
+                    fields()
+                }
+            }
+            Landscape::Forest => {
+                if region > self.level + 0.9 {
+                    fields()
+                } else {
+                    self.wood(other, texture)
+                }
+            }
+            Landscape::Hills => match region - self.level {
+                r if r > 1.1 => Mix::of(Material::Rock, Material::Grass, 0.7 - 0.5 * other, gain),
+                r if r > 0.2 => {
+                    Mix::of(Material::Grass, Material::DryCrop, 0.3 + 0.3 * other, gain)
+                }
+                _ => self.wood(other, texture),
+            },
+            Landscape::Desert => {
+                let dunes = 1.0 - (2.0 * self.fields.other[at]).abs().min(1.0);
+                let sand = 0.5 + 0.5 * (region - self.level);
+                let soil = if other > 0.9 {
+                    Material::Rock
+                } else {
+                    Material::RedSoil
+                };
+                Mix::of(soil, Material::Sand, sand, gain * (0.92 + 0.14 * dunes))
+            }
+            Landscape::Urban => {
+                if region + 0.3 * other > self.level - 0.3 {
+                    self.parcels.block(row, col, texture)
+                } else {
+                    fields()
+                }
+            }
+            Landscape::Snow => {
+                let wooded = region > self.level + 0.3;
+                let below = if wooded {
+                    self.wood(other, texture)
+                } else {
+                    fields()
+                };
+                let depth = 1.5 * (other - self.snow_line) + 0.6 + 0.15 * texture;
+                let cover = depth.clamp(0.0, if wooded { 0.35 } else { 0.97 });
+                let snow = if self.level > 0.0 {
+                    Material::FreshSnow
+                } else {
+                    Material::OldSnow
+                };
+                Mix::of(below.first, snow, cover, 1.0 + 0.02 * texture)
+            }
+        }
+    }
+
+    fn wood(&self, other: f32, texture: f32) -> Mix {
+        // Crowns and the shade between them.
+        let gain = 1.0 + 0.11 * texture;
+        Mix::of(
+            Material::Broadleaf,
+            Material::Conifer,
+            0.5 + 0.5 * (other + self.level),
+            gain,
+        )
+    }
+
+    /// Sea, lake or river, with its shore; `None` on dry land.
+    fn water(&self, at: [usize; 2]) -> Option<Mix> {
+        let course = self.fields.course[at];
+        // Sea on one side of a level of the course field, lakes in its hollows.
+        let depth = match self.landscape {
+            Landscape::Coast => course - 0.5 * self.level,
+            Landscape::Lakes => course + 0.12 * self.fields.other[at] - 0.75,
+            Landscape::Desert => return None,
+            _ => f32::MIN,
+        };
+        let texture = self.fields.texture[at];
+        if depth > 0.0 {
+            let shallow = (-depth / 0.12).exp();
+            let mix = Mix::of(Material::ClearWater, Material::TurbidWater, shallow, 1.0);
+            return Some(if self.glint > 0.0 {
+                let share = self.glint * (1.0 + 0.3 * texture).max(0.0);
+                Mix::of(Material::ClearWater, Material::Glint, share, 1.0)
+            } else {
+                mix
+            });
+        }
+        if self.landscape == Landscape::Coast && depth > -0.02 * (20.0 / self.pixel).min(1.0) {
+            return Some(Mix::pure(Material::Sand, 0.9 + 0.05 * texture));
+        }
+        let half_width = self.river?;
+        let distance = (course + 0.3).abs() / half_width;
+        match distance {
+            d if d < 1.0 => Some(Mix::pure(Material::TurbidWater, 1.0)),
+            d if d < 1.5 => Some(Mix::pure(Material::Broadleaf, 1.0 + 0.1 * texture)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Simulated Sentinel-2 images with known clouds.
+//!
+//! Land of 17 materials in fields, woods, towns, coasts, deserts and snow lies under
+//! clouds from fractal noise, each layer with its optical thickness, height and
+//! phase. What the sensor sees follows from a few laws of radiative transfer, each
+//! cited where it stands; labels follow from optical thickness and from the light
+//! that reaches the ground. The aim is not to replace a radiative transfer code. It
+//! is that what tells clouds from snow, sand and haze in real images tells them here
+//! too: colour, texture, the shift between a cloud and its shadow, water and ice
+//! absorption in the shortwave infrared, and the cirrus band.
+//!
+//! What is left out: clouds have no height of their own, so shadows have exactly the
+//! shape of their clouds; the sensor looks straight down, so there is no parallax
+//! between bands; water has no waves; months and latitudes are not modelled.
+//!
+//! | class | rule |
+//! |---|---|
+//! | thick cloud | optical thickness of all layers ≥ [`THICK`] |
+//! | thin cloud | else ≥ [`THIN`] |
+//! | cloud shadow | else, clouds take more than [`SHADOW`] of the ground's red light |
+//! | clear | else |
+//!
+//! `docs/images/simulated.png` shows six of them; `nephos simulate --preview FILE.png`
+//! draws it.
+//!
+//! The same seed, index, size and pixel give the same image on the same kind of
+//! machine, whatever the number of threads.
+
+mod atmosphere;
+mod cloud;
+mod ground;
+mod noise;
+mod parcels;
+mod preview;
+mod render;
+mod sensor;
+mod sky;
+mod spectra;
+mod splits;
+
+pub use cloud::{THICK, THIN};
+pub use ground::Landscape;
+pub use preview::write_preview;
+pub use render::SHADOW;
+pub use sky::Weather;
+pub use splits::{SplitPlan, write_splits};
+
+use ndarray::{Array2, Array3, Axis};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::class::CLASS_COUNT;
+use crate::error::{Error, Result};
+
+use ground::Ground;
+use render::Renderer;
+use sky::Sky;
+use spectra::BANDS;
+
+/// Smallest side of a simulated image, pixels.
+pub const MIN_SIZE: usize = 32;
+
+/// Largest side of a simulated image, pixels: one tile of Sentinel-2.
+pub const MAX_SIZE: usize = 10_980;
+
+/// Makes simulated images.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Simulator {
+    /// Side of a pixel in metres. Larger pixels show the same clouds smaller: a
+    /// 128-pixel image at 40 m sees as much sky as one of 512 at 10 m.
+    pub pixel: f64,
+    /// Images that show the same land under different skies: `n`, `n + 1`, … share
+    /// one region of interest.
+    pub images_per_roi: usize,
+}
+
+impl Default for Simulator {
+    fn default() -> Self {
+        Self {
+            pixel: 10.0,
+            images_per_roi: 1,
+        }
+    }
+}
+
+/// One simulated image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SimulatedScene {
+    /// `[13, size, size]`, Sentinel-2 bands in the order of
+    /// [`SENTINEL2`](crate::band::SENTINEL2), reflectance at the top of the atmosphere
+    /// × 10000, at least 1.
+    pub bands: Array3<u16>,
+    /// `[size, size]`, class codes.
+    pub label: Array2<u8>,
+    /// Direction of the sun, degrees clockwise from the top of the image.
+    pub sun_azimuth: f32,
+    /// Angle of the sun from the vertical, degrees.
+    pub sun_zenith: f32,
+    /// What kind of land.
+    pub landscape: Landscape,
+    /// What kind of clouds.
+    pub weather: Weather,
+    /// Number of the region of interest, from 0.
+    pub roi: u64,
+}
+
+impl Simulator {
+    /// Checks the settings and the size of images to come.
+    ///
+    /// # Errors
+    /// A pixel outside 1..=1000 m, no image per region, or a size outside
+    /// [`MIN_SIZE`]..=[`MAX_SIZE`].
+    pub fn check(&self, size: usize) -> Result<()> {
+        if !(1.0..=1000.0).contains(&self.pixel) {
+            return Err(Error::usage(format!(
+                "the pixel size must be 1 to 1000 m, not {}",
+                self.pixel
+            )));
+        }
+        if self.images_per_roi == 0 {
+            return Err(Error::usage("a region of interest needs at least 1 image"));
+        }
+        if !(MIN_SIZE..=MAX_SIZE).contains(&size) {
+            return Err(Error::usage(format!(
+                "simulated images are {MIN_SIZE} to {MAX_SIZE} pixels a side, not {size}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Image `index` of the endless series of `seed`, `size` × `size` pixels.
+    ///
+    /// # Errors
+    /// As for [`Simulator::check`].
+    pub fn simulate(&self, seed: u64, index: u64, size: usize) -> Result<SimulatedScene> {
+        self.check(size)?;
+        let roi = index / self.images_per_roi as u64;
+        let ground = Ground::draw(&mut stream(seed, Part::Ground, roi), size, self.pixel);
+        let sky = Sky::draw(&mut stream(seed, Part::Sky, index), size, self.pixel);
+        let mut sensor = stream(seed, Part::Sensor, index);
+        Ok(self.photograph(&ground, &sky, roi, &mut sensor))
+    }
+
+    fn photograph(
+        &self,
+        ground: &Ground,
+        sky: &Sky,
+        roi: u64,
+        rng: &mut ChaCha8Rng,
+    ) -> SimulatedScene {
+        let (rows, cols) = ground.cover.dim();
+        let renderer = Renderer::new(ground, sky, self.pixel);
+        let mut bands = Array3::zeros((BANDS, rows, cols));
+        for (band, image) in bands.axis_iter_mut(Axis(0)).enumerate() {
+            let scene = renderer.band(band);
+            sensor::record(&scene, band, sky.air.sun_cosine, self.pixel, rng, image);
+        }
+        SimulatedScene {
+            bands,
+            label: renderer.labels(),
+            sun_azimuth: sky.sun_azimuth,
+            sun_zenith: sky.sun_zenith,
+            landscape: ground.landscape,
+            weather: sky.weather,
+            roi,
+        }
+    }
+}
+
+impl SimulatedScene {
+    /// Share of pixels of each class.
+    pub fn class_shares(&self) -> [f64; CLASS_COUNT] {
+        let mut counts = [0usize; CLASS_COUNT];
+        for code in &self.label {
+            counts[usize::from(*code)] += 1;
+        }
+        counts.map(|count| count as f64 / self.label.len() as f64)
+    }
+}
+
+/// What random numbers are drawn for; each part has a stream of its own.
+#[derive(Clone, Copy)]
+enum Part {
+    Ground,
+    Sky,
+    Sensor,
+}
+
+/// Random numbers that depend on these three alone.
+fn stream(seed: u64, part: Part, index: u64) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..16].copy_from_slice(&index.to_le_bytes());
+    key[16] = part as u8;
+    ChaCha8Rng::from_seed(key)
+}
+
+#[cfg(test)]
+mod tests;
