@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod model_args;
 mod ui;
 
 use std::process::ExitCode;

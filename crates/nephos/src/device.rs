@@ -1,6 +1,6 @@
 //! The only place where a backend is chosen.
 
-use burn::tensor::Device;
+pub use burn::tensor::Device;
 
 use crate::error::{Error, Result};
 

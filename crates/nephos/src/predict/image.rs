@@ -183,11 +183,8 @@ fn forward(
     let scores = segmenter.forward(images); // [1, classes, h, w]
     let classes = scores.dims()[1];
     let scores = scores
-        .try_into_data()
-        .map_err(|e| Error::unsupported("the device", e.to_string()))?
-        .convert::<f32>()
-        .into_vec::<f32>()
-        .map_err(|e| Error::unsupported("the device", format!("{e:?}")))?;
+        .try_into_vec_as::<f32>()
+        .map_err(|e| Error::unsupported("the device", e.to_string()))?;
     Array3::from_shape_vec((classes, height, width), scores)
         .map_err(|e| Error::unsupported("the model", e.to_string()))
 }
