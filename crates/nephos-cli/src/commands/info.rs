@@ -1,11 +1,62 @@
 //! `nephos info`
 
+mod samples;
+mod weights;
+
+use std::path::PathBuf;
+
+use nephos::scene::{self, Kind};
+use serde::Serialize;
+
 use crate::ui::Ui;
 
 /// Tell what a file holds
+///
+/// Samples (pickle, .npy, .npz, GeoTIFF, PNG, JPEG, or a folder with image/ and
+/// label/): how many, their shapes, number format and channel names, the range of
+/// each channel in the first sample, and how the labels are distributed. Weights
+/// (.pth, .safetensors, .nephos): the tensors, and of a .nephos bundle its
+/// configuration and training history.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Examples:\n  \
+    nephos info train_split.pkl\n  \
+    nephos info model.nephos --json")]
+pub struct Args {
+    /// File or folder
+    #[arg(value_name = "FILE")]
+    path: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
+    /// Channel that holds the label, counted from 0, in samples that don't name
+    /// their channels
+    #[arg(long, value_name = "N", default_value_t = 13)]
+    label_channel: usize,
+}
 
-pub fn run(_args: Args, _ui: &Ui) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+/// What a file holds.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Report {
+    Samples(samples::Report),
+    Weights(weights::Report),
+}
+
+pub fn run(args: Args, _ui: &Ui) -> anyhow::Result<()> {
+    let path = args.path.as_path();
+    let report = match scene::detect(path)? {
+        Kind::Torch => Report::Weights(weights::torch(path)?),
+        Kind::Safetensors => Report::Weights(weights::safetensors(path)?),
+        kind => Report::Samples(samples::report(path, kind, args.label_channel)?),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        println!("{}", path.display());
+        match report {
+            Report::Samples(report) => print!("{report}"),
+            Report::Weights(report) => print!("{report}"),
+        }
+    }
+    Ok(())
 }

@@ -3,3 +3,4 @@
 mod train;
 mod weights;
 mod simulate;
+mod info;

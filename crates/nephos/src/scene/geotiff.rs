@@ -29,12 +29,14 @@ pub(crate) fn read(path: &Path, channels: &[usize]) -> Result<Array3<f32>> {
     let header = header_of(path, &tiff)?;
     let [_, h, w] = header.shape;
     let plane = plane_layout(path, &header)?;
-    let mut image = Array3::zeros((channels.len(), h, w));
-    for (mut out, channel) in image.outer_iter_mut().zip(channels) {
+    // Grows with what is decoded: a header may announce any size.
+    let mut values = Vec::new();
+    for channel in channels {
         let bytes = band(path, &tiff, *channel, &plane)?;
-        out.assign(&plane.read(&[0], &bytes).index_axis(ndarray::Axis(0), 0));
+        values.extend(plane.read(&[0], &bytes));
     }
-    Ok(image)
+    Array3::from_shape_vec((channels.len(), h, w), values)
+        .map_err(|e| Error::format(path, e.to_string()))
 }
 
 /// All bands, little-endian, one after the other.
@@ -56,6 +58,7 @@ fn open(path: &Path) -> Result<TiffFile> {
 fn broken(path: &Path, error: TiffError) -> Error {
     match error {
         TiffError::Io(source, _) => Error::io(path, source),
+        e @ TiffError::DecodeOutputTooLarge { .. } => Error::limits(path.display(), e.to_string()),
         other => Error::format(path, other.to_string()),
     }
 }

@@ -153,6 +153,41 @@ fn every_cut_of_a_pickle_is_refused() {
     }
 }
 
+/// What Python 2 wrote: `str` in quotes or as raw bytes, long integers.
+#[test]
+fn pickles_of_python_2_are_read() {
+    let numbers = [0u16, 0x0a01, 0x5c27, 0x22ff, 513, 7];
+    let raw: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let head = b"(lp0\ncnumpy.core.multiarray\n_reconstruct\np1\n(cnumpy\nndarray\np2\n(I0\ntp3\n\
+        S'b'\np4\ntp5\nRp6\n(I1\n(L1L\nL2L\nL3L\ntp7\ncnumpy\ndtype\np8\n(S'u2'\np9\nI0\nI1\ntp10\n\
+        Rp11\n(I3\nS'<'\np12\nNNNI-1\nI-1\nI0\ntp13\nbI00\n";
+    let quoted = b"S\"\\x00\\0\\x01\\n'\\\\\xff\\\"\\001\\x02\\007\\0\"\n";
+    let mut counted = b"T".to_vec();
+    counted.extend((raw.len() as u32).to_le_bytes());
+    counted.extend(&raw);
+    for payload in [quoted.as_slice(), &counted] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), [head, payload, b"tba."].concat()).unwrap();
+        let source = PickleSource::open(file.path()).unwrap();
+        let sample = source.read_raw(0).unwrap();
+        assert_eq!(sample, (DType::U16, [1, 2, 3], raw.clone()));
+    }
+}
+
+/// Too many operations are refused before they fill the memory.
+#[test]
+fn work_is_bounded() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for opcode in [b"]".as_slice(), b"N", b"(", b"})", b"N\x94"] {
+        std::fs::write(file.path(), opcode.repeat((8 << 20) / opcode.len())).unwrap();
+        let error = match PickleSource::open(file.path()) {
+            Ok(_) => panic!("opened"),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains("operations"), "{error}");
+    }
+}
+
 /// Writes one array of each type with `Writer`, several of some.
 fn write_types(path: &Path) -> Vec<(DType, [usize; 3], Vec<u8>)> {
     use DType::*;

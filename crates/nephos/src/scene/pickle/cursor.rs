@@ -1,8 +1,13 @@
 //! Bounded reading of a pickle's bytes.
 
 use std::io::BufRead;
+use std::str::FromStr;
 
 use super::payload::{Encoding, Payload};
+use super::value::Value;
+
+/// Longest line that holds a number.
+const LONGEST_NUMBER: usize = 64;
 
 /// What is wrong with a pickle, and at which byte.
 #[derive(Debug)]
@@ -123,4 +128,74 @@ impl<'a> Cursor<'a> {
                 )
             })
     }
+
+    /// A line that holds a number.
+    pub fn number<T: FromStr>(&mut self) -> Result<T, Fault> {
+        let at = self.at;
+        parse(self.short_line(LONGEST_NUMBER)?, at)
+    }
+
+    /// A line that holds an integer, or a bool as `00` or `01`.
+    pub fn int_or_bool(&mut self) -> Result<Value, Fault> {
+        let at = self.at;
+        Ok(match self.short_line(LONGEST_NUMBER)? {
+            "00" => Value::Bool(false),
+            "01" => Value::Bool(true),
+            text => Value::Int(parse(text, at)?),
+        })
+    }
+
+    /// A line that holds an integer, with an `L` after it in Python 2.
+    pub fn long_line(&mut self) -> Result<i64, Fault> {
+        let at = self.at;
+        let text = self.short_line(LONGEST_NUMBER)?;
+        parse(text.strip_suffix('L').unwrap_or(text), at)
+    }
+
+    /// Text or bytes after a little-endian length of `width` bytes.
+    pub fn sized(&mut self, width: u8, encoding: Encoding) -> Result<Payload, Fault> {
+        let len = match width {
+            1 => u64::from(self.u8()?),
+            4 => u64::from(self.u32()?),
+            _ => self.u64()?,
+        };
+        self.payload(len, encoding)
+    }
+
+    /// A string literal in quotes, to the end of the line.
+    pub fn quoted(&mut self) -> Result<Payload, Fault> {
+        let line = self.line(Encoding::StringEscape)?;
+        let stored = &self.bytes[line.start..line.start + line.len];
+        match stored {
+            [b'\'', .., b'\''] | [b'"', .., b'"'] => Ok(Payload {
+                start: line.start + 1,
+                len: line.len - 2,
+                ..line
+            }),
+            _ => Err(Fault::new(line.start, "expected a string in quotes")),
+        }
+    }
+
+    /// A two's complement integer of `len` bytes.
+    pub fn long(&mut self, len: u64) -> Result<i64, Fault> {
+        let payload = self.payload(len, Encoding::Verbatim)?;
+        if payload.len > 8 {
+            return Err(Fault::new(payload.start, "an integer of more than 64 bits"));
+        }
+        let stored = &self.bytes[payload.start..payload.start + payload.len];
+        let negative = stored.last().is_some_and(|byte| byte & 0x80 != 0);
+        let mut bytes = [if negative { 0xff } else { 0 }; 8];
+        bytes[..stored.len()].copy_from_slice(stored);
+        Ok(i64::from_le_bytes(bytes))
+    }
+}
+
+/// A number written as text.
+fn parse<T: FromStr>(text: &str, at: usize) -> Result<T, Fault> {
+    text.trim().parse().map_err(|_| {
+        Fault::new(
+            at,
+            format!("`{}` is not the number expected", text.escape_debug()),
+        )
+    })
 }

@@ -3,20 +3,19 @@
 //! It follows Python's `pickletools` for protocols 0 to 5, but it builds inert
 //! [`Value`]s, and a [`Host`] decides which globals exist and what calling them
 //! means. Nothing is ever imported or run, there is no recursion, and work and
-//! memory grow with the number of opcodes, of which there are at most
-//! [`MOST_OPERATIONS`]; the length of a payload costs nothing.
+//! memory grow with the number of opcodes, each at least a byte of the file and
+//! at most [`MOST_OPERATIONS`]; the length of a payload costs nothing.
 
 use std::collections::HashMap;
 
 use super::cursor::{Cursor, Fault};
-use super::payload::{Encoding, Payload};
+use super::payload::Encoding;
+use super::stack::Stack;
 use super::value::{Heap, LONGEST_NAME, Value};
 
-/// Most opcodes of one pickle: enough for 150 000 arrays.
-pub(crate) const MOST_OPERATIONS: usize = 1 << 22;
-
-/// Longest line that holds a number.
-const LONGEST_NUMBER: usize = 64;
+/// Most opcodes of one pickle: enough for 60 000 arrays, and what is kept for
+/// them is never more than about 100 MB.
+pub(crate) const MOST_OPERATIONS: usize = 1 << 21;
 
 /// What a pickle may name, and what it means there.
 pub(crate) trait Host {
@@ -41,9 +40,7 @@ pub(crate) trait Host {
 struct Machine<'a, 'h, H> {
     cursor: Cursor<'a>,
     heap: Heap<'a>,
-    stack: Vec<Value>,
-    /// Heights of the stack at each open mark, ascending.
-    marks: Vec<usize>,
+    stack: Stack,
     memo: HashMap<u64, Value>,
     host: &'h mut H,
 }
@@ -53,8 +50,7 @@ pub(crate) fn run<'a, H: Host>(file: &'a [u8], host: &mut H) -> Result<(Value, H
     let mut machine = Machine {
         cursor: Cursor::new(file),
         heap: Heap::new(file),
-        stack: Vec::new(),
-        marks: Vec::new(),
+        stack: Stack::default(),
         memo: HashMap::new(),
         host,
     };
@@ -62,7 +58,10 @@ pub(crate) fn run<'a, H: Host>(file: &'a [u8], host: &mut H) -> Result<(Value, H
         let at = machine.cursor.position();
         let opcode = machine.cursor.u8()?;
         if opcode == b'.' {
-            let value = machine.pop().map_err(|message| Fault::new(at, message))?;
+            let value = machine
+                .stack
+                .pop()
+                .map_err(|message| Fault::new(at, message))?;
             return Ok((value, machine.heap));
         }
         machine.step(opcode, at)?;
@@ -100,45 +99,38 @@ impl<H: Host> Machine<'_, '_, H> {
             b'N' => Value::None,
             0x88 => Value::Bool(true),
             0x89 => Value::Bool(false),
-            b'I' => match self.cursor.short_line(LONGEST_NUMBER)? {
-                "00" => Value::Bool(false),
-                "01" => Value::Bool(true),
-                text => Value::Int(number(text, at)?),
-            },
-            b'L' => {
-                let text = self.cursor.short_line(LONGEST_NUMBER)?;
-                Value::Int(number(text.strip_suffix('L').unwrap_or(text), at)?)
-            }
+            b'I' => self.cursor.int_or_bool()?,
+            b'L' => Value::Int(self.cursor.long_line()?),
             b'J' => Value::Int(i64::from(i32::from_le_bytes(self.cursor.array()?))),
             b'K' => Value::Int(i64::from(self.cursor.u8()?)),
             b'M' => Value::Int(i64::from(self.cursor.u16()?)),
             0x8a => {
                 let len = u64::from(self.cursor.u8()?);
-                self.long(len)?
+                Value::Int(self.cursor.long(len)?)
             }
             0x8b => {
                 let len = u64::from(self.cursor.u32()?);
-                self.long(len)?
+                Value::Int(self.cursor.long(len)?)
             }
             b'F' => {
-                let _: f64 = number(self.cursor.short_line(LONGEST_NUMBER)?, at)?;
+                self.cursor.number::<f64>()?;
                 Value::Float
             }
             b'G' => {
                 self.cursor.array::<8>()?;
                 Value::Float
             }
-            b'S' => Value::Text(self.quoted()?),
+            b'S' => Value::Text(self.cursor.quoted()?),
             b'V' => Value::Text(self.cursor.line(Encoding::RawUnicodeEscape)?),
             // The strings of Python 2 are bytes that often are text.
-            b'T' => Value::Text(self.sized(4, Encoding::Verbatim)?),
-            b'U' => Value::Text(self.sized(1, Encoding::Verbatim)?),
-            0x8c => Value::Text(self.sized(1, Encoding::Utf8)?),
-            b'X' => Value::Text(self.sized(4, Encoding::Utf8)?),
-            0x8d => Value::Text(self.sized(8, Encoding::Utf8)?),
-            b'C' => Value::Bytes(self.sized(1, Encoding::Verbatim)?),
-            b'B' => Value::Bytes(self.sized(4, Encoding::Verbatim)?),
-            0x8e | 0x96 => Value::Bytes(self.sized(8, Encoding::Verbatim)?),
+            b'T' => Value::Text(self.cursor.sized(4, Encoding::Verbatim)?),
+            b'U' => Value::Text(self.cursor.sized(1, Encoding::Verbatim)?),
+            0x8c => Value::Text(self.cursor.sized(1, Encoding::Utf8)?),
+            b'X' => Value::Text(self.cursor.sized(4, Encoding::Utf8)?),
+            0x8d => Value::Text(self.cursor.sized(8, Encoding::Utf8)?),
+            b'C' => Value::Bytes(self.cursor.sized(1, Encoding::Verbatim)?),
+            b'B' => Value::Bytes(self.cursor.sized(4, Encoding::Verbatim)?),
+            0x8e | 0x96 => Value::Bytes(self.cursor.sized(8, Encoding::Verbatim)?),
             b'c' => {
                 let module = self.cursor.short_line(LONGEST_NAME)?;
                 let name = self.cursor.short_line(LONGEST_NAME)?;
@@ -146,7 +138,7 @@ impl<H: Host> Machine<'_, '_, H> {
                     .map_err(|message| Fault::new(at, message))?
             }
             b'g' => {
-                let key = number(self.cursor.short_line(LONGEST_NUMBER)?, at)?;
+                let key = self.cursor.number()?;
                 self.recall(key, at)?
             }
             b'h' => {
@@ -158,7 +150,7 @@ impl<H: Host> Machine<'_, '_, H> {
                 self.recall(key, at)?
             }
             b'p' => {
-                let key = number(self.cursor.short_line(LONGEST_NUMBER)?, at)?;
+                let key = self.cursor.number()?;
                 return self.remember(key, at);
             }
             b'q' => {
@@ -184,74 +176,67 @@ impl<H: Host> Machine<'_, '_, H> {
     fn rearrange(&mut self, opcode: u8) -> Result<(), String> {
         let value = match opcode {
             b'(' => {
-                self.marks.push(self.stack.len());
+                self.stack.mark();
                 return Ok(());
             }
-            b'0' => {
-                // As in Python, POP drops an open mark if nothing lies above it.
-                if self.marks.last() == Some(&self.stack.len()) {
-                    self.marks.pop();
-                    return Ok(());
-                }
-                return self.pop().map(drop);
-            }
-            b'1' => return self.pop_to_mark().map(drop),
-            b'2' => self.top()?,
+            b'0' => return self.stack.discard(),
+            b'1' => return self.stack.pop_to_mark().map(drop),
+            b'2' => self.stack.top()?,
             b')' => self.heap.new_tuple(&[]),
             b't' => {
-                let items = self.pop_to_mark()?;
+                let items = self.stack.pop_to_mark()?;
                 self.heap.new_tuple(&items)
             }
             0x85..=0x87 => {
-                let items = self.pop_many(usize::from(opcode) - 0x84)?;
+                let items = self.stack.pop_many(usize::from(opcode) - 0x84)?;
                 self.heap.new_tuple(&items)
             }
             b']' => self.heap.new_list(Vec::new()),
             b'l' => {
-                let items = self.pop_to_mark()?;
+                let items = self.stack.pop_to_mark()?;
                 self.heap.new_list(items)
             }
             b'a' => {
-                let item = self.pop()?;
+                let item = self.stack.pop()?;
                 return self.append(vec![item]);
             }
             b'e' => {
-                let items = self.pop_to_mark()?;
+                let items = self.stack.pop_to_mark()?;
                 return self.append(items);
             }
             b'}' => self.heap.new_dict(),
             b'd' => {
-                let items = self.pop_to_mark()?;
+                let items = self.stack.pop_to_mark()?;
                 let dict = self.heap.new_dict();
                 self.stack.push(dict);
                 return self.set_items(&items);
             }
             b's' => {
-                let items = self.pop_many(2)?;
+                let items = self.stack.pop_many(2)?;
                 return self.set_items(&items);
             }
             b'u' => {
-                let items = self.pop_to_mark()?;
+                let items = self.stack.pop_to_mark()?;
                 return self.set_items(&items);
             }
             0x93 => {
-                let name = self.pop()?;
-                let module = self.pop()?;
+                let name = self.stack.pop()?;
+                let module = self.stack.pop()?;
                 let (module, name) = (self.heap.name(module)?, self.heap.name(name)?);
                 self.global(&module, &name)?
             }
             b'R' => {
-                let arguments = self.pop()?;
-                let callable = self.pop()?;
+                let arguments = self.stack.pop()?;
+                let callable = self.stack.pop()?;
                 self.host.reduce(&mut self.heap, callable, arguments)?
             }
             b'b' => {
-                let state = self.pop()?;
-                let target = self.top()?;
+                let state = self.stack.pop()?;
+                let target = self.stack.top()?;
                 return self.host.build(&mut self.heap, target, state);
             }
             b'Q' => {
-                let id = self.pop()?;
+                let id = self.stack.pop()?;
                 self.host.persistent(&mut self.heap, id)?
             }
             0x97 | 0x98 => {
@@ -263,38 +248,8 @@ impl<H: Host> Machine<'_, '_, H> {
         Ok(())
     }
 
-    /// Height below which the stack belongs to what encloses the open mark.
-    fn floor(&self) -> usize {
-        self.marks.last().copied().unwrap_or(0)
-    }
-
-    fn top(&self) -> Result<Value, String> {
-        match self.stack.last() {
-            Some(value) if self.stack.len() > self.floor() => Ok(*value),
-            _ => Err("the stack is empty".to_owned()),
-        }
-    }
-
-    fn pop(&mut self) -> Result<Value, String> {
-        let value = self.top()?;
-        self.stack.pop();
-        Ok(value)
-    }
-
-    fn pop_many(&mut self, count: usize) -> Result<Vec<Value>, String> {
-        match self.stack.len().checked_sub(count) {
-            Some(start) if start >= self.floor() => Ok(self.stack.split_off(start)),
-            _ => Err(format!("fewer than {count} objects on the stack")),
-        }
-    }
-
-    fn pop_to_mark(&mut self) -> Result<Vec<Value>, String> {
-        let start = self.marks.pop().ok_or("no mark is open")?;
-        Ok(self.stack.split_off(start))
-    }
-
     fn append(&mut self, items: Vec<Value>) -> Result<(), String> {
-        let target = self.top()?;
+        let target = self.stack.top()?;
         let list = self
             .heap
             .list_mut(target)
@@ -304,7 +259,7 @@ impl<H: Host> Machine<'_, '_, H> {
     }
 
     fn set_items(&mut self, items: &[Value]) -> Result<(), String> {
-        let target = self.top()?;
+        let target = self.stack.top()?;
         let dict = self
             .heap
             .dict_mut(target)
@@ -337,55 +292,11 @@ impl<H: Host> Machine<'_, '_, H> {
     }
 
     fn remember(&mut self, key: u64, at: usize) -> Result<(), Fault> {
-        let value = self.top().map_err(|message| Fault::new(at, message))?;
+        let value = self
+            .stack
+            .top()
+            .map_err(|message| Fault::new(at, message))?;
         self.memo.insert(key, value);
         Ok(())
     }
-
-    /// Text or bytes after a little-endian length of `width` bytes.
-    fn sized(&mut self, width: u8, encoding: Encoding) -> Result<Payload, Fault> {
-        let len = match width {
-            1 => u64::from(self.cursor.u8()?),
-            4 => u64::from(self.cursor.u32()?),
-            _ => self.cursor.u64()?,
-        };
-        self.cursor.payload(len, encoding)
-    }
-
-    /// A string literal in quotes, to the end of the line.
-    fn quoted(&mut self) -> Result<Payload, Fault> {
-        let line = self.cursor.line(Encoding::StringEscape)?;
-        let stored = &self.heap.file[line.start..line.start + line.len];
-        match stored {
-            [b'\'', .., b'\''] | [b'"', .., b'"'] => Ok(Payload {
-                start: line.start + 1,
-                len: line.len - 2,
-                ..line
-            }),
-            _ => Err(Fault::new(line.start, "expected a string in quotes")),
-        }
-    }
-
-    /// A two's complement integer of `len` bytes.
-    fn long(&mut self, len: u64) -> Result<Value, Fault> {
-        let payload = self.cursor.payload(len, Encoding::Verbatim)?;
-        if payload.len > 8 {
-            return Err(Fault::new(payload.start, "an integer of more than 64 bits"));
-        }
-        let stored = &self.heap.file[payload.start..payload.start + payload.len];
-        let negative = stored.last().is_some_and(|byte| byte & 0x80 != 0);
-        let mut bytes = [if negative { 0xff } else { 0 }; 8];
-        bytes[..stored.len()].copy_from_slice(stored);
-        Ok(Value::Int(i64::from_le_bytes(bytes)))
-    }
-}
-
-/// A number written as text.
-fn number<T: std::str::FromStr>(text: &str, at: usize) -> Result<T, Fault> {
-    text.trim().parse().map_err(|_| {
-        Fault::new(
-            at,
-            format!("`{}` is not the number expected", text.escape_debug()),
-        )
-    })
 }

@@ -14,6 +14,7 @@ pub(crate) mod machine;
 mod numpy;
 pub(crate) mod payload;
 mod source;
+mod stack;
 pub(crate) mod value;
 mod writer;
 

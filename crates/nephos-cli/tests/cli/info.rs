@@ -1,0 +1,130 @@
+//! `nephos info` on each kind of file.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use nephos::scene::DType;
+use nephos::scene::pickle::Writer;
+use serde_json::{Value, json};
+
+fn info(path: &Path, options: &[&str]) -> (bool, String, String) {
+    let output = Command::cargo_bin("nephos")
+        .unwrap()
+        .arg("info")
+        .arg(path)
+        .args(options)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.success(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+fn json(path: &Path) -> Value {
+    let (success, out, err) = info(path, &["--json"]);
+    assert!(success, "{err}");
+    serde_json::from_str(&out).unwrap()
+}
+
+/// Seventy samples of 15 channels, 2 × 3; channel c holds c, the label 0 or 2.
+fn write_pickle(path: &Path) {
+    let mut writer = Writer::new(std::fs::File::create(path).unwrap()).unwrap();
+    for sample in 0..70u16 {
+        let numbers = (0..15u16).flat_map(|channel| match channel {
+            13 => [0, 0, 0, 2, 2, 2 * (sample % 2)],
+            _ => [channel; 6],
+        });
+        let bytes: Vec<u8> = numbers.flat_map(u16::to_le_bytes).collect();
+        writer.push(DType::U16, [15, 2, 3], &bytes).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+#[test]
+fn a_pickle_is_described() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("train.pkl");
+    write_pickle(&path);
+    let report = json(&path);
+    assert_eq!(report["samples"], 70);
+    let shapes = json!([{"shape": [15, 2, 3], "dtype": "uint16", "samples": 70}]);
+    assert_eq!(report["shapes"], shapes);
+    assert_eq!(report["first"]["channels"][12]["mean"], 12.0);
+    assert_eq!(report["labels"]["samples"], 64);
+    assert_eq!(
+        report["labels"]["pixels"],
+        json!({"0": 64 * 3 + 32, "2": 64 * 2 + 32})
+    );
+
+    let (success, text, _) = info(&path, &[]);
+    assert!(success);
+    for line in [
+        "Python pickle of NumPy arrays, 70 samples",
+        "[15, 2, 3] uint16: 70 samples",
+        "labels in channel 13, first 64 of 70 samples",
+        "2  thin cloud    41.67 %",
+    ] {
+        assert!(text.contains(line), "no `{line}` in\n{text}");
+    }
+}
+
+#[test]
+fn weights_are_described() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("w.pth");
+    let tensors = [("a.weight".to_owned(), vec![2, 3], vec![0.5; 6])];
+    nephos::scene::torch::write(&path, &tensors).unwrap();
+    let report = json(&path);
+    assert_eq!(report["parameters"], 6);
+    let tensor = json!({"name": "a.weight", "dtype": "F32", "shape": [2, 3]});
+    assert_eq!(report["tensors"], json!([tensor]));
+}
+
+#[test]
+fn a_bundle_tells_its_configuration() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("m.nephos");
+    let header = json!({
+        "__metadata__": {
+            "format": "nephos", "nephos_version": "0.1.0",
+            "config": "name = \"small\"\n", "summary": "{\"epochs\":3,\"val_miou\":null}",
+        },
+        "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+    })
+    .to_string();
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.extend([0; 8]);
+    std::fs::write(&path, &bytes).unwrap();
+    assert_eq!(json(&path)["bundle"]["summary"]["epochs"], 3);
+    let (success, text, _) = info(&path, &[]);
+    assert!(success);
+    for part in [
+        "nephos bundle, 1 tensors, 2 parameters",
+        "epochs: 3",
+        "name = \"small\"",
+    ] {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
+    for len in [4, 20, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..len]).unwrap();
+        let (success, _, error) = info(&path, &[]);
+        assert!(!success && error.contains("m.nephos"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_not_known_is_an_error_that_names_the_file() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("notes.txt");
+    std::fs::write(&path, "hello world, no samples").unwrap();
+    let (success, _, error) = info(&path, &[]);
+    assert!(!success);
+    assert!(
+        error.contains("notes.txt") && error.contains(".npz"),
+        "{error}"
+    );
+}
