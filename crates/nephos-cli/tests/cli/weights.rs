@@ -52,15 +52,14 @@ fn weights_go_in_and_out_unchanged() {
         config
     );
 
-    (nephos().args(["weights", "export"]).arg(file("m.nephos")))
-        .arg("-o")
-        .arg(file("out.safetensors"))
-        .assert()
-        .success();
-    assert_eq!(
-        sorted(&file("out.safetensors")),
-        sorted(&file("in.safetensors"))
-    );
+    for out in ["out.safetensors", "out.pth"] {
+        (nephos().args(["weights", "export"]).arg(file("m.nephos")))
+            .arg("-o")
+            .arg(file(out))
+            .assert()
+            .success();
+        assert_eq!(sorted(&file(out)), sorted(&file("in.safetensors")));
+    }
 }
 
 #[test]

@@ -63,11 +63,13 @@ fn the_reference_agrees_with_pytorch_both_ways() {
     run(make.arg("make").arg(folder));
 
     // What PyTorch saved, read here.
-    let weights = folder.join("weights.safetensors");
-    let tensors = read(&weights).unwrap();
     let config = Config::default();
-    let imported = Bundle::from_tensors(config.clone(), tensors, &weights, &Device::flex());
-    check_logits(folder, &imported.unwrap());
+    for name in ["weights.safetensors", "weights.pth"] {
+        let path = folder.join(name);
+        let tensors = read(&path).unwrap();
+        let imported = Bundle::from_tensors(config.clone(), tensors, &path, &Device::flex());
+        check_logits(folder, &imported.unwrap());
+    }
 
     // What is written here, read by PyTorch.
     let device = Device::flex();
@@ -78,10 +80,12 @@ fn the_reference_agrees_with_pytorch_both_ways() {
     let values = logits.into_data().try_into_vec().unwrap();
     let ours = ("logits".to_owned(), shape, values);
     write(&folder.join("ours.safetensors"), &[ours]).unwrap();
-    let exported = folder.join("exported.safetensors");
-    write(&exported, &collect(&segmenter)).unwrap();
-    let mut check = python().unwrap();
-    let difference = run(check.arg("check").arg(&exported).arg(folder));
-    println!("largest difference in PyTorch: {difference}");
-    assert!(difference.parse::<f32>().unwrap() <= OUTPUT, "{difference}");
+    for name in ["exported.safetensors", "exported.pth"] {
+        let exported = folder.join(name);
+        write(&exported, &collect(&segmenter)).unwrap();
+        let mut check = python().unwrap();
+        let difference = run(check.arg("check").arg(&exported).arg(folder));
+        println!("largest difference in PyTorch, {name}: {difference}");
+        assert!(difference.parse::<f32>().unwrap() <= OUTPUT, "{difference}");
+    }
 }

@@ -11,6 +11,7 @@ use crate::class::Class;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::Segmenter;
+use crate::scene::torch::NamedTensor;
 
 /// Value of the key `format` in the header of every bundle.
 const FORMAT: &str = "nephos";
@@ -58,13 +59,13 @@ pub struct Summary {
 
 impl Bundle {
     /// A bundle of a configuration and tensors under PyTorch's names, as
-    /// [`tensors::read`] gives them; errors call their file `origin`.
+    /// [`read`](super::read) gives them; errors call their file `origin`.
     ///
     /// # Errors
     /// A configuration out of range, or tensors that don't fit it.
     pub fn from_tensors(
         config: Config,
-        tensors: Vec<tensors::NamedTensor>,
+        tensors: Vec<NamedTensor>,
         origin: &Path,
         device: &Device,
     ) -> Result<Self> {

@@ -10,4 +10,6 @@ mod safetensors;
 mod tensors;
 
 pub use bundle::{Bundle, Summary};
-pub use tensors::{NamedTensor, apply, collect, collect_gradients, read, write};
+pub use tensors::{apply, collect, collect_gradients, read, write};
+
+pub use crate::scene::torch::NamedTensor;

@@ -15,9 +15,9 @@ use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Map, Value, json};
 
-use super::tensors::NamedTensor;
 use crate::error::{Error, Result};
 use crate::output::write_atomic;
+use crate::scene::torch::NamedTensor;
 
 /// Tensors and metadata of a safetensors file; floats of any width become f32.
 ///

@@ -1,6 +1,8 @@
 //! Weights out of a network and into one.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -8,9 +10,7 @@ use burn::tensor::{Gradients, Tensor, TensorData};
 
 use super::{names, safetensors};
 use crate::error::{Error, Result};
-
-/// Name, shape and numbers (row-major) of one tensor, as PyTorch has them.
-pub type NamedTensor = (String, Vec<usize>, Vec<f32>);
+use crate::scene::torch::{self, NamedTensor};
 
 /// All weights of a network, or of a part of one, under PyTorch's names and in
 /// its layouts, in the order of the fields.
@@ -60,20 +60,33 @@ pub fn apply<M: Module>(module: M, tensors: Vec<NamedTensor>, origin: &Path) -> 
     ))
 }
 
-/// Reads the tensors of a `.safetensors` file or a bundle.
+/// Reads the tensors of a PyTorch state dict (`.pth`), a `.safetensors` file or a
+/// bundle, told apart by what the file holds.
 ///
 /// # Errors
 /// The file can't be read, or is broken.
 pub fn read(path: &Path) -> Result<Vec<NamedTensor>> {
-    Ok(safetensors::read(path)?.0)
+    let mut start = Vec::new();
+    (File::open(path).and_then(|file| file.take(9).read_to_end(&mut start)))
+        .map_err(|e| Error::io(path, e))?;
+    match start.as_slice() {
+        // Eight bytes of length, then the header: the length may look like anything.
+        [_, _, _, _, _, _, _, _, b'{'] => Ok(safetensors::read(path)?.0),
+        // A zip archive, or a bare pickle as PyTorch wrote before 1.6.
+        [b'P', b'K', ..] | [0x80, ..] => torch::read(path),
+        _ => Ok(safetensors::read(path)?.0),
+    }
 }
 
-/// Writes tensors as a `.safetensors` file.
+/// Writes tensors: a PyTorch state dict for `.pth` and `.pt`, else safetensors.
 ///
 /// # Errors
 /// The file can't be written.
 pub fn write(path: &Path, tensors: &[NamedTensor]) -> Result<()> {
-    safetensors::write(path, tensors, &[])
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("pth" | "pt") => torch::write(path, tensors),
+        _ => safetensors::write(path, tensors, &[]),
+    }
 }
 
 /// The dotted path of the parameter a traversal stands at.
