@@ -57,7 +57,7 @@ impl TrainObserver for EpochBars<'_> {
     fn epoch_started(&mut self, start: &EpochStart) {
         // Validation images count too, so that the bar ends with the epoch.
         let bar = ProgressBar::new((start.images + start.val_images) as u64);
-        let template = "{prefix} {bar:30} {pos}/{len} {elapsed}<{eta} {msg}";
+        let template = "{prefix} {bar:24} {pos}/{len} {elapsed}<{eta} {wide_msg}";
         let style =
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = self.ui.bars().add(bar.with_style(style));

@@ -73,7 +73,8 @@ impl<'a> FullScreen<'a> {
 fn value(name: &str, value: f64, mean: Option<f64>) -> MetricState {
     let formatted = match mean {
         Some(mean) => format!("epoch {mean:.4} - batch {value:.4}"),
-        None => format!("{value:.4e}"),
+        None if value != 0.0 && value.abs() < 1e-2 => format!("{value:.3e}"),
+        None => format!("{value:.3}"),
     };
     let entry = SerializedEntry::new(formatted, value.to_string());
     let id = MetricId::new(Arc::new(name.to_owned()));
@@ -116,7 +117,7 @@ impl TrainObserver for FullScreen<'_> {
 
     fn epoch_finished(&mut self, record: &EpochRecord, _best: bool) {
         if let Some(miou) = record.val_miou {
-            self.renderer.update_valid(value(MIOU, miou, Some(miou)));
+            self.renderer.update_valid(value(MIOU, miou, None));
         }
         self.renderer.end_split();
         self.renderer.update_epoch(record.epoch);

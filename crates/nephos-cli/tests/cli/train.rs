@@ -322,28 +322,44 @@ fn a_full_disk_is_an_error_and_the_checkpoint_stays() {
     succeed(place.train("whole", &[]));
     succeed(place.train("run", &["--set", "train.epochs=1"]));
     let before = place.read("run/checkpoint.safetensors");
-    // No file may grow beyond this many blocks of 512 bytes: enough for the
-    // history, not for weights.
-    let resume = place.train("run", &["--resume"]);
-    let mut shell = Command::new("sh");
-    shell
-        .current_dir(place.folder.path())
-        .args(["-c", "trap '' XFSZ; ulimit -f 20; exec \"$@\"", "sh"])
-        .arg(resume.get_program())
-        .args(resume.get_args())
-        .stdin(Stdio::null());
-    let error = fail(shell);
+    let others = ["best.nephos", "last.nephos", "loss.png", "miou.png"];
+    let largest = others.map(|name| place.read(&format!("run/{name}")).len());
+    let largest = largest.into_iter().max().unwrap_or(0);
     assert!(
-        error.contains(".nephos") && error.contains("File too large"),
-        "{error}"
+        largest + 64 * 1024 < before.len(),
+        "the checkpoint is the largest file"
     );
-    assert!(place.read("run/checkpoint.safetensors") == before);
-    let names = std::fs::read_dir(place.path("run")).unwrap();
-    for name in names.map(|entry| entry.unwrap().file_name()) {
+    // No file may grow beyond so many blocks of 512 bytes: enough for the
+    // history and not for weights, then for all but the checkpoint.
+    for (blocks, file) in [
+        (20, "best.nephos"),
+        (largest / 512 + 64, "checkpoint.safetensors"),
+    ] {
+        let resume = place.train("run", &["--resume"]);
+        let mut shell = Command::new("sh");
+        shell
+            .current_dir(place.folder.path())
+            .args([
+                "-c",
+                &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\""),
+                "sh",
+            ])
+            .arg(resume.get_program())
+            .args(resume.get_args())
+            .stdin(Stdio::null());
+        let error = fail(shell);
         assert!(
-            !name.to_string_lossy().starts_with(".nephos-"),
-            "{name:?} was left"
+            error.contains(file) && error.contains("File too large"),
+            "{error}"
         );
+        assert!(place.read("run/checkpoint.safetensors") == before);
+        let names = std::fs::read_dir(place.path("run")).unwrap();
+        for name in names.map(|entry| entry.unwrap().file_name()) {
+            assert!(
+                !name.to_string_lossy().starts_with(".nephos-"),
+                "{name:?} was left"
+            );
+        }
     }
     succeed(place.train("run", &["--resume"]));
     place.assert_same_end("whole", "run");
@@ -429,6 +445,17 @@ fn divergence_names_step_and_samples_and_keeps_the_checkpoint() {
     let error = fail(place.train("run", &sets));
     assert!(error.contains("diverged at step"), "{error}");
     assert!(error.contains("samples"), "{error}");
+    // The weights of the last finite step are there still.
+    let state = place.state("run").expect("a checkpoint");
+    let diverged = error
+        .split("at step ")
+        .nth(1)
+        .and_then(|rest| rest.split(':').next());
+    let step: usize = diverged.unwrap().parse().unwrap();
+    assert!(
+        state.contains(&format!("\nstep = {}\n", step - 1)),
+        "{error} {state}"
+    );
 }
 
 #[test]

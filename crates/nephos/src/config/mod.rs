@@ -172,6 +172,18 @@ mod tests {
     }
 
     #[test]
+    fn the_presets_are_read_and_the_reference_is_the_default() {
+        let preset = |name: &str, text| Config::parse(text, name, &[]).unwrap();
+        let reference = include_str!("../../../../configs/reference.toml");
+        assert_eq!(preset("reference.toml", reference), Config::default());
+        let small = preset(
+            "l8biome.toml",
+            include_str!("../../../../configs/l8biome.toml"),
+        );
+        assert_eq!(small.channels(), 4);
+    }
+
+    #[test]
     fn what_is_written_is_read_back() {
         let mut config = Config::default();
         config.train.epochs = 7;

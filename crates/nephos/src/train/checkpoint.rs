@@ -214,10 +214,10 @@ impl<W: Write> ModuleVisitor for Weights<'_, W> {
     }
 }
 
-/// A checkpoint as read: its state, and its tensors still in the file.
+/// A checkpoint as read.
 pub(super) struct Checkpoint {
     pub state: State,
-    bytes: memmap2::Mmap,
+    bytes: Vec<u8>,
 }
 
 impl Checkpoint {
@@ -226,11 +226,7 @@ impl Checkpoint {
     /// # Errors
     /// It is not there, broken, or of another version.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-        // SAFETY: checkpoints are only ever replaced by a rename, so the mapped
-        // file is not changed under us by nephos; a user who overwrites it in
-        // place while it is read gets wrong numbers or a fault, as with any map.
-        let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io(path, e))?;
+        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
         let broken = |m: String| Error::format(path, format!("not a checkpoint of nephos: {m}"));
         let (_, metadata) =
             SafeTensors::read_metadata(&bytes).map_err(|e| broken(e.to_string()))?;

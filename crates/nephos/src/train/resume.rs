@@ -5,7 +5,8 @@ use toml::{Table, Value};
 use crate::config::Config;
 use crate::error::{Error, Result};
 
-/// Keys that may change between a run and its continuation.
+/// Keys that may change between a run and its continuation. More epochs stretch a
+/// schedule that is not constant; the steps already done keep theirs.
 const FREE: [&str; 3] = ["train.epochs", "train.patience", "train.prefetch"];
 
 /// Checks that `now` differs from `then`, the configuration of the stopped run,
