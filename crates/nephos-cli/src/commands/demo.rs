@@ -119,6 +119,9 @@ fn commands(args: &Args) -> anyhow::Result<Vec<Vec<String>>> {
             "48",
             "--size",
             "128",
+            // A pixel of 40 m: scenes wide enough to hold a cloud and its shadow.
+            "--pixel-size",
+            "40",
             "--seed",
             "1",
             "--preview",
