@@ -10,6 +10,7 @@ use geotiff_writer::{
     PhotometricInterpretation, PlanarConfiguration, Predictor,
 };
 use ndarray::{Array2, Array3, ArrayView3, Ix2};
+use tiff_reader::{TiffError, TiffFile};
 
 use super::format::MaskFormat;
 use super::numpy;
@@ -34,7 +35,13 @@ impl Georeference {
     /// # Errors
     /// The file is no TIFF or is broken.
     pub fn read(path: &Path) -> Result<Option<Self>> {
-        let file = open(path)?;
+        // The reader's own error does not tell a missing file from a broken one.
+        File::open(path).map_err(|e| Error::io(path, e))?;
+        let file = match GeoTiffFile::open(path) {
+            Ok(file) => file,
+            Err(geotiff_reader::Error::NotGeoTiff) => return Ok(None),
+            Err(error) => return Err(Error::format(path, error.to_string())),
+        };
         Ok(file.transform().map(|transform| Self {
             keys: file.geokeys().clone(),
             transform: *transform,
@@ -66,9 +73,14 @@ pub(super) fn write_mask(
 }
 
 pub(super) fn read_mask(path: &Path) -> Result<Array2<u8>> {
-    let file = open(path)?;
-    file.read_band::<u8>(0)
-        .map_err(|e| Error::format(path, format!("expected one uint8 band: {e}")))?
+    // Not `geotiff-reader`, which refuses files without a georeference.
+    let fail = |error: TiffError| match error {
+        TiffError::Io(error, _) => Error::io(path, error),
+        other => Error::format(path, format!("expected one uint8 band: {other}")),
+    };
+    let file = TiffFile::open(path).map_err(fail)?;
+    file.read_band::<u8>(0, 0)
+        .map_err(fail)?
         .into_dimensionality::<Ix2>()
         .map_err(|e| Error::format(path, format!("expected one uint8 band: {e}")))
 }
@@ -157,10 +169,4 @@ fn io_error(error: &(dyn std::error::Error + 'static)) -> Option<std::io::Error>
         cause = error.source();
     }
     None
-}
-
-fn open(path: &Path) -> Result<GeoTiffFile> {
-    // The reader's own error names neither the file nor the kind.
-    File::open(path).map_err(|e| Error::io(path, e))?;
-    GeoTiffFile::open(path).map_err(|e| Error::format(path, e.to_string()))
 }

@@ -88,7 +88,7 @@ pub fn draw(path: &Path, title: &str, y_label: &str, series: &[Series]) -> Resul
         .with_label_size(16)
         .with_tick_size(13)
         .with_body_size(14)
-        .with_legend_width(50.0 + 9.5 * longest as f64)
+        .with_legend_width(28.0 + 8.5 * longest as f64)
         .with_legend_position(LegendPosition::OutsideRightTop);
     let layout = if high - low < 10.0 && whole(low) && whole(high) {
         layout
@@ -146,7 +146,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.png");
         let nan = line("nan", &[(1.0, f64::NAN)]);
-        assert!(draw(&path, "t", "y", &[nan.clone()]).is_err());
+        assert!(draw(&path, "t", "y", std::slice::from_ref(&nan)).is_err());
         assert!(draw(&path, "t", "y", &[]).is_err());
         assert!(!path.exists());
         draw(&path, "t", "y", &[nan, line("one", &[(1.0, 0.5)])]).unwrap();
