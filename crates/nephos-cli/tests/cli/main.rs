@@ -1,8 +1,8 @@
 //! Tests of the command line as a user types it.
 
-mod train;
 mod explain;
-mod pictures;
-mod weights;
 mod info;
+mod pictures;
 mod simulate;
+mod train;
+mod weights;

@@ -17,7 +17,10 @@ pub(super) fn starts(length: usize, window: usize) -> Vec<usize> {
     let rest = length - window;
     let stride = ((window as f64 * (1.0 - OVERLAP)) as usize).max(1);
     let steps = rest.div_ceil(stride);
-    (0..=steps).map(|step| rest * step / steps.max(1)).collect()
+    // No steps: one window that is the image.
+    (0..=steps)
+        .map(|step| (rest * step).checked_div(steps).unwrap_or(0))
+        .collect()
 }
 
 /// Weight of each pixel along a window: 1 in the middle, falling linearly to

@@ -88,7 +88,7 @@ impl Gaze {
             Array2::from_shape_vec((rows, cols), values).expect("one number a patch")
         };
         let count = rows * cols;
-        let affinity = explanation.affinity.clone().slice([0..1]); // [1, N, N]
+        let affinity = explanation.affinity.clone().narrow(0, 0, 1); // [1, N, N]
         let row = numbers(affinity.clone().narrow(1, index, 1));
         // |z_i|² stands on the diagonal.
         let diagonal = (0..count).map(|i| affinity.clone().slice([0..1, i..i + 1, i..i + 1]));
@@ -96,7 +96,7 @@ impl Gaze {
         let cosines = (row.iter().zip(&squares))
             .map(|(product, square)| product / (square * squares[index]).sqrt().max(1e-12));
         let attention = explanation.attention.iter().map(|layer| {
-            let mean = layer.clone().slice([0..1]).mean_dim(1); // [1, 1, N, N]
+            let mean = layer.clone().narrow(0, 0, 1).mean_dim(1); // [1, 1, N, N]
             grid(numbers(mean.narrow(2, index, 1)))
         });
         Self {

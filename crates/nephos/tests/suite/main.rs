@@ -1,13 +1,14 @@
 //! Integration tests of the library, one binary so that it links once.
 
 mod containers;
+mod dataset;
 mod masks;
 mod model;
 mod parity;
 mod parity_full;
 mod pickle;
 mod predictions;
+mod simulate;
 mod tiny;
 mod torch;
 mod weights;
-mod simulate;
