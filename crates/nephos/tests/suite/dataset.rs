@@ -66,7 +66,7 @@ fn bgr(label: Array2<f32>) -> Memory {
     let plane = |value: f32| Array2::from_elem(label.dim(), value);
     let planes = [plane(1000.0), plane(2000.0), plane(3000.0), label.clone()];
     Memory {
-        channels: stack(Axis(0), &planes.each_ref().map(Array2::view)).unwrap(),
+        channels: stack(Axis(0), &planes.each_ref().map(|plane| plane.view())).unwrap(),
         names: None,
         label: None,
     }
