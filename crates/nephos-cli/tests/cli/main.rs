@@ -5,4 +5,5 @@ mod info;
 mod pictures;
 mod simulate;
 mod train;
+mod usage;
 mod weights;
