@@ -12,10 +12,10 @@ use crate::commands::{
 #[command(name = "nephos", version, propagate_version = true)]
 pub struct Cli {
     /// Say less: errors and results only
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Global options")]
     pub quiet: bool,
     /// Say more (twice: everything)
-    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
     pub verbose: u8,
     #[command(subcommand)]
     pub command: Command,
