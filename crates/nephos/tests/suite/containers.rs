@@ -8,14 +8,7 @@ use nephos::scene::{self, DType, Kind, SampleSource};
 use nephos::{Error, band};
 use proptest::prelude::*;
 
-fn data() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("SKIPPED: no real images at {}", folder.display());
-    None
-}
+use super::outside;
 
 /// A version 1 `.npy` file.
 fn npy(descr: &str, fortran: bool, shape: &str, numbers: &[u8]) -> Vec<u8> {
@@ -315,8 +308,10 @@ fn other_files_are_refused_by_name() {
 
 #[test]
 fn real_landsat_patches_are_read() {
-    let Some(folder) = data() else { return };
-    let source = scene::open(&folder.join("l8biome")).unwrap();
+    let Some(folder) = outside::images("l8biome") else {
+        return;
+    };
+    let source = scene::open(&folder).unwrap();
     assert_eq!(source.len(), 24);
     let mut seen = [0usize; 256];
     for index in 0..source.len() {

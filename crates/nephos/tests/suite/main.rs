@@ -4,6 +4,7 @@ mod containers;
 mod dataset;
 mod masks;
 mod model;
+mod outside;
 mod parity;
 mod parity_full;
 mod pickle;

@@ -1,7 +1,6 @@
 //! Masks and probabilities, written and read back.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use geotiff_reader::GeoTiffFile;
 use geotiff_writer::GeoTiffBuilder;
@@ -9,6 +8,8 @@ use ndarray::{Array2, Array3};
 use nephos::class::Class;
 use nephos::mask::{self, Georeference};
 use tiff_reader::TiffFile;
+
+use super::outside;
 
 /// Every code a mask may hold, in a shape that is neither square nor a tile.
 fn codes(height: usize, width: usize) -> Array2<u8> {
@@ -156,27 +157,11 @@ fn wrong_files_are_errors_that_name_them() {
     assert!(!file("e.tif").exists());
 }
 
-/// The interpreter for checks against other software.
-fn python() -> PathBuf {
-    std::env::var_os("NEPHOS_PYTHON").map_or_else(|| "python3".into(), PathBuf::from)
-}
-
-/// Runs `script` with `arguments` where Python has `module`; says so where not.
-fn with_python(module: &str, script: &str, arguments: &[&Path]) {
-    let has = Command::new(python())
-        .args(["-c", &format!("import {module}")])
-        .output();
-    if !has.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: {} has no module {module}", python().display());
-        return;
+/// Runs `script` with `arguments` where Python has `modules`.
+fn with_python(modules: &str, script: &str, arguments: &[&Path]) {
+    if let Some(mut python) = outside::python(modules) {
+        outside::output(python.args(["-c", script]).args(arguments));
     }
-    let output = Command::new(python())
-        .args(["-c", script])
-        .args(arguments)
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{module}: {errors}");
 }
 
 #[test]

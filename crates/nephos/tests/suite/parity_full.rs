@@ -9,25 +9,16 @@ use nephos::config::Config;
 use nephos::model::weights::{collect, read, write};
 use nephos::model::{Bundle, Segmenter};
 
+use super::outside;
+
 /// Largest absolute difference of logits.
 const OUTPUT: f32 = 1e-4;
 
-fn python() -> Option<Command> {
-    let python = std::env::var("NEPHOS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let found = Command::new(&python).args(["-c", "import torch"]).output();
-    found.is_ok_and(|output| output.status.success()).then(|| {
-        let mut command = Command::new(python);
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/full");
-        command.arg("-B").arg(folder.join("published_full.py"));
-        command
-    })
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {errors}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+fn published() -> Option<Command> {
+    let mut python = outside::python("torch, safetensors")?;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/full");
+    python.arg("-B").arg(folder.join("published_full.py"));
+    Some(python)
 }
 
 /// The one tensor of a file.
@@ -54,13 +45,12 @@ fn check_logits(folder: &Path, bundle: &Bundle) {
 
 #[test]
 fn the_reference_agrees_with_pytorch_both_ways() {
-    let Some(mut make) = python() else {
-        println!("SKIPPED: full-size parity needs Python with torch (NEPHOS_PYTHON)");
+    let Some(mut make) = published() else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    run(make.arg("make").arg(folder));
+    outside::output(make.arg("make").arg(folder));
 
     // What PyTorch saved, read here.
     let config = Config::default();
@@ -83,8 +73,9 @@ fn the_reference_agrees_with_pytorch_both_ways() {
     for name in ["exported.safetensors", "exported.pth"] {
         let exported = folder.join(name);
         write(&exported, &collect(&segmenter)).unwrap();
-        let mut check = python().unwrap();
-        let difference = run(check.arg("check").arg(&exported).arg(folder));
+        let mut check = published().unwrap();
+        let difference = outside::output(check.arg("check").arg(&exported).arg(folder));
+        let difference = difference.trim();
         println!("largest difference in PyTorch, {name}: {difference}");
         assert!(difference.parse::<f32>().unwrap() <= OUTPUT, "{difference}");
     }

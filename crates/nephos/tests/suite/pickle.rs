@@ -2,12 +2,13 @@
 //! write, read by real NumPy.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use nephos::Error;
 use nephos::scene::pickle::{PickleSource, Writer};
 use nephos::scene::{self, DType, SampleSource};
 use proptest::prelude::*;
+
+use super::outside;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/pickle")
@@ -239,12 +240,9 @@ fn what_is_written_is_read_back_raw() {
 
 #[test]
 fn real_numpy_reads_what_is_written() {
-    let python = std::env::var("NEPHOS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let found = Command::new(&python).args(["-c", "import numpy"]).output();
-    if !found.is_ok_and(|output| output.status.success()) {
-        println!("SKIPPED: {python} has no numpy; set NEPHOS_PYTHON to one that has");
+    let Some(mut python) = outside::python("numpy") else {
         return;
-    }
+    };
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("types.pkl");
     let arrays = write_types(&path);
@@ -253,17 +251,7 @@ fn real_numpy_reads_what_is_written() {
         for a in pickle.load(open(sys.argv[1], 'rb')):\n    \
         assert type(a) is numpy.ndarray and a.flags.c_contiguous\n    \
         print(a.dtype.name, *a.shape, a.tobytes().hex())\n";
-    let output = Command::new(&python)
-        .args(["-W", "error", "-c", script])
-        .arg(&path)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines = outside::output(python.args(["-W", "error", "-c", script]).arg(&path));
     assert_eq!(lines.lines().count(), arrays.len());
     for (line, (dtype, [c, h, w], bytes)) in lines.lines().zip(arrays) {
         let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();

@@ -1,13 +1,14 @@
 //! Simulated splits as files: the notebook's layout, read by real NumPy, and split again.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use nephos::config::DataConfig;
 use nephos::dataset::Dataset;
 use nephos::dataset::simulate::{Simulator, SplitPlan, write_splits};
 use nephos::dataset::split::{SplitOptions, split};
 use nephos::scene::{self, DType};
+
+use super::outside;
 
 fn simulate(folder: &Path, threads: usize) {
     let plan = SplitPlan {
@@ -81,12 +82,9 @@ fn a_simulated_split_is_a_data_set() {
 
 #[test]
 fn real_numpy_sees_the_notebooks_layout() {
-    let python = std::env::var("NEPHOS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let found = Command::new(&python).args(["-c", "import numpy"]).output();
-    if !found.is_ok_and(|output| output.status.success()) {
-        println!("SKIPPED: {python} has no numpy; set NEPHOS_PYTHON to one that has");
+    let Some(mut python) = outside::python("numpy") else {
         return;
-    }
+    };
     let folder = tempfile::tempdir().unwrap();
     simulate(folder.path(), 2);
     let script = "import pickle, sys, numpy\n\
@@ -97,16 +95,8 @@ fn real_numpy_sees_the_notebooks_layout() {
         assert set(numpy.unique(a[13])) <= {0, 1, 2, 3} and not a[14].any()\n    \
         rgb = a[[3, 2, 1]] / 5000.\n    \
         assert 0 < rgb.mean() < 3\n";
-    let output = Command::new(&python)
-        .args(["-W", "error", "-c", script])
-        .arg(folder.path().join("train_split.pkl"))
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let path = folder.path().join("train_split.pkl");
+    outside::output(python.args(["-W", "error", "-c", script]).arg(path));
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use nephos::Error;
 use nephos::scene::torch::{self, NamedTensor};
 use proptest::prelude::*;
 use zip::write::SimpleFileOptions;
+
+use super::outside;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/torch")
@@ -168,12 +169,9 @@ fn what_is_written_is_read_back() {
 
 #[test]
 fn real_torch_loads_what_is_written() {
-    let python = std::env::var("NEPHOS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let found = Command::new(&python).args(["-c", "import torch"]).output();
-    if !found.is_ok_and(|output| output.status.success()) {
-        println!("SKIPPED: {python} has no torch; set NEPHOS_PYTHON to one that has");
+    let Some(mut python) = outside::python("torch") else {
         return;
-    }
+    };
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("w.pth");
     torch::write(&path, &tensors()).unwrap();
@@ -182,17 +180,7 @@ fn real_torch_loads_what_is_written() {
         print(type(state).__name__)\n\
         print(json.dumps([[k, list(v.shape), v.flatten().tolist()] for k, v in state.items()\n    \
         if v.dtype == torch.float32 and v.is_contiguous()]))\n";
-    let output = Command::new(&python)
-        .args(["-c", script])
-        .arg(&path)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = outside::output(python.args(["-c", script]).arg(&path));
     let (class, json) = text.split_once('\n').unwrap();
     assert_eq!(class, "OrderedDict");
     let loaded: Vec<NamedTensor> = serde_json::from_str(json).unwrap();
