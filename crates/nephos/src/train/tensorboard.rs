@@ -341,7 +341,11 @@ mod tests {
             Ok(run) if run.status.code() != Some(77) => {
                 panic!("{}", String::from_utf8_lossy(&run.stderr))
             }
-            _ => println!("SKIPPED: no Python with tensorboard (set NEPHOS_PYTHON)"),
+            _ => {
+                // Past the harness, which keeps what a passing test prints.
+                let line = b"SKIPPED: no Python with tensorboard (set NEPHOS_PYTHON)\n";
+                std::io::Write::write_all(&mut std::io::stderr(), line).unwrap();
+            }
         }
     }
 }
