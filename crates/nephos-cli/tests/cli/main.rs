@@ -1,6 +1,6 @@
 //! Tests of the command line as a user types it.
 
+mod info;
+mod simulate;
 mod train;
 mod weights;
-mod simulate;
-mod info;

@@ -5,7 +5,7 @@ mod model;
 mod parity;
 mod parity_full;
 mod pickle;
-mod tiny;
 mod simulate;
+mod tiny;
 mod torch;
 mod weights;
