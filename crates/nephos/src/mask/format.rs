@@ -67,7 +67,7 @@ pub fn write(path: &Path, mask: &Array2<u8>, place: Option<&Georeference>) -> Re
     }
 }
 
-/// Reads a class mask as [`write`] writes it: codes, not colours.
+/// Reads a class mask as [`write()`] writes it: codes, not colours.
 ///
 /// # Errors
 /// An unknown extension, a broken file, or one that does not hold one uint8 a
