@@ -25,7 +25,7 @@ pub struct Args {
     #[arg(long, default_value = "demo", value_name = "DIR")]
     out: PathBuf,
     /// Simulated scenes to train on
-    #[arg(long, default_value_t = 320)]
+    #[arg(long, default_value_t = 400)]
     train: usize,
     /// Passes over them; the default is that of configs/demo.toml
     #[arg(long)]
@@ -114,14 +114,14 @@ fn commands(args: &Args) -> anyhow::Result<Vec<Vec<String>>> {
             "--train",
             &args.train.to_string(),
             "--val",
-            "48",
+            "64",
             "--test",
-            "48",
+            "64",
             "--size",
-            "128",
-            // A pixel of 40 m: scenes wide enough to hold a cloud and its shadow.
+            "96",
+            // A pixel of 50 m: scenes wide enough to hold a cloud and its shadow.
             "--pixel-size",
-            "40",
+            "50",
             "--seed",
             "1",
             "--preview",
@@ -152,7 +152,7 @@ fn commands(args: &Args) -> anyhow::Result<Vec<Vec<String>>> {
             "--model",
             &model,
             "--at",
-            "64,64",
+            "48,48",
             "-o",
             &at("explain.png")?,
         ]),
