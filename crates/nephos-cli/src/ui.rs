@@ -90,6 +90,28 @@ impl Progress {
     }
 }
 
+/// Prints a line of results on standard output.
+///
+/// A reader who left (`nephos info … | head`) does not stop the work; any other
+/// failure, as of a full disk, ends the program: results must not be lost unseen.
+pub fn say_line(line: std::fmt::Arguments<'_>) {
+    use std::io::{ErrorKind, Write};
+    let mut stdout = std::io::stdout().lock();
+    let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        eprintln!("error: standard output: {error}");
+        std::process::exit(1);
+    }
+}
+
+/// [`say_line`] with the words of `println!`.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::ui::say_line(format_args!($($words)*)) };
+}
+pub(crate) use say;
+
 /// Writes log lines above the bars.
 pub struct LogWriter(MultiProgress);
 

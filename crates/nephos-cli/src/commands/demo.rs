@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use clap::Parser;
 
 use crate::args::Cli;
-use crate::ui::Ui;
+use crate::ui::{Ui, say};
 
 /// The configuration the demo trains, as it stands in `configs/`.
 const CONFIG: &str = include_str!("../../../../configs/demo.toml");
@@ -54,7 +54,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         let cli = Cli::try_parse_from(words).context("the demo's own command")?;
         crate::dispatch(cli.command, ui)?;
     }
-    println!(
+    say!(
         "\nThe demo took {:.0} s. Look at:",
         started.elapsed().as_secs_f64()
     );
@@ -70,7 +70,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     ] {
         let path = out.join(file);
         if path.exists() {
-            println!("  {:<38} {what}", path.display().to_string());
+            say!("  {:<38} {what}", path.display().to_string());
         }
     }
     Ok(())

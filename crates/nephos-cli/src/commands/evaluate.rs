@@ -9,7 +9,7 @@ use nephos::predict::{Evaluation, evaluate};
 use nephos::report::{Cells, draw_confusion};
 
 use crate::model_args::ModelArgs;
-use crate::ui::Ui;
+use crate::ui::{Ui, say};
 
 /// Score a model on labelled samples
 ///
@@ -52,9 +52,9 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let json = to_json(&evaluation, &args.model.model, &args.data)?;
     let markdown = to_markdown(&evaluation, &args.model.model, &args.data);
     if args.json {
-        println!("{json}");
+        say!("{json}");
     } else {
-        print!("{markdown}");
+        say!("{}", markdown.trim_end());
     }
     if let Some(folder) = &args.out {
         for (name, text) in [("scores.json", &json), ("scores.md", &markdown)] {

@@ -8,7 +8,7 @@ use nephos::device;
 use nephos::model::Bundle;
 use nephos::report::{Gaze, Stretch, sample_picture};
 
-use crate::ui::Ui;
+use crate::ui::{Ui, say};
 
 /// Draw what a patch attends to
 ///
@@ -69,6 +69,6 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     gaze.figure(&picture, patch)?.save(&args.output)?;
     let (row, col) = gaze.patch;
     ui.status(format!("patch {row},{col} of sample {}", example.name));
-    println!("{}", args.output.display());
+    say!("{}", args.output.display());
     Ok(())
 }

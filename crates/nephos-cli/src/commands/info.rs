@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use nephos::scene::{self, Kind};
 use serde::Serialize;
 
-use crate::ui::Ui;
+use crate::ui::{Ui, say};
 
 /// Tell what a file holds
 ///
@@ -50,12 +50,12 @@ pub fn run(args: Args, _ui: &Ui) -> anyhow::Result<()> {
         kind => Report::Samples(samples::report(path, kind, args.label_channel)?),
     };
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        say!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        println!("{}", path.display());
+        say!("{}", path.display());
         match report {
-            Report::Samples(report) => print!("{report}"),
-            Report::Weights(report) => print!("{report}"),
+            Report::Samples(report) => say!("{}", report.to_string().trim_end()),
+            Report::Weights(report) => say!("{}", report.to_string().trim_end()),
         }
     }
     Ok(())

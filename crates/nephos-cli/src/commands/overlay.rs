@@ -13,7 +13,7 @@ use nephos::predict::predict_image;
 use nephos::report::{Sample, Stretch, overlay_figure, rgb_channels, true_colour};
 
 use crate::model_args::{ReadArgs, mask_name, open_whole, positions};
-use crate::ui::Ui;
+use crate::ui::{Ui, say};
 
 /// Draw image, truth and prediction side by side
 ///
@@ -107,7 +107,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     }
     progress.finish();
     overlay_figure(&samples)?.save(&args.out)?;
-    println!("{}", args.out.display());
+    say!("{}", args.out.display());
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use nephos::predict::{Prediction, predict_image};
 use nephos::report;
 
 use crate::model_args::{ModelArgs, mask_name, open_whole, positions};
-use crate::ui::Ui;
+use crate::ui::{Ui, say};
 
 /// Segment images
 ///
@@ -81,7 +81,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         }
         progress.step(&example.name);
         ui.bars().suspend(|| {
-            println!("{}: {}", job.mask.display(), shares(&prediction));
+            say!("{}: {}", job.mask.display(), shares(&prediction));
         });
     }
     progress.finish();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use nephos::dataset::simulate::{Simulator, SplitPlan, write_preview, write_splits};
 
-use crate::ui::Ui;
+use crate::ui::{Ui, say};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -76,14 +76,14 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         write_splits(&simulator, folder, &plan, |split| progress.step(split))
             .context("can't write simulated samples")?;
         progress.finish();
-        println!("{}", folder.display());
+        say!("{}", folder.display());
     }
     if let Some(path) = &args.preview {
         ui.status("drawing the preview");
         let count = usize::from(args.preview_count);
         write_preview(&simulator, path, args.seed, count, args.size)
             .context("can't draw the preview")?;
-        println!("{}", path.display());
+        say!("{}", path.display());
     }
     Ok(())
 }

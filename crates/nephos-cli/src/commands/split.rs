@@ -7,7 +7,7 @@ use nephos::class::class_names;
 use nephos::dataset::SPLIT_NAMES;
 use nephos::dataset::split::{Candidate, Split, SplitOptions, split};
 
-use crate::ui::Ui;
+use crate::ui::{Ui, say};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -104,7 +104,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     if !args.allow_leakage && !result.shared_groups.is_empty() {
         ui.status(leakage_warning(&result.shared_groups));
     }
-    print!("{}", table(&result));
+    say!("{}", table(&result).trim_end());
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use nephos::model::{Segmenter, weights};
 use nephos::train::{CHECKPOINT_FILE, Ending, Outcome, TrainObserver, Trainer};
 
 use super::train_progress::EpochBars;
-use crate::ui::Ui;
+use crate::ui::{Ui, say};
 
 /// Exit status of a run that Ctrl-C stopped: 128 + SIGINT, as shells have it.
 const INTERRUPTED: i32 = 130;
@@ -129,12 +129,12 @@ fn stop_on_signals() -> anyhow::Result<()> {
 /// The summary on standard output.
 fn report(outcome: &Outcome, folder: &Path) {
     match outcome.ending {
-        Ending::Finished => println!("Finished after {} epochs.", outcome.history.len()),
-        Ending::StoppedEarly => println!(
+        Ending::Finished => say!("Finished after {} epochs.", outcome.history.len()),
+        Ending::StoppedEarly => say!(
             "Stopped early after {} epochs: the loss got no better.",
             outcome.history.len()
         ),
-        Ending::Interrupted => println!("Interrupted in epoch {}.", outcome.history.len() + 1),
+        Ending::Interrupted => say!("Interrupted in epoch {}.", outcome.history.len() + 1),
     }
     if let Some(best) = &outcome.best {
         let kind = if best.val_miou.is_some() {
@@ -142,19 +142,20 @@ fn report(outcome: &Outcome, folder: &Path) {
         } else {
             "training"
         };
-        println!(
+        say!(
             "Best epoch:     {} ({kind} loss {:.4})",
-            best.epoch, best.loss
+            best.epoch,
+            best.loss
         );
         if let Some(miou) = best.val_miou {
             let constant = outcome.constant_miou.map_or(String::new(), |constant| {
                 format!(" (best constant answer: {constant:.4})")
             });
-            println!("Validation mIoU: {miou:.4}{constant}");
+            say!("Validation mIoU: {miou:.4}{constant}");
         }
-        println!("Weights:        {}", folder.join("best.nephos").display());
-        println!("History:        {}", folder.join("history.csv").display());
-        println!("Curves:         {}", folder.join("loss.png").display());
+        say!("Weights:        {}", folder.join("best.nephos").display());
+        say!("History:        {}", folder.join("history.csv").display());
+        say!("Curves:         {}", folder.join("loss.png").display());
     }
-    println!("Checkpoint:     {}", folder.join(CHECKPOINT_FILE).display());
+    say!("Checkpoint:     {}", folder.join(CHECKPOINT_FILE).display());
 }

@@ -8,7 +8,7 @@ use nephos::config::Config;
 use nephos::device;
 use nephos::model::{Bundle, weights};
 
-use crate::ui::Ui;
+use crate::ui::{Ui, say};
 
 /// Convert weights between nephos and PyTorch
 #[derive(Debug, clap::Args)]
@@ -77,7 +77,7 @@ fn import(args: &ImportArgs, ui: &Ui) -> anyhow::Result<()> {
     let bundle = Bundle::from_tensors(config, tensors, &args.file, &device::select("cpu")?)?;
     bundle.save(&args.output)?;
     ui.status(format!("{count} tensors from {}", args.file.display()));
-    println!("{}", args.output.display());
+    say!("{}", args.output.display());
     Ok(())
 }
 
@@ -90,6 +90,6 @@ fn export(args: &ExportArgs, ui: &Ui) -> anyhow::Result<()> {
         tensors.len(),
         args.bundle.display()
     ));
-    println!("{}", args.output.display());
+    say!("{}", args.output.display());
     Ok(())
 }

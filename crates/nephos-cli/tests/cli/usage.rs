@@ -75,3 +75,21 @@ fn an_unknown_key_names_file_and_key() {
         .code(1)
         .stderr(contains("c.toml").and(contains("epoch")));
 }
+
+#[test]
+fn a_reader_who_leaves_early_is_no_failure() {
+    use std::process::Stdio;
+    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../nephos/tests/parity/pickle/numpy2_single_p4.pkl");
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_nephos"))
+        .arg("info")
+        .arg(sample)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{errors}");
+}
