@@ -99,11 +99,15 @@ pub trait SampleSource: Send + Sync {
     /// The sample's header can't be read.
     fn dtype(&self, index: usize) -> Result<DType>;
 
-    /// Names of the channels of sample `index`, where the file itself gives them.
+    /// Names of the channels of sample `index`, where the file itself gives them;
+    /// most containers don't.
     ///
     /// # Errors
     /// The sample's header can't be read.
-    fn channel_names(&self, index: usize) -> Result<Option<Vec<String>>>;
+    fn channel_names(&self, index: usize) -> Result<Option<Vec<String>>> {
+        let _ = index;
+        Ok(None)
+    }
 
     /// The chosen channels of sample `index`, `[channels.len(), height, width]`,
     /// in stored units as f32.
@@ -113,11 +117,15 @@ pub trait SampleSource: Send + Sync {
     fn read(&self, index: usize, channels: &[usize]) -> Result<Array3<f32>>;
 
     /// The label raster of sample `index`, `[height, width]` in stored values,
-    /// where labels lie apart from the channels; `None` where a channel holds them.
+    /// where labels lie apart from the channels; `None`, as in most containers,
+    /// where a channel holds them.
     ///
     /// # Errors
     /// A broken label file, or one whose size is not the image's.
-    fn read_label(&self, index: usize) -> Result<Option<Array2<i64>>>;
+    fn read_label(&self, index: usize) -> Result<Option<Array2<i64>>> {
+        let _ = index;
+        Ok(None)
+    }
 
     /// Sample `index` as stored: its number format, `[channels, height, width]`,
     /// and its numbers, little-endian in C order.

@@ -223,10 +223,6 @@ impl SampleSource for NpzSource {
         Ok(self.sample(index)?.element.dtype)
     }
 
-    fn channel_names(&self, _index: usize) -> Result<Option<Vec<String>>> {
-        Ok(None)
-    }
-
     fn read(&self, index: usize, channels: &[usize]) -> Result<Array3<f32>> {
         let (entry, within) = self.find(index)?;
         let sample = entry.layout.sample(within);

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, Array3};
+use ndarray::Array3;
 
 use super::array::{ArrayLayout, ElementType, SampleLayout};
 use super::mapping::Mapping;
@@ -160,18 +160,10 @@ impl SampleSource for NpySource {
         Ok(self.layout(index)?.element.dtype)
     }
 
-    fn channel_names(&self, _index: usize) -> Result<Option<Vec<String>>> {
-        Ok(None)
-    }
-
     fn read(&self, index: usize, channels: &[usize]) -> Result<Array3<f32>> {
         let sample = self.layout(index)?;
         check_channels(&self.path, channels, sample.shape[0])?;
         Ok(self.with_bytes(&sample, |bytes| sample.read(channels, bytes)))
-    }
-
-    fn read_label(&self, _index: usize) -> Result<Option<Array2<i64>>> {
-        Ok(None)
     }
 
     fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)> {

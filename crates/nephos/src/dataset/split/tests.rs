@@ -1,6 +1,6 @@
 //! Choosing from a container in memory.
 
-use ndarray::{Array2, Array3};
+use ndarray::Array3;
 
 use super::*;
 use crate::scene::DType;
@@ -25,10 +25,6 @@ impl SampleSource for Labels {
         Ok(DType::U8)
     }
 
-    fn channel_names(&self, _: usize) -> Result<Option<Vec<String>>> {
-        Ok(None)
-    }
-
     fn read(&self, index: usize, _: &[usize]) -> Result<Array3<f32>> {
         Ok(Array3::from_shape_fn((1, 2, 2), |(_, row, col)| {
             self.0[index][row * 2 + col]
@@ -41,10 +37,6 @@ impl SampleSource for Labels {
             [1, 2, 2],
             self.0[index].map(|v| v as u8).to_vec(),
         ))
-    }
-
-    fn read_label(&self, _: usize) -> Result<Option<Array2<i64>>> {
-        Ok(None)
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, Array3};
+use ndarray::Array3;
 
 use super::cursor::Fault;
 use super::machine;
@@ -161,10 +161,6 @@ impl SampleSource for PickleSource {
         Ok(self.layout(index)?.element.dtype)
     }
 
-    fn channel_names(&self, _index: usize) -> Result<Option<Vec<String>>> {
-        Ok(None)
-    }
-
     fn read(&self, index: usize, channels: &[usize]) -> Result<Array3<f32>> {
         let (entry, within) = self.entry(index)?;
         let sample = entry.array.layout.sample(within);
@@ -172,10 +168,6 @@ impl SampleSource for PickleSource {
         let image = sample.read(channels, &self.bytes(&entry.array, sample.byte_range())?);
         self.release(&entry.array);
         Ok(image)
-    }
-
-    fn read_label(&self, _index: usize) -> Result<Option<Array2<i64>>> {
-        Ok(None)
     }
 
     fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)> {
