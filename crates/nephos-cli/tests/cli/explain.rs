@@ -1,20 +1,14 @@
 //! `nephos explain`
 
 use assert_cmd::Command;
-use nephos::config::Config;
-use nephos::model::{Bundle, Segmenter, Summary};
 use predicates::str::contains;
 
-const CONFIG: &str = "
+use super::tiny::save_untrained;
+
+const DATA: &str = "
 [data]
 channels = [\"red\", \"green\", \"blue\"]
 scale = 1.0
-[model]
-image_size = 32
-patch = { size = 8, stride = 8, padding = 0, width = 8 }
-encoder = { depth = 1, heads = 2, feed_forward = 16 }
-graph = { layers = 1, width = 8 }
-decoder = { width = 8 }
 ";
 
 /// A `.npy` file of one sample `[1, 3, 32, 40]`.
@@ -32,14 +26,7 @@ fn npy() -> Vec<u8> {
 fn a_patch_is_explained_over_the_image() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
-    let config = Config::parse(CONFIG, "test", &[]).unwrap();
-    let device = nephos::device::select("cpu").unwrap();
-    let bundle = Bundle {
-        segmenter: Segmenter::new(&config.model, 3, &device),
-        summary: Summary::default(),
-        config,
-    };
-    bundle.save(&file("m.nephos")).unwrap();
+    save_untrained(DATA, &file("m.nephos"));
     std::fs::write(file("in.npy"), npy()).unwrap();
     let explain = |at: &str| {
         let mut command = Command::cargo_bin("nephos").unwrap();

@@ -4,6 +4,7 @@ mod explain;
 mod info;
 mod pictures;
 mod simulate;
+mod tiny;
 mod train;
 mod usage;
 mod weights;

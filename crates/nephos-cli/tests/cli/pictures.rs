@@ -4,25 +4,18 @@ use std::fs::File;
 use std::path::Path;
 
 use assert_cmd::Command;
-use nephos::config::Config;
-use nephos::device;
 use nephos::mask;
-use nephos::model::{Bundle, Segmenter, Summary};
 use nephos::scene::{DType, pickle};
 use predicates::str::contains;
 
-const CONFIG: &str = r#"
+use super::tiny::save_untrained;
+
+const DATA: &str = r#"
 [data]
 bands = ["red", "green", "blue"]
 channels = ["blue", "green", "red", "nir"]
 label_channel = 4
 scale = 1000.0
-[model]
-image_size = 32
-patch = { size = 8, stride = 8, padding = 0, width = 8 }
-encoder = { depth = 1, heads = 2, feed_forward = 16 }
-graph = { layers = 1, width = 8 }
-decoder = { width = 8 }
 "#;
 
 const SIDE: usize = 40;
@@ -31,14 +24,7 @@ const SIDE: usize = 40;
 /// and `one.pkl`, one without a label.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let config = Config::parse(CONFIG, "test", &[]).unwrap();
-    let device = device::select("cpu").unwrap();
-    let bundle = Bundle {
-        segmenter: Segmenter::new(&config.model, 3, &device),
-        summary: Summary::default(),
-        config,
-    };
-    bundle.save(&folder.path().join("m.nephos")).unwrap();
+    save_untrained(DATA, &folder.path().join("m.nephos"));
     samples(&folder.path().join("s.pkl"), 3, 5);
     samples(&folder.path().join("one.pkl"), 1, 4);
     folder

@@ -65,8 +65,15 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    /// `nephos train` into the run folder `out`.
+    /// `nephos train` into the run folder `out`, with both sets of samples.
     fn train(&self, out: &str, more: &[&str]) -> Command {
+        let mut command = self.train_without_val(out, &["--set", "data.val=val.pkl"]);
+        command.args(more);
+        command
+    }
+
+    /// `nephos train` into the run folder `out`, with no validation samples.
+    fn train_without_val(&self, out: &str, more: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nephos"));
         command
             .current_dir(self.folder.path())
@@ -79,7 +86,7 @@ impl Place {
                 "--out",
                 out,
             ])
-            .args(["--set", "data.train=train.pkl", "--set", "data.val=val.pkl"])
+            .args(["--set", "data.train=train.pkl"])
             .args(more)
             .stdin(Stdio::null());
         command
@@ -462,21 +469,7 @@ fn divergence_names_step_and_samples_and_keeps_the_checkpoint() {
 fn samples_can_be_held_out_of_the_training_set() {
     let place = Place::new();
     let train = |out: &str, set: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nephos"));
-        command
-            .current_dir(place.folder.path())
-            .args([
-                "train",
-                "--config",
-                "tiny.toml",
-                "--device",
-                "cpu",
-                "--out",
-                out,
-            ])
-            .args(["--set", "data.train=train.pkl", "--set", "train.epochs=1"])
-            .args(["--set", set]);
-        command
+        place.train_without_val(out, &["--set", "train.epochs=1", "--set", set])
     };
     succeed(train("fraction", "data.val_fraction=0.2"));
     let bundle = Bundle::load(

@@ -22,11 +22,12 @@ pub(crate) trait Host {
     /// The number of an allowed global.
     fn global(&self, module: &str, name: &str) -> Option<u8>;
 
-    /// `callable(*arguments)`.
+    /// `global(*arguments)`, of a number that [`Host::global`] gave: nothing else
+    /// is ever called.
     fn reduce(
         &mut self,
         heap: &mut Heap<'_>,
-        callable: Value,
+        global: u8,
         arguments: Value,
     ) -> Result<Value, String>;
 
@@ -227,8 +228,10 @@ impl<H: Host> Machine<'_, '_, H> {
             }
             b'R' => {
                 let arguments = self.stack.pop()?;
-                let callable = self.stack.pop()?;
-                self.host.reduce(&mut self.heap, callable, arguments)?
+                match self.stack.pop()? {
+                    Value::Global(id) => self.host.reduce(&mut self.heap, id, arguments)?,
+                    other => return Err(format!("{} is called", other.kind())),
+                }
             }
             b'b' => {
                 let state = self.stack.pop()?;

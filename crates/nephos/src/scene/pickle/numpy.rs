@@ -124,14 +124,11 @@ impl Host for NumpyHost {
     fn reduce(
         &mut self,
         heap: &mut Heap<'_>,
-        callable: Value,
+        global: u8,
         arguments: Value,
     ) -> Result<Value, String> {
-        let Value::Global(id) = callable else {
-            return Err(format!("{} is called", callable.kind()));
-        };
         let arguments = heap.arguments(arguments)?;
-        let is = |global: Global| id == global as u8;
+        let is = |wanted: Global| global == wanted as u8;
         match *arguments {
             [
                 Value::Global(class),

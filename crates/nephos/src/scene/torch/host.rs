@@ -135,13 +135,10 @@ impl Host for TorchHost {
     fn reduce(
         &mut self,
         heap: &mut Heap<'_>,
-        callable: Value,
+        global: u8,
         arguments: Value,
     ) -> Result<Value, String> {
-        let Value::Global(id) = callable else {
-            return Err(format!("{} is called", callable.kind()));
-        };
-        let (_, _, global) = GLOBALS[usize::from(id)];
+        let (_, _, global) = GLOBALS[usize::from(global)];
         match (global, heap.arguments(arguments)?) {
             (Global::OrderedDict, []) => Ok(heap.new_dict()),
             // Storage, offset, shape, strides, requires_grad, hooks, metadata.
