@@ -5,21 +5,29 @@
 //! container is ever held in memory.
 
 mod array;
+mod georeference;
 mod geotiff;
+mod interface;
 mod mapping;
 mod npz;
 mod numpy;
 mod open;
+mod open_scene;
 mod pairs;
 pub mod pickle;
 mod picture;
+mod radiometry;
 mod raster;
 pub mod torch;
 
+pub use georeference::{GeoKeys, Georeference};
+pub use interface::{Scene, SceneBand, SceneInfo, SceneOptions, SunAngles, Window};
 pub use npz::NpzSource;
 pub use numpy::NpySource;
 pub use open::{Kind, detect, open};
+pub use open_scene::open_scene;
 pub use pairs::RasterSource;
+pub use radiometry::{Origin, Radiometry, SATURATED_REFLECTANCE};
 
 use std::path::Path;
 

@@ -1,0 +1,158 @@
+//! Whole scenes: rasters with a place, named bands and a known radiometry.
+
+use std::path::PathBuf;
+
+use ndarray::Array3;
+
+use super::{DType, Georeference, Radiometry};
+use crate::band;
+use crate::error::{Error, Result};
+
+/// A satellite scene that is read a window at a time, whatever its format.
+pub trait Scene: Send + Sync {
+    /// What is known of the scene without reading a pixel.
+    fn info(&self) -> &SceneInfo;
+
+    /// The chosen bands (positions in [`SceneInfo::bands`]) of a window,
+    /// `[bands.len(), window.rows, window.cols]`: reflectance (0 to about 1; thermal
+    /// bands: brightness temperature / 100 K), NaN where there is no data. A
+    /// saturated pixel is valid, see [`Radiometry`].
+    ///
+    /// May be called from several threads at once. Windows that follow one another
+    /// down the scene, each as wide as it and a multiple of [`SceneInfo::block`]
+    /// high, decode nothing twice.
+    ///
+    /// # Errors
+    /// A band or window that is not within the scene, or a broken file.
+    fn read(&self, bands: &[usize], window: Window) -> Result<Array3<f32>>;
+}
+
+/// What is known of a scene without reading a pixel.
+#[derive(Debug, Clone)]
+pub struct SceneInfo {
+    /// Name for output files: a file's stem, or the product's identifier.
+    pub name: String,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// In words, as in `Sentinel-2A L2A, processing baseline 04.00`.
+    pub product: String,
+    /// Rows and columns.
+    pub size: [usize; 2],
+    /// Rows and columns that are decoded as one.
+    pub block: [usize; 2],
+    /// Where the scene lies.
+    pub georeference: Georeference,
+    /// The bands there are.
+    pub bands: Vec<SceneBand>,
+    /// Where the sun stood, as far as it is known.
+    pub sun: Option<SunAngles>,
+    /// When the scene was taken, ISO 8601 in UTC, as far as it is known.
+    pub acquired: Option<String>,
+    /// What had to be assumed, a sentence each, for the user to hear.
+    pub notes: Vec<String>,
+}
+
+/// One band of a scene.
+#[derive(Debug, Clone)]
+pub struct SceneBand {
+    /// STAC common name where the band has one, else the name in the file.
+    pub name: String,
+    /// The name in the product, as in `B04` or `SR_B4`.
+    pub source: String,
+    /// Number format in the file.
+    pub dtype: DType,
+    /// Size of its own pixels in metres, where it differs from the scene's or is
+    /// stated.
+    pub resolution: Option<f64>,
+    /// How stored numbers become reflectance.
+    pub radiometry: Radiometry,
+}
+
+/// Position of the sun at the scene's centre, in degrees.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SunAngles {
+    /// Above the horizon.
+    pub elevation: f64,
+    /// Clockwise from north.
+    pub azimuth: f64,
+}
+
+/// A rectangle of pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// First row.
+    pub row: usize,
+    /// First column.
+    pub col: usize,
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub cols: usize,
+}
+
+/// How a scene is opened, where its own metadata are not to decide.
+#[derive(Debug, Clone, Default)]
+pub struct SceneOptions {
+    /// Pixel size in metres of the grid that all bands are brought to; only for
+    /// products whose bands have several (Sentinel-2: 10, 20 or 60).
+    pub resolution: Option<f64>,
+    /// Names of the file's bands in order, in place of its own.
+    pub bands: Option<Vec<String>>,
+    /// Reflectance = (stored + `offset`) / `scale`, in place of the metadata's.
+    pub scale: Option<f64>,
+    /// See `scale`; stored units.
+    pub offset: Option<f64>,
+    /// Stored number that means no data, in place of the metadata's.
+    pub nodata: Option<f64>,
+}
+
+impl SceneInfo {
+    /// Positions of the bands `wanted`, by common or agency name, in their order.
+    ///
+    /// # Errors
+    /// The first band that the scene lacks, with a list of those it has.
+    pub fn positions(&self, wanted: &[String]) -> Result<Vec<usize>> {
+        let find = |name: &String| {
+            let wanted = band::canonical(name);
+            let own = |band: &SceneBand| band.source.eq_ignore_ascii_case(name);
+            (self.bands.iter())
+                .position(|band| band::canonical(&band.name) == wanted)
+                .or_else(|| self.bands.iter().position(own))
+                .ok_or_else(|| self.missing(name))
+        };
+        wanted.iter().map(find).collect()
+    }
+
+    fn missing(&self, name: &str) -> Error {
+        let have: Vec<String> = (self.bands.iter())
+            .map(|band| match band.source == band.name {
+                true => band.name.clone(),
+                false => format!("{} ({})", band.name, band.source),
+            })
+            .collect();
+        Error::usage(format!(
+            "{}: the model needs band `{name}`; the scene has {}. Where these names are \
+             wrong, say them with --bands",
+            self.path.display(),
+            have.join(", ")
+        ))
+    }
+
+    /// Refuses bands and windows that are not within the scene.
+    ///
+    /// # Errors
+    /// What is asked for, and what there is.
+    pub fn check(&self, bands: &[usize], window: Window) -> Result<()> {
+        let [rows, cols] = self.size;
+        let within = |first: usize, count: usize, length: usize| {
+            first.checked_add(count).is_some_and(|end| end <= length)
+        };
+        if !within(window.row, window.rows, rows) || !within(window.col, window.cols, cols) {
+            return Err(Error::usage(format!(
+                "{}: {window:?} is asked for, the scene has {rows} rows and {cols} columns",
+                self.path.display()
+            )));
+        }
+        super::check_channels(&self.path, bands, self.bands.len())
+    }
+}

@@ -1,0 +1,117 @@
+//! How stored numbers become reflectance.
+
+use std::fmt;
+
+/// Reflectance given to saturated pixels: they are as bright as clouds get, and a
+/// number that says "at least the sensor's maximum" is no measurement.
+pub const SATURATED_REFLECTANCE: f32 = 2.0;
+
+/// How one band's stored numbers become reflectance (thermal bands: brightness
+/// temperature / 100 K): stored × `gain` + `bias`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Radiometry {
+    /// Factor, not 0.
+    pub gain: f64,
+    /// Summand, reflectance.
+    pub bias: f64,
+    /// Stored number that means no data. NaN and infinities always do.
+    pub nodata: Option<f64>,
+    /// Stored number that means saturated: such pixels are valid and become
+    /// [`SATURATED_REFLECTANCE`].
+    pub saturated: Option<f64>,
+    /// Where gain and bias are from.
+    pub origin: Origin,
+}
+
+/// Where a radiometry is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The product's own metadata.
+    Metadata,
+    /// The user's options.
+    Given,
+    /// Judged by number format and range.
+    Guessed,
+}
+
+impl Radiometry {
+    /// From `scale` and `offset` as agencies and users state them:
+    /// reflectance = (stored + offset) / scale.
+    pub fn scaled(scale: f64, offset: f64, origin: Origin) -> Self {
+        Self {
+            gain: 1.0 / scale,
+            bias: offset / scale,
+            nodata: None,
+            saturated: None,
+            origin,
+        }
+    }
+
+    /// The same with another no-data value.
+    #[must_use]
+    pub fn with_nodata(self, nodata: Option<f64>) -> Self {
+        Self { nodata, ..self }
+    }
+
+    /// Reflectance of a stored number; NaN where it means no data.
+    pub fn apply(&self, stored: f64) -> f32 {
+        if !stored.is_finite() || self.nodata == Some(stored) {
+            f32::NAN
+        } else if self.saturated == Some(stored) {
+            SATURATED_REFLECTANCE
+        } else {
+            // f64, then one rounding: exact to half a unit of f32.
+            (stored * self.gain + self.bias) as f32
+        }
+    }
+}
+
+/// As in `stored × 0.0001 − 0.1, no data 0, saturated 65535 (metadata)`.
+impl fmt::Display for Radiometry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stored × {}", short(self.gain))?;
+        if self.bias != 0.0 {
+            let sign = if self.bias < 0.0 { '−' } else { '+' };
+            write!(f, " {sign} {}", short(self.bias.abs()))?;
+        }
+        if let Some(nodata) = self.nodata {
+            write!(f, ", no data {nodata}")?;
+        }
+        if let Some(saturated) = self.saturated {
+            write!(f, ", saturated {saturated}")?;
+        }
+        let origin = match self.origin {
+            Origin::Metadata => "metadata",
+            Origin::Given => "given",
+            Origin::Guessed => "guessed",
+        };
+        write!(f, " ({origin})")
+    }
+}
+
+/// A number in at most ten significant digits: 1 / 10000 is 0.0001.
+fn short(value: f64) -> String {
+    let rounded: f64 = format!("{value:.9e}").parse().unwrap_or(value);
+    rounded.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn special_values_come_before_the_scale() {
+        let radiometry = Radiometry {
+            saturated: Some(65535.0),
+            ..Radiometry::scaled(10000.0, -1000.0, Origin::Metadata).with_nodata(Some(0.0))
+        };
+        assert_eq!(radiometry.apply(3500.0), 0.25);
+        assert_eq!(radiometry.apply(65535.0), SATURATED_REFLECTANCE);
+        assert!(radiometry.apply(0.0).is_nan());
+        assert!(radiometry.apply(f64::INFINITY).is_nan());
+        assert_eq!(
+            radiometry.to_string(),
+            "stored × 0.0001 − 0.1, no data 0, saturated 65535 (metadata)"
+        );
+    }
+}
