@@ -6,7 +6,6 @@
 
 mod array;
 mod georeference;
-mod geotiff;
 mod interface;
 mod mapping;
 mod npz;
@@ -18,6 +17,7 @@ pub mod pickle;
 mod picture;
 mod radiometry;
 mod raster;
+mod tiff;
 pub mod torch;
 
 pub use georeference::{GeoKeys, Georeference};

@@ -1,0 +1,47 @@
+//! TIFF rasters as samples, read as a whole.
+
+use std::path::Path;
+
+use ndarray::Array3;
+
+use super::TiffRaster;
+use crate::error::Result;
+use crate::scene::Window;
+use crate::scene::raster::RasterHeader;
+
+/// Type, size and band names of the first image of a TIFF.
+pub(crate) fn header(path: &Path) -> Result<RasterHeader> {
+    Ok(header_of(&TiffRaster::open(path)?))
+}
+
+/// The chosen bands as f32; `channels` are within the header's shape.
+pub(crate) fn read(path: &Path, channels: &[usize]) -> Result<Array3<f32>> {
+    let raster = TiffRaster::open(path)?;
+    let [rows, cols] = raster.size();
+    let window = Window {
+        row: 0,
+        col: 0,
+        rows,
+        cols,
+    };
+    raster.read(channels, window, |_, stored| stored as f32)
+}
+
+/// All bands, little-endian, one after the other.
+pub(crate) fn read_raw(path: &Path) -> Result<(RasterHeader, Vec<u8>)> {
+    let raster = TiffRaster::open(path)?;
+    let mut raw = Vec::new();
+    for band in 0..raster.bands.len() {
+        raw.extend(raster.read_raw(band)?);
+    }
+    Ok((header_of(&raster), raw))
+}
+
+fn header_of(raster: &TiffRaster) -> RasterHeader {
+    let [rows, cols] = raster.size();
+    RasterHeader {
+        dtype: raster.dtype(),
+        shape: [raster.bands.len(), rows, cols],
+        names: raster.names(),
+    }
+}
