@@ -8,6 +8,7 @@ mod array;
 mod georeference;
 mod geotiff;
 mod interface;
+mod jp2;
 mod mapping;
 mod npz;
 mod numpy;
@@ -18,6 +19,7 @@ pub mod pickle;
 mod picture;
 mod radiometry;
 mod raster;
+mod safe;
 pub mod torch;
 
 pub use georeference::{GeoKeys, Georeference};
@@ -28,6 +30,7 @@ pub use open::{Kind, detect, open};
 pub use open_scene::open_scene;
 pub use pairs::RasterSource;
 pub use radiometry::{Origin, Radiometry, SATURATED_REFLECTANCE};
+pub use safe::SafeScene;
 
 use std::path::Path;
 
