@@ -7,6 +7,7 @@
 mod array;
 mod georeference;
 mod interface;
+mod jp2;
 mod mapping;
 mod npz;
 mod numpy;
@@ -18,6 +19,7 @@ mod picture;
 mod radiometry;
 mod raster;
 mod tiff;
+mod safe;
 pub mod torch;
 
 pub use georeference::{GeoKeys, Georeference};
@@ -28,6 +30,7 @@ pub use open::{Kind, detect, open};
 pub use open_scene::open_scene;
 pub use pairs::RasterSource;
 pub use radiometry::{Origin, Radiometry, SATURATED_REFLECTANCE};
+pub use safe::SafeScene;
 
 use std::path::Path;
 
