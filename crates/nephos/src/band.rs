@@ -22,6 +22,10 @@ pub const SENTINEL2: [(&str, &str, f32); 13] = [
     ("B12", "swir22", 2.190),
 ];
 
+/// What Landsat products call their near infrared: TM and ETM+ have it in band 4, OLI
+/// in band 5; `SR_` in Level-2.
+pub const LANDSAT_NIR: [&str; 4] = ["B4", "B5", "SR_B4", "SR_B5"];
+
 /// The one spelling under which a band name is compared: the STAC common name
 /// where the name is one of Sentinel-2's, else the name in lower case.
 pub fn canonical(name: &str) -> String {

@@ -109,14 +109,24 @@ pub struct SceneOptions {
 impl SceneInfo {
     /// Positions of the bands `wanted`, by common or agency name, in their order.
     ///
+    /// The near infrared of Landsat is narrow since OLI, as Sentinel-2's `nir08`, and
+    /// wide before, but takes the place of either in a model: it answers to both `nir`
+    /// and `nir08`.
+    ///
     /// # Errors
     /// The first band that the scene lacks, with a list of those it has.
     pub fn positions(&self, wanted: &[String]) -> Result<Vec<usize>> {
         let find = |name: &String| {
             let wanted = band::canonical(name);
             let own = |band: &SceneBand| band.source.eq_ignore_ascii_case(name);
+            let landsat = |band: &SceneBand| {
+                wanted == "nir08"
+                    && band.name == "nir"
+                    && band::LANDSAT_NIR.contains(&band.source.as_str())
+            };
             (self.bands.iter())
                 .position(|band| band::canonical(&band.name) == wanted)
+                .or_else(|| self.bands.iter().position(landsat))
                 .or_else(|| self.bands.iter().position(own))
                 .ok_or_else(|| self.missing(name))
         };

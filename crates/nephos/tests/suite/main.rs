@@ -2,6 +2,7 @@
 
 mod containers;
 mod dataset;
+mod landsat;
 mod masks;
 mod model;
 mod outside;
