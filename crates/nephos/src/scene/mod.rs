@@ -6,7 +6,6 @@
 
 mod array;
 mod georeference;
-mod geotiff;
 mod interface;
 pub mod landsat;
 mod mapping;
@@ -19,6 +18,7 @@ pub mod pickle;
 mod picture;
 mod radiometry;
 mod raster;
+mod tiff;
 pub mod torch;
 
 pub use georeference::{GeoKeys, Georeference};

@@ -146,7 +146,7 @@ fn the_near_infrared_has_two_names() {
     for (product, _) in PRODUCTS {
         let info = open(&folder(product)).info().clone();
         let find = |name: &str| info.positions(&[name.to_owned()]).map(|found| found[0]);
-        let nir = find("nir").unwrap();
+        let nir = find("nir08").unwrap();
         assert!(
             info.bands[nir]
                 .source
@@ -156,7 +156,7 @@ fn the_near_infrared_has_two_names() {
                     "B4"
                 })
         );
-        assert_eq!(find("nir08").unwrap(), nir);
+        assert_eq!(find("nir").unwrap(), nir);
         assert_eq!(find("B8A").unwrap(), nir);
         let message = find("rededge071").unwrap_err().to_string();
         assert!(

@@ -1,5 +1,6 @@
 //! The bands of the Landsat sensors.
 
+use crate::band;
 use crate::error::{Error, Result};
 
 use super::mtl::{CONTENTS, IMAGE, Mtl};
@@ -18,68 +19,58 @@ pub enum Quantity {
 pub struct Band {
     /// As in `REFLECTANCE_MULT_BAND_4` or `FILE_NAME_BAND_6_VCID_1`.
     pub key: &'static str,
-    /// STAC common name. The near infrared is `nir`, see
-    /// [`SceneInfo::positions`](crate::scene::SceneInfo::positions).
-    pub name: &'static str,
     pub quantity: Quantity,
 }
 
-const fn reflective(key: &'static str, name: &'static str) -> Band {
+const fn reflective(key: &'static str) -> Band {
     let quantity = Quantity::Reflectance;
-    Band {
-        key,
-        name,
-        quantity,
-    }
+    Band { key, quantity }
 }
 
-const fn thermal(key: &'static str, name: &'static str) -> Band {
+const fn thermal(key: &'static str) -> Band {
     let quantity = Quantity::Temperature;
-    Band {
-        key,
-        name,
-        quantity,
-    }
+    Band { key, quantity }
 }
 
 /// Operational Land Imager and Thermal Infrared Sensor, Landsat 8 and 9. The
 /// panchromatic band 8 is on a grid of its own, of 15 m, and left out.
 const OLI_TIRS: [Band; 10] = [
-    reflective("1", "coastal"),
-    reflective("2", "blue"),
-    reflective("3", "green"),
-    reflective("4", "red"),
-    reflective("5", "nir"),
-    reflective("6", "swir16"),
-    reflective("7", "swir22"),
-    reflective("9", "cirrus"),
-    thermal("10", "lwir11"),
-    thermal("11", "lwir12"),
+    reflective("1"),
+    reflective("2"),
+    reflective("3"),
+    reflective("4"),
+    reflective("5"),
+    reflective("6"),
+    reflective("7"),
+    reflective("9"),
+    thermal("10"),
+    thermal("11"),
 ];
 
 /// Thematic Mapper, Landsat 4 and 5.
 const TM: [Band; 7] = [
-    reflective("1", "blue"),
-    reflective("2", "green"),
-    reflective("3", "red"),
-    reflective("4", "nir"),
-    reflective("5", "swir16"),
-    reflective("7", "swir22"),
-    thermal("6", "lwir"),
+    reflective("1"),
+    reflective("2"),
+    reflective("3"),
+    reflective("4"),
+    reflective("5"),
+    reflective("7"),
+    thermal("6"),
 ];
 
-/// Enhanced Thematic Mapper Plus, Landsat 7. The thermal band comes with low and high
-/// gain; low gain does not saturate over hot ground and goes first. Level-2 has one.
+/// Enhanced Thematic Mapper Plus, Landsat 7. Level-1 has the thermal band twice, with
+/// low gain, which does not saturate over hot ground, and with high gain, which is
+/// read where the other is not there.
 const ETM: [Band; 9] = [
-    reflective("1", "blue"),
-    reflective("2", "green"),
-    reflective("3", "red"),
-    reflective("4", "nir"),
-    reflective("5", "swir16"),
-    reflective("7", "swir22"),
-    thermal("6", "lwir"),
-    thermal("6_VCID_1", "lwir"),
-    thermal("6_VCID_2", "lwir_high"),
+    reflective("1"),
+    reflective("2"),
+    reflective("3"),
+    reflective("4"),
+    reflective("5"),
+    reflective("7"),
+    thermal("6"),
+    thermal("6_VCID_1"),
+    thermal("6_VCID_2"),
 ];
 
 /// The product's platform, level and bands.
@@ -135,6 +126,12 @@ impl Sensor {
             (2, Quantity::Temperature) => format!("ST_B{}", band.key),
             _ => format!("B{}", band.key),
         }
+    }
+
+    /// STAC common name of a band.
+    pub fn name(&self, band: Band) -> String {
+        let source = self.source(band);
+        band::landsat(self.satellite, &source).map_or(source, str::to_owned)
     }
 
     /// The end of a band's keys in the metadata: Level-2 temperatures have the key

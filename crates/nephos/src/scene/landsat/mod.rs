@@ -4,7 +4,6 @@ mod bands;
 mod files;
 mod mtl;
 mod radiometry;
-mod raster;
 
 pub use files::is_landsat;
 pub use mtl::Mtl;
@@ -17,7 +16,7 @@ use rayon::prelude::*;
 use self::bands::{Band, Quantity, Sensor, processing};
 use self::files::Folder;
 use self::mtl::{CONTENTS, FILE_INFO, IMAGE};
-use self::raster::BandFile;
+use super::tiff::TiffRaster;
 use super::{DType, Scene, SceneBand, SceneInfo, SceneOptions, SunAngles, Window};
 use crate::error::{Error, Result};
 
@@ -32,7 +31,7 @@ const RESOLUTION: f64 = 30.0;
 /// temperature) / 100 K.
 pub struct LandsatScene {
     info: SceneInfo,
-    files: Vec<BandFile>,
+    files: Vec<TiffRaster>,
 }
 
 impl LandsatScene {
@@ -56,21 +55,20 @@ impl LandsatScene {
         let mut notes = Vec::new();
         let found = find_bands(&mtl, sensor, &folder, &mut notes)?;
         let files = (found.iter())
-            .map(|(_, file)| BandFile::open(file))
+            .map(|(_, file)| open_band(file))
             .collect::<Result<Vec<_>>>()?;
         let Some(first) = files.first() else {
             let message = "no file of a band that the metadata describe";
             return Err(Error::format(path, message));
         };
-        let georeference = first.georeference()?;
         for file in &files {
-            if file.size != first.size || file.georeference()? != georeference {
+            if file.size() != first.size() || file.georeference != first.georeference {
                 let message = format!("not on the same grid as {}", first.path().display());
                 return Err(Error::format(file.path(), message));
             }
         }
         let bands = (found.iter().zip(&files))
-            .map(|((band, _), file)| describe(&mtl, sensor, *band, file.dtype, options))
+            .map(|((band, _), file)| describe(&mtl, sensor, *band, file.dtype(), options))
             .collect::<Result<Vec<_>>>()?;
         let sun = sun(&mtl)?;
         if sensor.level == 1
@@ -89,9 +87,9 @@ impl LandsatScene {
             name: name(&mtl, path),
             path: path.to_owned(),
             product: product(&mtl, sensor)?,
-            size: first.size,
-            block: first.block,
-            georeference,
+            size: first.size(),
+            block: first.block(),
+            georeference: first.georeference.clone(),
             bands,
             sun,
             acquired: acquired(&mtl),
@@ -112,14 +110,13 @@ impl Scene for LandsatScene {
     fn read(&self, bands: &[usize], window: Window) -> Result<Array3<f32>> {
         self.info.check(bands, window)?;
         let mut out = Array3::zeros((bands.len(), window.rows, window.cols));
-        let mut planes: Vec<_> = out.axis_iter_mut(Axis(0)).zip(bands).collect();
-        planes.par_iter_mut().try_for_each(|(plane, band)| {
-            let stored = self.files[**band].read(window)?;
-            let radiometry = &self.info.bands[**band].radiometry;
-            plane.zip_mut_with(&stored, |out, stored| {
-                *out = radiometry.apply(f64::from(*stored));
-            });
-            Ok(())
+        let planes: Vec<_> = out.axis_iter_mut(Axis(0)).zip(bands).collect();
+        planes.into_par_iter().try_for_each(|(mut plane, band)| {
+            let radiometry = &self.info.bands[*band].radiometry;
+            let convert = |_, stored| radiometry.apply(stored);
+            let values = self.files[*band].read(&[0], window, convert)?;
+            plane.assign(&values.index_axis(Axis(0), 0));
+            Ok::<(), Error>(())
         })?;
         Ok(out)
     }
@@ -145,6 +142,22 @@ fn locate(path: &Path) -> Result<(Mtl, Folder)> {
     Ok((Mtl::read(path)?, Folder::list(parent)?))
 }
 
+/// The raster of a band: one of 8 or 16 bits without sign.
+fn open_band(path: &Path) -> Result<TiffRaster> {
+    let raster = TiffRaster::open(path)?;
+    if raster.bands.len() != 1 || !matches!(raster.dtype(), DType::U8 | DType::U16) {
+        return Err(Error::format(
+            path,
+            format!(
+                "{} bands of {}; a Landsat file has one of uint8 or uint16",
+                raster.bands.len(),
+                raster.dtype().name()
+            ),
+        ));
+    }
+    Ok(raster)
+}
+
 /// The bands that have a file, in the sensor's order. The Enhanced Thematic Mapper's
 /// thermal band may be there under more than one key, of which the first is taken.
 fn find_bands(
@@ -155,7 +168,8 @@ fn find_bands(
 ) -> Result<Vec<(Band, PathBuf)>> {
     let mut found: Vec<(Band, PathBuf)> = Vec::new();
     for band in sensor.bands {
-        if found.iter().any(|(other, _)| other.name == band.name) {
+        let name = sensor.name(*band);
+        if found.iter().any(|(other, _)| sensor.name(*other) == name) {
             continue;
         }
         let declared = mtl.get(
@@ -166,8 +180,7 @@ fn find_bands(
         match (folder.band(declared, &source)?, declared) {
             (Some(file), _) => found.push((*band, file)),
             (None, Some(declared)) => notes.push(format!(
-                "Band {source} ({}) is left out: {declared} is not in the folder.",
-                band.name
+                "Band {source} ({name}) is left out: {declared} is not in the folder."
             )),
             (None, None) => {}
         }
@@ -183,7 +196,7 @@ fn describe(
     options: &SceneOptions,
 ) -> Result<SceneBand> {
     Ok(SceneBand {
-        name: band.name.to_owned(),
+        name: sensor.name(band),
         source: sensor.source(band),
         dtype,
         resolution: Some(RESOLUTION),

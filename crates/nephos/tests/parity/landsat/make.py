@@ -61,10 +61,13 @@ def product(folder, root, groups, bands, dtype):
     stem = folder
     (path / f"{stem}_MTL.txt").write_text(odl(root, groups))
     (path / f"{stem}_MTL.json").write_text(as_json(root, groups))
+    # The low gain of the thermal band goes before the high one.
+    read = [band for band in bands if band[0]]
     expected = []
-    for seed, (_, _, file, function) in enumerate(bands):
+    for seed, (name, _, file, function) in enumerate(bands):
         values = stored(dtype, seed)
-        expected.append(function(values).astype(np.float32))
+        if name:
+            expected.append(function(values).astype(np.float32))
         options = dict(
             driver="GTiff", width=COLS, height=ROWS, count=1, dtype=dtype, nodata=0,
             crs="EPSG:32616", transform=TRANSFORM, compress="deflate",
@@ -74,7 +77,7 @@ def product(folder, root, groups, bands, dtype):
         with rasterio.open(path / file, "w", **options) as out:
             out.write(values, 1)
     np.save(path / "expected.npy", np.stack(expected))
-    described = {"names": [b[0] for b in bands], "sources": [b[1] for b in bands]}
+    described = {"names": [b[0] for b in read], "sources": [b[1] for b in read]}
     (path / "expected.json").write_text(json.dumps(described) + "\n")
 
 
@@ -179,12 +182,12 @@ def level2(folder, craft, sensor, names, reflective, thermal):
 
 
 OLI = {
-    "1": "coastal", "2": "blue", "3": "green", "4": "red", "5": "nir", "6": "swir16",
+    "1": "coastal", "2": "blue", "3": "green", "4": "red", "5": "nir08", "6": "swir16",
     "7": "swir22", "9": "cirrus", "10": "lwir11", "11": "lwir12",
 }
 TM = {
-    "1": "blue", "2": "green", "3": "red", "4": "nir", "5": "swir16", "7": "swir22",
-    "6": "lwir", "6_VCID_1": "lwir", "6_VCID_2": "lwir_high",
+    "1": "blue", "2": "green", "3": "red", "4": "nir08", "5": "swir16", "7": "swir22",
+    "6": "lwir", "6_VCID_1": "lwir", "6_VCID_2": None,
 }
 
 if __name__ == "__main__":
