@@ -11,6 +11,7 @@ Everything is computed here from the numbers in the text, in float64.
 import json
 import math
 import pathlib
+import shutil
 
 import numpy as np
 import rasterio
@@ -57,10 +58,9 @@ def meaning(values, gain, bias, saturates):
 def product(folder, root, groups, bands, dtype):
     """`bands`: name, source, file, function from stored numbers to their meaning."""
     path = HERE / folder
-    path.mkdir(exist_ok=True)
-    stem = folder
-    (path / f"{stem}_MTL.txt").write_text(odl(root, groups))
-    (path / f"{stem}_MTL.json").write_text(as_json(root, groups))
+    # GDAL, where it replaces a band, deletes the metadata file as belonging to it.
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
     # The low gain of the thermal band goes before the high one.
     read = [band for band in bands if band[0]]
     expected = []
@@ -77,6 +77,8 @@ def product(folder, root, groups, bands, dtype):
         with rasterio.open(path / file, "w", **options) as out:
             out.write(values, 1)
     np.save(path / "expected.npy", np.stack(expected))
+    (path / f"{folder}_MTL.txt").write_text(odl(root, groups))
+    (path / f"{folder}_MTL.json").write_text(as_json(root, groups))
     described = {"names": [b[0] for b in read], "sources": [b[1] for b in read]}
     (path / "expected.json").write_text(json.dumps(described) + "\n")
 
