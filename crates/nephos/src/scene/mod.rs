@@ -8,6 +8,7 @@ mod array;
 mod georeference;
 mod interface;
 mod jp2;
+pub mod landsat;
 mod mapping;
 mod npz;
 mod numpy;
@@ -24,6 +25,7 @@ pub mod torch;
 
 pub use georeference::{GeoKeys, Georeference};
 pub use interface::{Scene, SceneBand, SceneInfo, SceneOptions, SunAngles, Window};
+pub use landsat::LandsatScene;
 pub use npz::NpzSource;
 pub use numpy::NpySource;
 pub use open::{Kind, detect, open};
@@ -31,6 +33,7 @@ pub use open_scene::open_scene;
 pub use pairs::RasterSource;
 pub use radiometry::{Origin, Radiometry, SATURATED_REFLECTANCE};
 pub use safe::SafeScene;
+pub use radiometry::{Origin, Planck, Radiometry, SATURATED_REFLECTANCE};
 
 use std::path::Path;
 
@@ -144,6 +147,14 @@ pub trait SampleSource: Send + Sync {
     /// # Errors
     /// A sample that is not there, or a broken file.
     fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)>;
+}
+
+/// Name of a path without its last extension.
+fn stem(path: &Path) -> String {
+    path.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Refuses channels past the end of a sample.

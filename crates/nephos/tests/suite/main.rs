@@ -3,6 +3,7 @@
 mod cog;
 mod containers;
 mod dataset;
+mod landsat;
 mod masks;
 mod model;
 mod outside;

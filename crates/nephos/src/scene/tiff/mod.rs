@@ -13,10 +13,11 @@ mod sample;
 
 pub(crate) use metadata::{BandMetadata, fit_nodata};
 pub(crate) use raster::TiffRaster;
-pub(crate) use sample::{header, read, read_raw};
+pub(crate) use sample::{header, header_of, read, read_of, read_raw, read_raw_of};
 
 use std::path::Path;
 
+use tiff_reader::source::SharedSource;
 use tiff_reader::{OpenOptions, ParseBudgets, TiffError, TiffFile};
 
 use crate::error::{Error, Result};
@@ -32,8 +33,8 @@ const METADATA_BYTES: usize = 128 << 20;
 /// A scene has one directory, a mask, and those of its overviews.
 const DIRECTORIES: usize = 1024;
 
-fn open(path: &Path) -> Result<TiffFile> {
-    let options = OpenOptions {
+fn options() -> OpenOptions {
+    OpenOptions {
         block_cache_bytes: CACHE_BYTES,
         block_cache_slots: CACHE_BYTES / 1024,
         parse_budgets: ParseBudgets {
@@ -43,8 +44,16 @@ fn open(path: &Path) -> Result<TiffFile> {
             ..ParseBudgets::default()
         },
         decode_output_bytes: grid::BLOCK_BYTES,
-    };
-    TiffFile::open_with_options(path, options).map_err(|e| broken(path, e))
+    }
+}
+
+fn open(path: &Path) -> Result<TiffFile> {
+    TiffFile::open_with_options(path, options()).map_err(|e| broken(path, e))
+}
+
+/// Opens a TIFF that is a part of something else; errors call it `path`.
+fn open_source(path: &Path, source: SharedSource) -> Result<TiffFile> {
+    TiffFile::from_source_with_options(source, options()).map_err(|e| broken(path, e))
 }
 
 fn broken(path: &Path, error: TiffError) -> Error {

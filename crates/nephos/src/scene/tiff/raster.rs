@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ndarray::Array3;
+use tiff_reader::source::SharedSource;
 use tiff_reader::{ExtraSample, Ifd, TiffFile};
 
 use super::image::{Image, Source};
@@ -43,7 +44,18 @@ impl TiffRaster {
     /// The file can't be read, is no TIFF, is cut off before the end of its header,
     /// or asks for more than nephos handles.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = super::open(path)?;
+        Self::of(path, super::open(path)?)
+    }
+
+    /// As [`Self::open`], of a file that lies within another, `path`.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub fn from_source(path: &Path, source: SharedSource) -> Result<Self> {
+        Self::of(path, super::open_source(path, source)?)
+    }
+
+    fn of(path: &Path, file: TiffFile) -> Result<Self> {
         let mut image = Image::of(path, &file, 0)?;
         let ifd = file.ifd(0).map_err(|e| super::broken(path, e))?;
         let nodata = metadata::nodata(ifd);
