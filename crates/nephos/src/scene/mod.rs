@@ -9,6 +9,7 @@ mod georeference;
 mod geotiff;
 mod interface;
 mod mapping;
+mod memory;
 mod npz;
 mod numpy;
 mod open;
@@ -22,6 +23,7 @@ pub mod torch;
 
 pub use georeference::{GeoKeys, Georeference};
 pub use interface::{Scene, SceneBand, SceneInfo, SceneOptions, SunAngles, Window};
+pub use memory::MemoryScene;
 pub use npz::NpzSource;
 pub use numpy::NpySource;
 pub use open::{Kind, detect, open};
