@@ -12,6 +12,7 @@ mod parity_full;
 mod pickle;
 mod predictions;
 mod simulate;
+mod stream;
 mod tiny;
 mod torch;
 mod weights;
