@@ -20,8 +20,8 @@ pub mod pickle;
 mod picture;
 mod radiometry;
 mod raster;
-mod tiff;
 mod safe;
+mod tiff;
 pub mod torch;
 
 pub use georeference::{GeoKeys, Georeference};
@@ -33,9 +33,8 @@ pub use numpy::NpySource;
 pub use open::{Kind, detect, open};
 pub use open_scene::open_scene;
 pub use pairs::RasterSource;
-pub use radiometry::{Origin, Radiometry, SATURATED_REFLECTANCE};
-pub use safe::SafeScene;
 pub use radiometry::{Origin, Planck, Radiometry, SATURATED_REFLECTANCE};
+pub use safe::SafeScene;
 
 use std::path::Path;
 
