@@ -7,6 +7,7 @@
 mod array;
 mod georeference;
 mod interface;
+mod judge;
 mod mapping;
 mod npz;
 mod numpy;
@@ -15,8 +16,11 @@ mod open_scene;
 mod pairs;
 pub mod pickle;
 mod picture;
+mod picture_scene;
 mod radiometry;
 mod raster;
+mod raster_names;
+mod raster_scene;
 mod tiff;
 pub mod torch;
 
@@ -27,7 +31,9 @@ pub use numpy::NpySource;
 pub use open::{Kind, detect, open};
 pub use open_scene::open_scene;
 pub use pairs::RasterSource;
+pub use picture_scene::PictureScene;
 pub use radiometry::{Origin, Radiometry, SATURATED_REFLECTANCE};
+pub use raster_scene::RasterScene;
 
 use std::path::Path;
 

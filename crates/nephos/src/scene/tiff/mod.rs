@@ -12,7 +12,7 @@ mod raster;
 mod sample;
 
 pub(crate) use metadata::{BandMetadata, fit_nodata};
-pub(crate) use raster::TiffRaster;
+pub(crate) use raster::{TiffRaster, allocate};
 pub(crate) use sample::{header, read, read_raw};
 
 use std::path::Path;
