@@ -17,6 +17,7 @@ mod open_scene;
 mod pairs;
 pub mod pickle;
 mod picture;
+mod plausibility;
 mod radiometry;
 mod raster;
 pub mod torch;
@@ -29,6 +30,7 @@ pub use numpy::NpySource;
 pub use open::{Kind, detect, open};
 pub use open_scene::open_scene;
 pub use pairs::RasterSource;
+pub use plausibility::implausible;
 pub use radiometry::{Origin, Radiometry, SATURATED_REFLECTANCE};
 
 use std::path::Path;
