@@ -22,6 +22,100 @@ pub const SENTINEL2: [(&str, &str, f32); 13] = [
     ("B12", "swir22", 2.190),
 ];
 
+/// Bands of Landsat 4 and 5 (TM): agency name, STAC common name (USGS, Landsat 4-7
+/// Collection 2 data format control book).
+pub const LANDSAT_TM: [(&str, &str); 7] = [
+    ("B1", "blue"),
+    ("B2", "green"),
+    ("B3", "red"),
+    ("B4", "nir08"),
+    ("B5", "swir16"),
+    ("B6", "lwir"),
+    ("B7", "swir22"),
+];
+
+/// Bands of Landsat 7 (ETM+), as [`LANDSAT_TM`]; the thermal band comes in two gains.
+pub const LANDSAT_ETM: [(&str, &str); 9] = [
+    ("B1", "blue"),
+    ("B2", "green"),
+    ("B3", "red"),
+    ("B4", "nir08"),
+    ("B5", "swir16"),
+    ("B6_VCID_1", "lwir"),
+    ("B6_VCID_2", "lwir"),
+    ("B7", "swir22"),
+    ("B8", "pan"),
+];
+
+/// Bands of Landsat 8 and 9 (OLI and TIRS), as [`LANDSAT_TM`] (USGS, Landsat 8-9
+/// Collection 2 data format control book).
+pub const LANDSAT_OLI: [(&str, &str); 11] = [
+    ("B1", "coastal"),
+    ("B2", "blue"),
+    ("B3", "green"),
+    ("B4", "red"),
+    ("B5", "nir08"),
+    ("B6", "swir16"),
+    ("B7", "swir22"),
+    ("B8", "pan"),
+    ("B9", "cirrus"),
+    ("B10", "lwir11"),
+    ("B11", "lwir12"),
+];
+
+/// STAC common name of a band of Landsat `spacecraft` (4 to 9) by its agency name:
+/// `B4`, or `SR_B4` and `ST_B10` in Level-2 products. `None` for anything else, as
+/// for quality bands.
+///
+/// The same number is another band on other sensors, so that [`canonical`] does
+/// not know these names: there `B4` is Sentinel-2's.
+pub fn landsat(spacecraft: u8, agency: &str) -> Option<&'static str> {
+    let bands: &[(&str, &'static str)] = match spacecraft {
+        4 | 5 => &LANDSAT_TM,
+        7 => &LANDSAT_ETM,
+        8 | 9 => &LANDSAT_OLI,
+        _ => return None,
+    };
+    let agency = agency.trim().to_ascii_uppercase();
+    let (level2, band) = match agency.split_once('_') {
+        Some(("SR" | "ST", band)) => (true, band),
+        _ => (false, agency.as_str()),
+    };
+    // Level-2 products have one thermal band, whatever the gain.
+    let same = |name: &str| name == band || level2 && band == "B6" && name == "B6_VCID_1";
+    (bands.iter())
+        .find(|(name, _)| same(name))
+        .map(|(_, common)| *common)
+}
+
+/// Whether a band measures emitted heat, so that it is given as brightness
+/// temperature and not as reflectance.
+pub fn is_thermal(name: &str) -> bool {
+    matches!(canonical(name).as_str(), "lwir" | "lwir11" | "lwir12")
+}
+
+/// Whether a name is a STAC common name or one of Sentinel-2's, not just anything.
+pub fn is_known(name: &str) -> bool {
+    let name = canonical(name);
+    let sentinel2 = SENTINEL2.iter().map(|(_, common, _)| *common);
+    let landsat = LANDSAT_OLI.iter().map(|(_, common)| *common);
+    sentinel2
+        .chain(landsat)
+        .chain(["lwir"])
+        .any(|common| common == name)
+}
+
+/// The band that may stand in for another which a sensor lacks: Sentinel-2 has a
+/// wide (`nir`) and a narrow (`nir08`) near infrared, Landsat has one, which is
+/// called by either name.
+pub fn stand_in(name: &str) -> Option<&'static str> {
+    match canonical(name).as_str() {
+        "nir" => Some("nir08"),
+        "nir08" => Some("nir"),
+        _ => None,
+    }
+}
+
 /// The one spelling under which a band name is compared: the STAC common name
 /// where the name is one of Sentinel-2's, else the name in lower case.
 pub fn canonical(name: &str) -> String {
@@ -66,6 +160,20 @@ mod tests {
         assert_eq!(canonical("b8"), "nir");
         assert_eq!(canonical("B8A"), "nir08");
         assert_eq!(canonical("LWIR11"), "lwir11");
+    }
+
+    #[test]
+    fn landsat_numbers_differ_by_sensor() {
+        assert_eq!(landsat(5, "B4"), Some("nir08"));
+        assert_eq!(landsat(8, "B4"), Some("red"));
+        assert_eq!(landsat(9, "sr_b5"), Some("nir08"));
+        assert_eq!(landsat(9, "ST_B10"), Some("lwir11"));
+        assert_eq!(landsat(7, "B6_VCID_2"), Some("lwir"));
+        assert_eq!(landsat(7, "ST_B6"), Some("lwir"));
+        assert_eq!(landsat(8, "QA_PIXEL"), None);
+        assert_eq!(landsat(3, "B4"), None);
+        assert!(is_thermal("LWIR11") && !is_thermal("B10"));
+        assert!(is_known("B8A") && is_known("pan") && !is_known("band 1"));
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use nephos::dataset::Dataset;
-use nephos::mask::{self, Georeference, MaskFormat};
+use nephos::mask::{self, MaskFormat};
 use nephos::predict::{Prediction, predict_image};
 use nephos::report;
+use nephos::scene::Georeference;
 
 use crate::model_args::{ModelArgs, mask_name, open_whole, positions};
 use crate::ui::{Ui, say};
@@ -38,7 +39,8 @@ pub struct Args {
     /// Format of the masks in --out-dir: tif, png or npy
     #[arg(long, default_value = "tif", value_parser = ["tif", "png", "npy"])]
     format: String,
-    /// Write the class probabilities of the one image too, float32: .tif or .npy
+    /// Write the class probabilities of the one image too: .tif (uint8, p × 250,
+    /// no data 255) or .npy (float32)
     #[arg(long, value_name = "FILE", conflicts_with = "out_dir")]
     probabilities: Option<PathBuf>,
     /// Only this sample of each container, by name or counted from 0; may be
@@ -135,10 +137,9 @@ fn georeference(path: &Path) -> anyhow::Result<Option<Georeference>> {
     let is_tiff = path
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("tif") || e.eq_ignore_ascii_case("tiff"));
-    Ok(if is_tiff {
-        Georeference::read(path)?
-    } else {
-        None
+    Ok(match is_tiff {
+        true => Some(mask::read_georeference(path)?),
+        false => None,
     })
 }
 

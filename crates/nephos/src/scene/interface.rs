@@ -1,6 +1,6 @@
 //! Whole scenes: rasters with a place, named bands and a known radiometry.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ndarray::Array3;
 
@@ -90,6 +90,26 @@ pub struct Window {
     pub cols: usize,
 }
 
+impl Window {
+    /// Refuses a window that is not within a raster of `size` rows and columns.
+    ///
+    /// # Errors
+    /// What is asked for, and what there is.
+    pub(crate) fn check(self, path: &Path, size: [usize; 2]) -> Result<()> {
+        let [rows, cols] = size;
+        let within = |first: usize, count: usize, length: usize| {
+            first.checked_add(count).is_some_and(|end| end <= length)
+        };
+        if within(self.row, self.rows, rows) && within(self.col, self.cols, cols) {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "{}: {self:?} is asked for, the scene has {rows} rows and {cols} columns",
+            path.display()
+        )))
+    }
+}
+
 /// How a scene is opened, where its own metadata are not to decide.
 #[derive(Debug, Clone, Default)]
 pub struct SceneOptions {
@@ -107,7 +127,8 @@ pub struct SceneOptions {
 }
 
 impl SceneInfo {
-    /// Positions of the bands `wanted`, by common or agency name, in their order.
+    /// Positions of the bands `wanted`, by common or agency name, in their order;
+    /// where a sensor lacks one, that of [`band::stand_in`].
     ///
     /// # Errors
     /// The first band that the scene lacks, with a list of those it has.
@@ -118,6 +139,10 @@ impl SceneInfo {
             (self.bands.iter())
                 .position(|band| band::canonical(&band.name) == wanted)
                 .or_else(|| self.bands.iter().position(own))
+                .or_else(|| {
+                    let other = band::stand_in(name)?;
+                    (self.bands.iter()).position(|band| band::canonical(&band.name) == other)
+                })
                 .ok_or_else(|| self.missing(name))
         };
         wanted.iter().map(find).collect()
@@ -143,16 +168,7 @@ impl SceneInfo {
     /// # Errors
     /// What is asked for, and what there is.
     pub fn check(&self, bands: &[usize], window: Window) -> Result<()> {
-        let [rows, cols] = self.size;
-        let within = |first: usize, count: usize, length: usize| {
-            first.checked_add(count).is_some_and(|end| end <= length)
-        };
-        if !within(window.row, window.rows, rows) || !within(window.col, window.cols, cols) {
-            return Err(Error::usage(format!(
-                "{}: {window:?} is asked for, the scene has {rows} rows and {cols} columns",
-                self.path.display()
-            )));
-        }
+        window.check(&self.path, self.size)?;
         super::check_channels(&self.path, bands, self.bands.len())
     }
 }

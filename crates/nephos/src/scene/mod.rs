@@ -6,8 +6,9 @@
 
 mod array;
 mod georeference;
-mod geotiff;
 mod interface;
+mod jp2;
+pub mod landsat;
 mod mapping;
 mod memory;
 mod npz;
@@ -20,10 +21,13 @@ mod picture;
 mod plausibility;
 mod radiometry;
 mod raster;
+mod safe;
+mod tiff;
 pub mod torch;
 
 pub use georeference::{GeoKeys, Georeference};
 pub use interface::{Scene, SceneBand, SceneInfo, SceneOptions, SunAngles, Window};
+pub use landsat::LandsatScene;
 pub use memory::MemoryScene;
 pub use npz::NpzSource;
 pub use numpy::NpySource;
@@ -31,7 +35,8 @@ pub use open::{Kind, detect, open};
 pub use open_scene::open_scene;
 pub use pairs::RasterSource;
 pub use plausibility::implausible;
-pub use radiometry::{Origin, Radiometry, SATURATED_REFLECTANCE};
+pub use radiometry::{Origin, Planck, Radiometry, SATURATED_REFLECTANCE};
+pub use safe::SafeScene;
 
 use std::path::Path;
 
@@ -145,6 +150,14 @@ pub trait SampleSource: Send + Sync {
     /// # Errors
     /// A sample that is not there, or a broken file.
     fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)>;
+}
+
+/// Name of a path without its last extension.
+fn stem(path: &Path) -> String {
+    path.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Refuses channels past the end of a sample.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Scene, SceneOptions};
+use super::{Scene, SceneOptions, safe};
 use crate::error::{Error, Result};
 
 /// Opens a scene: a GeoTIFF, a folder of GeoTIFFs with one band each, a Sentinel-2
@@ -12,7 +12,9 @@ use crate::error::{Error, Result};
 /// The path is not there, or its format is unknown or broken; options that the
 /// format does not take.
 pub fn open_scene(path: &Path, options: &SceneOptions) -> Result<Box<dyn Scene>> {
-    let _ = options;
     std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+    if safe::is_product(path) {
+        return Ok(Box::new(safe::SafeScene::open(path, options)?));
+    }
     Err(Error::unsupported(path.display(), "an unknown format"))
 }

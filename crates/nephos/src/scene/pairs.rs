@@ -7,7 +7,7 @@ use ndarray::{Array2, Array3, Axis};
 
 use super::open::first_bytes;
 use super::raster::{RasterFormat, RasterHeader};
-use super::{DType, SampleSource, check_channels, check_sample, whole_numbers};
+use super::{DType, SampleSource, check_channels, check_sample, stem, whole_numbers};
 use crate::error::{Error, Result};
 
 /// Names that a raster's file may end in.
@@ -118,13 +118,6 @@ impl Sample {
 fn format_of(path: &Path) -> Result<RasterFormat> {
     RasterFormat::of(&first_bytes(path)?)
         .ok_or_else(|| Error::format_at(path, 0, "neither a TIFF nor a PNG nor a JPEG"))
-}
-
-fn stem(path: &Path) -> String {
-    path.file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
 }
 
 /// Name and path of each raster of a folder, sorted by name.

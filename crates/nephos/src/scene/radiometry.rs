@@ -7,7 +7,8 @@ use std::fmt;
 pub const SATURATED_REFLECTANCE: f32 = 2.0;
 
 /// How one band's stored numbers become reflectance (thermal bands: brightness
-/// temperature / 100 K): stored × `gain` + `bias`.
+/// temperature / 100 K): stored × `gain` + `bias`, or, where `thermal` is given, the
+/// temperature of that radiance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Radiometry {
     /// Factor, not 0.
@@ -19,8 +20,30 @@ pub struct Radiometry {
     /// Stored number that means saturated: such pixels are valid and become
     /// [`SATURATED_REFLECTANCE`].
     pub saturated: Option<f64>,
+    /// Where it is given, stored × `gain` + `bias` is radiance in W/(m² sr µm).
+    pub thermal: Option<Planck>,
     /// Where gain and bias are from.
     pub origin: Origin,
+}
+
+/// Constants of a thermal band: a radiance L is that of a black body of temperature
+/// `k2` / ln(`k1` / L + 1).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Planck {
+    /// In W/(m² sr µm), above 0.
+    pub k1: f64,
+    /// In kelvin, above 0.
+    pub k2: f64,
+}
+
+impl Planck {
+    /// Temperature in kelvin of a radiance; NaN where that is not above 0.
+    pub fn temperature(&self, radiance: f64) -> f64 {
+        match radiance > 0.0 {
+            true => self.k2 / (self.k1 / radiance).ln_1p(),
+            false => f64::NAN,
+        }
+    }
 }
 
 /// Where a radiometry is from.
@@ -43,6 +66,7 @@ impl Radiometry {
             bias: offset / scale,
             nodata: None,
             saturated: None,
+            thermal: None,
             origin,
         }
     }
@@ -60,8 +84,13 @@ impl Radiometry {
         } else if self.saturated == Some(stored) {
             SATURATED_REFLECTANCE
         } else {
-            // f64, then one rounding: exact to half a unit of f32.
-            (stored * self.gain + self.bias) as f32
+            let linear = stored * self.gain + self.bias;
+            let value = match self.thermal {
+                Some(planck) => planck.temperature(linear) / 100.0,
+                None => linear,
+            };
+            // One rounding, at the end: exact to half a unit of f32.
+            value as f32
         }
     }
 }
@@ -73,6 +102,9 @@ impl fmt::Display for Radiometry {
         if self.bias != 0.0 {
             let sign = if self.bias < 0.0 { '−' } else { '+' };
             write!(f, " {sign} {}", short(self.bias.abs()))?;
+        }
+        if let Some(Planck { k1, k2 }) = self.thermal {
+            write!(f, " = L, {k2} / ln({k1} / L + 1) / 100")?;
         }
         if let Some(nodata) = self.nodata {
             write!(f, ", no data {nodata}")?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ndarray::Array3;
 
-use super::{DType, geotiff, picture};
+use super::{DType, picture, tiff};
 use crate::error::{Error, Result};
 
 /// What a raster's header says.
@@ -36,7 +36,7 @@ impl RasterFormat {
 
     pub fn header(self, path: &Path) -> Result<RasterHeader> {
         let header = match self {
-            Self::Tiff => geotiff::header(path),
+            Self::Tiff => tiff::header(path),
             Self::Picture => picture::header(path),
         }?;
         if header.shape.contains(&0) {
@@ -49,7 +49,7 @@ impl RasterFormat {
     /// The chosen bands, which must be within the header's shape.
     pub fn read(self, path: &Path, channels: &[usize]) -> Result<Array3<f32>> {
         match self {
-            Self::Tiff => geotiff::read(path, channels),
+            Self::Tiff => tiff::read(path, channels),
             Self::Picture => picture::read(path, channels),
         }
     }
@@ -57,7 +57,7 @@ impl RasterFormat {
     /// All bands, little-endian, one after the other.
     pub fn read_raw(self, path: &Path) -> Result<(RasterHeader, Vec<u8>)> {
         match self {
-            Self::Tiff => geotiff::read_raw(path),
+            Self::Tiff => tiff::read_raw(path),
             Self::Picture => picture::read_raw(path),
         }
     }

@@ -1,7 +1,9 @@
 //! Integration tests of the library, one binary so that it links once.
 
+mod cog;
 mod containers;
 mod dataset;
+mod landsat;
 mod masks;
 mod model;
 mod outside;
