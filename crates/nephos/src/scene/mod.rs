@@ -20,6 +20,7 @@ mod pairs;
 pub mod pickle;
 mod picture;
 mod picture_scene;
+mod plausibility;
 mod radiometry;
 mod raster;
 mod raster_names;
@@ -38,8 +39,8 @@ pub use open::{Kind, detect, open};
 pub use open_scene::open_scene;
 pub use pairs::RasterSource;
 pub use picture_scene::PictureScene;
+pub use plausibility::implausible;
 pub use radiometry::{Origin, Planck, Radiometry, SATURATED_REFLECTANCE};
-pub use radiometry::{Origin, Radiometry, SATURATED_REFLECTANCE};
 pub use raster_scene::RasterScene;
 pub use safe::SafeScene;
 

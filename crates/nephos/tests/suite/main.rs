@@ -10,6 +10,7 @@ mod outside;
 mod parity;
 mod parity_full;
 mod pickle;
+mod plausibility;
 mod predictions;
 mod simulate;
 mod stream;
