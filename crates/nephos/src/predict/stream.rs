@@ -21,7 +21,7 @@ use crate::scene::{Scene, Window};
 
 /// Share of a window's side that neighbours at least have in common, unless asked
 /// otherwise.
-pub(super) const OVERLAP: f64 = 0.25;
+pub const OVERLAP: f64 = 0.25;
 
 /// Pixels that go through the model at once, unless asked otherwise: enough to keep a
 /// processor busy, few enough for memory.

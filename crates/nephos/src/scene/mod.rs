@@ -35,7 +35,7 @@ pub use landsat::LandsatScene;
 pub use memory::MemoryScene;
 pub use npz::NpzSource;
 pub use numpy::NpySource;
-pub use open::{Kind, detect, open};
+pub use open::{Kind, detect, is_container, open};
 pub use open_scene::open_scene;
 pub use pairs::RasterSource;
 pub use picture_scene::PictureScene;
@@ -148,6 +148,15 @@ pub trait SampleSource: Send + Sync {
     fn read_label(&self, index: usize) -> Result<Option<Array2<i64>>> {
         let _ = index;
         Ok(None)
+    }
+
+    /// Where sample `index` lies; most containers don't say.
+    ///
+    /// # Errors
+    /// The sample's header can't be read.
+    fn georeference(&self, index: usize) -> Result<Georeference> {
+        let _ = index;
+        Ok(Georeference::default())
     }
 
     /// Sample `index` as stored: its number format, `[channels, height, width]`,

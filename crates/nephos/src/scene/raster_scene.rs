@@ -254,6 +254,7 @@ fn stated(file: &TiffRaster, band: usize, options: &SceneOptions) -> Result<Radi
             nodata: None,
             saturated: None,
             origin: offset.map_or(Origin::Metadata, |_| Origin::Given),
+            thermal: None,
         },
         (None, None) => Radiometry::scaled(1.0, offset.unwrap_or(0.0), Origin::Guessed),
     };
