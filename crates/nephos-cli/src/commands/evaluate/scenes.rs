@@ -47,8 +47,11 @@ pub fn evaluate(
             ui.status(format!("  {line}"));
         }
         let warnings = scene::implausible(scene.as_ref(), &bands)?;
-        for line in info.notes.iter().chain(&warnings) {
-            tracing::warn!("{}: {line}", info.name);
+        for note in &info.notes {
+            ui.status(format!("  note: {note}"));
+        }
+        for warning in &warnings {
+            tracing::warn!("{}: {warning}", info.name);
         }
         let raster = Labels::open(&label, info)?;
         if let Some(resampling) = raster.resampling() {

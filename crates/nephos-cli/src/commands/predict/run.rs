@@ -143,7 +143,7 @@ impl Runner {
             }
         }
         for note in &info.notes {
-            tracing::warn!("{}: {note}", info.name);
+            ui.status(format!("  note: {note}"));
         }
     }
 }
