@@ -9,6 +9,7 @@ mod parity;
 mod parity_full;
 mod pickle;
 mod predictions;
+mod safe;
 mod simulate;
 mod tiny;
 mod torch;
