@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array2, Array3, s};
 use nephos::scene::{Scene, SceneInfo, SceneOptions, Window, fuzz, open_scene};
 use proptest::prelude::*;
+use rayon::prelude::*;
 use tempfile::TempDir;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -263,6 +264,20 @@ fn windows_and_threads_do_not_change_a_pixel() {
             }
         }
         let scene = open(&path, &at(grid));
+        // Several threads may read at once.
+        let windows: Vec<Window> = (0..rows)
+            .map(|row| Window {
+                row,
+                rows: 1,
+                ..whole(scene.info())
+            })
+            .collect();
+        let lines = windows.par_iter().map(|w| scene.read(&[0, 2], *w).unwrap());
+        let lines: Vec<Array3<f32>> = lines.collect();
+        let lines: Vec<_> = lines.iter().map(|line| line.view()).collect();
+        let joined = ndarray::concatenate(ndarray::Axis(1), &lines).unwrap();
+        let expected = all.select(ndarray::Axis(0), &[0, 2]);
+        assert!((joined.iter().zip(&expected)).all(|(a, b)| a.to_bits() == b.to_bits()));
         let outside = Window {
             row: 1,
             col: 0,
@@ -610,6 +625,45 @@ fn sizes_that_cannot_be_are_refused_before_memory_is_asked_for() {
     fs::write(file.path(), bytes).unwrap();
     let error = fuzz::jp2(file.path(), usize::MAX).unwrap_err().to_string();
     assert!(error.contains("code-blocks"), "{error}");
+}
+
+#[test]
+fn boxes_and_lengths_may_be_written_in_every_way() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let read = |bytes: &[u8]| {
+        fs::write(file.path(), bytes).unwrap();
+        fuzz::jp2(file.path(), usize::MAX)
+    };
+    let good = fs::read(image(&product(MISLED), "B02")).unwrap();
+    let samples = read(&good).unwrap();
+    assert_eq!(samples[[60, 100]], stored(0, 1, 10, [60, 100]));
+    let jp2c = good.windows(4).position(|w| w == b"jp2c").unwrap() - 4;
+    let (before, stream) = (&good[..jp2c], &good[jp2c + 8..]);
+    // To the end of the file; a long length; an unknown box before.
+    let open = [before, &[0; 4], b"jp2c", stream].concat();
+    let long = (16 + stream.len() as u64).to_be_bytes();
+    let long = [before, &[0, 0, 0, 1], b"jp2c", &long, stream].concat();
+    let other = [before, b"\0\0\0\x0cuuid1234", &good[jp2c..]].concat();
+    // Without EOC; the last tile-part without a length, with and without EOC.
+    let unended = [before, &[0; 4], b"jp2c", &stream[..stream.len() - 2]].concat();
+    let sot = (open.windows(4))
+        .rposition(|w| w == b"\xff\x90\0\x0a")
+        .unwrap();
+    let mut last = open.clone();
+    last[sot + 6..sot + 10].fill(0);
+    let last_unended = last[..last.len() - 2].to_vec();
+    for bytes in [open, long, other, unended, last, last_unended] {
+        assert_eq!(read(&bytes).unwrap(), samples);
+    }
+    for length in [2u32, 7, u32::MAX] {
+        let broken = [before, &length.to_be_bytes(), b"jp2c", stream].concat();
+        assert!(read(&broken).is_err());
+    }
+    for length in [7, 15, u64::MAX] {
+        let length: [u8; 8] = u64::to_be_bytes(length);
+        let broken = [before, &[0, 0, 0, 1], b"jp2c", &length, stream].concat();
+        assert!(read(&broken).is_err());
+    }
 }
 
 proptest! {
