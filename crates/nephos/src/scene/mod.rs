@@ -5,6 +5,8 @@
 //! container is ever held in memory.
 
 mod array;
+#[doc(hidden)]
+pub mod fuzz;
 mod georeference;
 mod interface;
 mod jp2;

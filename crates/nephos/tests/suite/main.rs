@@ -12,6 +12,7 @@ mod parity_full;
 mod pickle;
 mod plausibility;
 mod predictions;
+mod safe;
 mod simulate;
 mod stream;
 mod tiny;

@@ -180,9 +180,24 @@ impl Files {
         self.start(name, xml::LARGEST + 1).map(|(bytes, _)| bytes)
     }
 
-    /// The bytes that an image's headers are searched in, and the image's length.
-    pub fn image_start(&self, name: &str) -> Result<(Vec<u8>, usize)> {
-        self.start(name, LONGEST_HEADER)
+    /// Reads an image's headers with `parse`, which gets the bytes that they are
+    /// searched in and the image's length. Nothing else is read or unpacked.
+    pub fn image_header<T>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&[u8], usize) -> Result<T>,
+    ) -> Result<T> {
+        let is_packed = match &self.store {
+            Store::Folder => false,
+            Store::Archive { .. } => !self.entry(name)?.stored,
+        };
+        if is_packed {
+            let (bytes, length) = self.start(name, LONGEST_HEADER)?;
+            return parse(&bytes, length);
+        }
+        let image = self.image(name)?;
+        let bytes = image.bytes();
+        parse(&bytes[..bytes.len().min(LONGEST_HEADER)], bytes.len())
     }
 
     /// At most `most` bytes of a file, and its length.
@@ -212,7 +227,8 @@ impl Files {
         Ok((bytes, length))
     }
 
-    /// An image's bytes: mapped where they lie, or unpacked into a temporary file
+    /// An image's bytes: mapped where they lie (the archive's checksum would cost a
+    /// walk through all of them), or unpacked into a temporary file
     /// without a name, which goes with the last use.
     pub fn image(&self, name: &str) -> Result<MappedRange> {
         let path = self.path(name);

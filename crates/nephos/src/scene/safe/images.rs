@@ -118,8 +118,8 @@ pub fn open(
                 );
                 Error::format(&path, message)
             })?;
-            let (bytes, length) = files.image_start(&name)?;
-            let info = Jp2Info::parse(&path, &bytes, length)?;
+            let info =
+                files.image_header(&name, |bytes, length| Jp2Info::parse(&path, bytes, length))?;
             if info.size != grid.size {
                 let ([rows, cols], [height, width]) = (info.size, grid.size);
                 let message = format!(

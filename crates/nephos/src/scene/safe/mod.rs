@@ -173,6 +173,13 @@ impl Scene for SafeScene {
     }
 }
 
+/// Parses bytes as the metadata of a product and of a tile; one must succeed.
+pub(super) fn parse_metadata(path: &Path, bytes: &[u8]) -> Result<()> {
+    let product = Product::parse(path, bytes).map(|_| ());
+    let tile = Tile::parse(path, bytes).map(|_| ());
+    product.or(tile)
+}
+
 /// Name of the metadata file of a granule's folder.
 fn tile_metadata(files: &Files, granule: &str) -> Result<String> {
     let within = |name: &&String| {

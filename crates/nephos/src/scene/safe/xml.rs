@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use quick_xml::Reader;
+use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
 
@@ -96,7 +97,8 @@ impl Element {
             .attributes()
             .map(|attribute| {
                 let attribute = attribute.map_err(|e| format!("broken XML: {e}"))?;
-                let value = (attribute.unescape_value()).map_err(|e| format!("broken XML: {e}"))?;
+                let value = (attribute.normalized_value(XmlVersion::Implicit1_0))
+                    .map_err(|e| format!("broken XML: {e}"))?;
                 Ok((
                     attribute.key.local_name().as_ref().to_owned(),
                     value.into_owned(),
