@@ -10,6 +10,7 @@ mod parity;
 mod parity_full;
 mod pickle;
 mod predictions;
+mod products;
 mod simulate;
 mod tiny;
 mod torch;
