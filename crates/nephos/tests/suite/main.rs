@@ -13,6 +13,7 @@ mod pickle;
 mod plausibility;
 mod predictions;
 mod safe;
+mod products;
 mod simulate;
 mod stream;
 mod tiny;
