@@ -35,6 +35,8 @@ pub struct CogWriter {
     rows: usize,
     /// One row, `[columns, bands]`.
     row: Vec<u8>,
+    /// Bytes of the largest file that is a classic TIFF, not a BigTIFF.
+    largest_classic: u64,
 }
 
 impl CogWriter {
@@ -76,6 +78,7 @@ impl CogWriter {
             reducers,
             rows: 0,
             spec,
+            largest_classic: u64::from(u32::MAX),
         })
     }
 
@@ -175,7 +178,7 @@ impl CogWriter {
                 })
                 .collect()
         };
-        let head = head(&images, directories);
+        let head = head(&images, self.largest_classic, directories);
         output::write_atomic(&self.path, |writer| {
             writer.write_all(&head).map_err(fail)?;
             for image in images.iter_mut().rev() {
@@ -188,14 +191,18 @@ impl CogWriter {
 
 /// Header and directories; `directories` makes these from where each image's
 /// tiles begin.
-fn head(images: &[Tiles], directories: impl Fn(&[u64]) -> Vec<Directory>) -> Vec<u8> {
+fn head(
+    images: &[Tiles],
+    largest_classic: u64,
+    directories: impl Fn(&[u64]) -> Vec<Directory>,
+) -> Vec<u8> {
     let data: u64 = images.iter().map(Tiles::length).sum();
     let unknown = directories(&vec![0; images.len()]);
     let length = |big| {
         let lengths = unknown.iter().map(|d| directory::length(d, big));
         directory::header(big).len() + lengths.sum::<usize>()
     };
-    let big = length(false) as u64 + data > u64::from(u32::MAX);
+    let big = length(false) as u64 + data > largest_classic;
     // The smallest overview comes first.
     let mut starts = vec![0; images.len()];
     let mut next = length(big) as u64;
@@ -269,4 +276,38 @@ fn tags(
     }
     tags.sort_by_key(|(tag, _)| *tag);
     tags
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array3;
+    use tiff_reader::TiffFile;
+
+    use super::*;
+    use crate::scene::Georeference;
+
+    #[test]
+    fn a_large_file_is_a_bigtiff() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.tif");
+        let pixels = Array3::from_shape_fn((4, 1100, 700), |(b, r, c)| (b + r * c % 60) as u8);
+        for big in [false, true] {
+            let spec = CogSpec::probabilities(700, 1100, Georeference::default());
+            let mut writer = CogWriter::create(&path, spec).unwrap();
+            if big {
+                writer.largest_classic = 1000;
+            }
+            writer.write_rows(pixels.view()).unwrap();
+            writer.finish().unwrap();
+            let file = TiffFile::open(&path).unwrap();
+            assert_eq!(file.is_bigtiff(), big);
+            assert_eq!(file.ifd_count(), 3);
+            for band in 0..4 {
+                let read = file.read_band::<u8>(0, band).unwrap();
+                assert!(read == pixels.index_axis(ndarray::Axis(0), band).into_dyn());
+            }
+            assert_eq!(file.ifd(2).unwrap().height(), 275);
+            file.read_band::<u8>(2, 3).unwrap();
+        }
+    }
 }
