@@ -21,7 +21,7 @@
 //! half.
 
 use super::{Scene, Window};
-use crate::band;
+use crate::band::{canonical, is_thermal};
 use crate::error::Result;
 
 /// The 99th percentile is below: brighter than clouds get, and than
@@ -59,7 +59,7 @@ const FEWEST_PIXELS: usize = 100;
 pub fn implausible(scene: &dyn Scene, bands: &[usize]) -> Result<Vec<String>> {
     let info = scene.info();
     let reflective: Vec<usize> = (bands.iter().copied())
-        .filter(|band| (info.bands.get(*band)).is_none_or(|band| !is_thermal(&band.name)))
+        .filter(|index| (info.bands.get(*index)).is_none_or(|band| !is_thermal(&band.name)))
         .collect();
     let mut values = vec![Vec::new(); reflective.len()];
     for window in places(info.size, info.block) {
@@ -170,16 +170,12 @@ fn short(value: f32) -> String {
     rounded.to_string()
 }
 
-fn is_thermal(name: &str) -> bool {
-    band::canonical(name).starts_with("lwir")
-}
-
 fn is_cirrus(name: &str) -> bool {
-    band::canonical(name) == "cirrus"
+    canonical(name) == "cirrus"
 }
 
 fn is_shortwave(name: &str) -> bool {
-    let name = band::canonical(name);
+    let name = canonical(name);
     name.starts_with("swir") || name == "cirrus"
 }
 
