@@ -61,7 +61,9 @@ impl Radiometry {
             SATURATED_REFLECTANCE
         } else {
             // f64, then one rounding: exact to half a unit of f32.
-            (stored * self.gain + self.bias) as f32
+            let value = (stored * self.gain + self.bias) as f32;
+            // Beyond f32: fill values such as f64::MAX, no reflectance.
+            if value.is_finite() { value } else { f32::NAN }
         }
     }
 }
