@@ -200,7 +200,6 @@ def nodata():
     write("nan_and_nodata", data, nodata=-9999)
     for name, text in (
         ("out_of_range", "-9999"), ("space", "7 "), ("float", "7.0"), ("exponent", "7e0"), ("nan", "nan"),
-        ("half", "7.5"),
     ):
         data = numbers("uint8", 1)[0]
         data[4:9, 3:8], data[10:12] = 7, 241  # 241 is -9999 in eight bits
