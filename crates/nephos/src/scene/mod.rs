@@ -18,6 +18,8 @@ pub mod pickle;
 mod picture;
 mod radiometry;
 mod raster;
+mod table;
+mod taco;
 mod tiff;
 pub mod torch;
 
@@ -30,6 +32,9 @@ pub use open::{Kind, detect, open};
 pub use open_scene::open_scene;
 pub use pairs::RasterSource;
 pub use radiometry::{Origin, Planck, Radiometry, SATURATED_REFLECTANCE};
+pub use table::Table;
+pub use taco::TacoSource;
+pub(crate) use taco::parquet_table;
 
 use std::path::Path;
 
@@ -117,6 +122,12 @@ pub trait SampleSource: Send + Sync {
     fn channel_names(&self, index: usize) -> Result<Option<Vec<String>>> {
         let _ = index;
         Ok(None)
+    }
+
+    /// What the container itself says about its samples, a row a sample in their order;
+    /// `None`, as in most containers, where it says nothing.
+    fn metadata(&self) -> Option<&Table> {
+        None
     }
 
     /// The chosen channels of sample `index`, `[channels.len(), height, width]`,

@@ -11,6 +11,7 @@ mod parity_full;
 mod pickle;
 mod predictions;
 mod simulate;
+mod taco;
 mod tiny;
 mod torch;
 mod weights;
