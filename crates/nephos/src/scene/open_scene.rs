@@ -2,17 +2,90 @@
 
 use std::path::Path;
 
+use super::landsat::{LandsatScene, is_landsat};
+use super::open::first_bytes;
+use super::picture_scene::PictureScene;
+use super::raster::RasterFormat;
+use super::raster_scene::RasterScene;
 use super::{Scene, SceneOptions};
 use crate::error::{Error, Result};
 
+/// What can be opened, for messages.
+const SUPPORTED: &str = "scenes are read from a GeoTIFF, a folder of GeoTIFFs with one band \
+     each, a Sentinel-2 SAFE folder or its zip, a Landsat Collection 2 folder with its MTL file, a \
+     PNG or JPEG";
+
+/// What a path holds, judged by the names in a folder and the first bytes of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SceneKind {
+    Tiff,
+    TiffFolder,
+    Picture,
+    Landsat,
+    /// Anything else; a build with the feature `gdal` asks GDAL.
+    Other,
+}
+
 /// Opens a scene: a GeoTIFF, a folder of GeoTIFFs with one band each, a Sentinel-2
-/// SAFE folder or its zip, a Landsat Collection 2 folder, a PNG or JPEG.
+/// SAFE folder or its zip, a Landsat folder or the MTL file in it, a PNG or JPEG.
 ///
 /// # Errors
 /// The path is not there, or its format is unknown or broken; options that the
 /// format does not take.
 pub fn open_scene(path: &Path, options: &SceneOptions) -> Result<Box<dyn Scene>> {
-    let _ = options;
-    std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
-    Err(Error::unsupported(path.display(), "an unknown format"))
+    Ok(match kind(path)? {
+        SceneKind::Tiff => {
+            one_grid(path, options)?;
+            Box::new(RasterScene::open_file(path, options)?)
+        }
+        SceneKind::TiffFolder => {
+            one_grid(path, options)?;
+            Box::new(RasterScene::open_folder(path, options)?)
+        }
+        SceneKind::Picture => {
+            one_grid(path, options)?;
+            Box::new(PictureScene::open(path, options)?)
+        }
+        SceneKind::Landsat => Box::new(LandsatScene::open(path, options)?),
+        SceneKind::Other => {
+            return Err(Error::unsupported(
+                path.display(),
+                format!(
+                    "an unknown format; {SUPPORTED}. A build with `--features gdal` reads what \
+                     GDAL reads"
+                ),
+            ));
+        }
+    })
+}
+
+fn kind(path: &Path) -> Result<SceneKind> {
+    let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+    if is_landsat(path) {
+        return Ok(SceneKind::Landsat);
+    }
+    if metadata.is_dir() {
+        return Ok(SceneKind::TiffFolder);
+    }
+    let magic = first_bytes(path)?;
+    if magic.is_empty() {
+        return Err(Error::format_at(path, 0, "the file is empty"));
+    }
+    Ok(match RasterFormat::of(&magic) {
+        Some(RasterFormat::Tiff) => SceneKind::Tiff,
+        Some(RasterFormat::Picture) => SceneKind::Picture,
+        None => SceneKind::Other,
+    })
+}
+
+/// Refuses a resolution for a format that has but one.
+fn one_grid(path: &Path, options: &SceneOptions) -> Result<()> {
+    match options.resolution {
+        None => Ok(()),
+        Some(_) => Err(Error::usage(format!(
+            "{}: --resolution is for products whose bands have several, as Sentinel-2's; this \
+             raster is read as it is",
+            path.display()
+        ))),
+    }
 }

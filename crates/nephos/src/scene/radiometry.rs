@@ -90,7 +90,9 @@ impl Radiometry {
                 None => linear,
             };
             // One rounding, at the end: exact to half a unit of f32.
-            value as f32
+            let value = value as f32;
+            // Beyond f32: fill values such as f64::MAX, no reflectance.
+            if value.is_finite() { value } else { f32::NAN }
         }
     }
 }

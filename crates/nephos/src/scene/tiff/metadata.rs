@@ -1,5 +1,7 @@
 //! What GDAL writes into a TIFF beside the standard's tags.
 
+use std::borrow::Cow;
+
 use quick_xml::Reader;
 use quick_xml::escape::unescape;
 use quick_xml::events::{BytesStart, Event};
@@ -44,7 +46,10 @@ pub(super) fn bands(ifd: &Ifd, count: usize) -> Vec<BandMetadata> {
                 let Ok(text) = reader.read_text(item.name()) else {
                     break;
                 };
-                let text = unescape(&text).unwrap_or_default().trim().to_owned();
+                let text = unescape(&text).unwrap_or_default();
+                // GDAL escapes twice, others once.
+                let text = unescape(&text).unwrap_or(Cow::Borrowed(&*text));
+                let text = text.trim().to_owned();
                 if let (Some(role), Some(band)) = (role, sample.and_then(|s| bands.get_mut(s))) {
                     band.set(&role, text);
                 }

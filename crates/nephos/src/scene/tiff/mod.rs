@@ -12,7 +12,7 @@ mod raster;
 mod sample;
 
 pub(crate) use metadata::{BandMetadata, fit_nodata};
-pub(crate) use raster::TiffRaster;
+pub(crate) use raster::{TiffRaster, allocate};
 pub(crate) use sample::{header, header_of, read, read_of, read_raw, read_raw_of};
 
 use std::path::Path;
