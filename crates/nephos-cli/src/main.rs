@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod model_args;
+mod scene_args;
 mod ui;
 
 use std::process::ExitCode;

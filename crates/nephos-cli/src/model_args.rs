@@ -28,10 +28,6 @@ pub struct ReadArgs {
     /// or data.nodata=0; only keys of data
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
-    /// Number the samples are divided by, in place of the model's data.scale:
-    /// for pictures of 8 bits, about 255 times less than for reflectance × 10000
-    #[arg(long, value_name = "NUMBER")]
-    pub scale: Option<f32>,
 }
 
 impl ModelArgs {
@@ -47,9 +43,7 @@ impl ModelArgs {
 impl ReadArgs {
     /// `config` with the overrides; errors call its file `origin`.
     pub fn apply(&self, config: &Config, origin: &Path) -> anyhow::Result<Config> {
-        let mut overrides = self.overrides.clone();
-        overrides.extend(self.scale.map(|scale| format!("data.scale={scale:?}")));
-        for entry in &overrides {
+        for entry in &self.overrides {
             if !entry.trim_start().starts_with("data.") {
                 bail!("--set {entry}: of a trained model only keys of data can be set");
             }
@@ -57,7 +51,7 @@ impl ReadArgs {
         let config = Config::parse(
             &config.to_toml()?,
             &origin.display().to_string(),
-            &overrides,
+            &self.overrides,
         )?;
         Ok(config)
     }
@@ -110,7 +104,7 @@ pub fn mask_name(dataset: &Dataset, index: usize) -> String {
 }
 
 /// `name` without what could lead out of a folder: names come from the samples.
-fn file_name(name: &str) -> String {
+pub fn file_name(name: &str) -> String {
     let safe: String = name
         .chars()
         .map(|c| {

@@ -2,6 +2,7 @@
 //! lines elsewhere, and log messages that don't tear the bars.
 
 use std::io::IsTerminal;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -62,6 +63,20 @@ impl Ui {
         }
     }
 
+    /// Starts the work on a scene of `total` pixels called `name`.
+    pub fn pixels(&self, name: &str, total: u64) -> Pixels {
+        let template = "{prefix:>12} {bar:32} {percent:>3} % {msg} {elapsed}<{eta}";
+        let style =
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = self.bars.add(ProgressBar::new(total).with_style(style));
+        bar.set_prefix(shortened(name));
+        Pixels {
+            bar,
+            start: Instant::now(),
+            plain: (!self.quiet && !self.terminal).then(|| Mutex::new(Instant::now())),
+        }
+    }
+
     /// Prints a line of status (not a result) above the bars; silent with `--quiet`.
     pub fn status(&self, line: impl AsRef<str>) {
         if !self.quiet {
@@ -87,6 +102,58 @@ impl Progress {
     /// The work is done; the bar goes.
     pub fn finish(self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Progress of one scene, in pixels.
+pub struct Pixels {
+    bar: ProgressBar,
+    start: Instant,
+    plain: Option<Mutex<Instant>>,
+}
+
+impl Pixels {
+    /// So many pixels are final.
+    pub fn set(&self, done: u64) {
+        let total = self.bar.length().unwrap_or(0);
+        let seconds = self.start.elapsed().as_secs_f64().max(1e-3);
+        let mega = |pixels: u64| pixels as f64 / 1e6;
+        let message = format!(
+            "{:.1}/{:.1} MP, {:.2} MP/s",
+            mega(done),
+            mega(total),
+            mega(done) / seconds
+        );
+        if let Some(last) = &self.plain
+            && let Ok(mut last) = last.lock()
+            && last.elapsed() >= PLAIN_INTERVAL
+        {
+            *last = Instant::now();
+            let left = match done {
+                0 => String::new(),
+                _ => {
+                    let left = seconds * total.saturating_sub(done) as f64 / done as f64;
+                    format!(", {left:.0} s left")
+                }
+            };
+            eprintln!("{} {message}{left}", self.bar.prefix());
+        }
+        self.bar.set_message(message);
+        self.bar.set_position(done);
+    }
+
+    /// The work is done; the bar goes.
+    pub fn finish(self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A name that leaves room for the bar.
+fn shortened(name: &str) -> String {
+    const LONGEST: usize = 24;
+    match name.char_indices().nth(LONGEST) {
+        None => name.to_owned(),
+        Some((end, _)) => format!("{}…", &name[..end]),
     }
 }
 

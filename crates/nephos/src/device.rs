@@ -62,6 +62,16 @@ pub fn select(spec: &str) -> Result<Device> {
     })
 }
 
+/// Sets how many threads decode and compute in this process; by default one a core.
+/// Results are the same whatever the number.
+///
+/// # Errors
+/// The threads have begun their work already.
+pub fn set_threads(threads: usize) -> Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    (pool.build_global()).map_err(|e| Error::usage(format!("--threads {threads}: {e}")))
+}
+
 fn not_built(name: &str) -> Error {
     let feature = BACKENDS
         .iter()

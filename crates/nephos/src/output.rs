@@ -18,15 +18,10 @@ pub fn write_atomic(
     write: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
 ) -> Result<()> {
     let fail = |e| Error::io(path, e);
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(folder).map_err(fail)?;
     let temporary = tempfile::Builder::new()
         .prefix(".nephos-")
         .permissions_like(path)
-        .tempfile_in(folder)
+        .tempfile_in(folder_of(path)?)
         .map_err(fail)?;
     let (file, temporary) = temporary.into_parts();
     let mut writer = BufWriter::with_capacity(1 << 20, file);
@@ -35,6 +30,26 @@ pub fn write_atomic(
     writer.get_ref().sync_all().map_err(fail)?;
     drop(writer);
     temporary.persist(path).map_err(|e| fail(e.error))
+}
+
+/// A file without a name in the folder that `path` is to be written to, for what
+/// is kept until it can be written. It is gone with the process. Missing folders
+/// are made.
+///
+/// # Errors
+/// The system's, with `path` named.
+pub(crate) fn spool(path: &Path) -> Result<File> {
+    tempfile::tempfile_in(folder_of(path)?).map_err(|e| Error::io(path, e))
+}
+
+/// The folder of `path`, made where it is missing.
+fn folder_of(path: &Path) -> Result<&Path> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(path, e))?;
+    Ok(folder)
 }
 
 /// Gives a temporary file the permissions an ordinary new file would have: the

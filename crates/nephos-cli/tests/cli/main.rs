@@ -3,6 +3,7 @@
 mod explain;
 mod info;
 mod pictures;
+mod scenes;
 mod simulate;
 mod tiny;
 mod train;

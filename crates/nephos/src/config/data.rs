@@ -46,6 +46,10 @@ pub struct DataConfig {
     pub scale: f32,
     /// See `scale`; stored units.
     pub offset: f32,
+    /// What reflectance 1 is in the training samples after `offset`: 10000 in
+    /// Sentinel-2's and most others. Scenes are read as reflectance and brought to
+    /// the model's input by it: input = reflectance × `quantification` / `scale`.
+    pub quantification: f32,
     /// Stored number that means no data; such pixels are ignored and fed as 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodata: Option<f32>,
@@ -84,6 +88,7 @@ impl Default for DataConfig {
             label_channel: 13,
             scale: 5000.0,
             offset: 0.0,
+            quantification: 10000.0,
             nodata: None,
             size: None,
             labels: LabelConfig::default(),
@@ -101,6 +106,11 @@ impl Default for LabelConfig {
 }
 
 impl DataConfig {
+    /// Input of the model for reflectance 1.
+    pub fn input_gain(&self) -> f32 {
+        self.quantification / self.scale
+    }
+
     pub(super) fn validate(&self) -> Result<(), String> {
         require(!self.bands.is_empty(), "data.bands", "at least one band")?;
         require(
@@ -109,6 +119,11 @@ impl DataConfig {
             "a finite number other than 0",
         )?;
         require(self.offset.is_finite(), "data.offset", "a finite number")?;
+        require(
+            self.quantification.is_finite() && self.quantification > 0.0,
+            "data.quantification",
+            "a finite number above 0",
+        )?;
         for filter in &self.filter {
             require(
                 filter.parse::<Filter>().is_ok(),

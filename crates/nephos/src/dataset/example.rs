@@ -15,9 +15,9 @@ use crate::scene::{self, SampleSource};
 /// A container of samples read as a [`DataConfig`] says.
 #[derive(Clone)]
 pub struct Dataset {
-    source: Arc<dyn SampleSource>,
+    pub(super) source: Arc<dyn SampleSource>,
     path: PathBuf,
-    config: DataConfig,
+    pub(super) config: DataConfig,
     /// Stored label to class, from the configuration.
     classes: BTreeMap<i64, u8>,
 }
@@ -203,7 +203,7 @@ impl Dataset {
 }
 
 /// Stored label to class: the classes themselves, then `ignore`, then `map`.
-fn label_table(config: &LabelConfig) -> Result<BTreeMap<i64, u8>> {
+pub(crate) fn label_table(config: &LabelConfig) -> Result<BTreeMap<i64, u8>> {
     let mut table: BTreeMap<i64, u8> = (0..CLASS_COUNT as u8)
         .map(|code| (i64::from(code), code))
         .collect();

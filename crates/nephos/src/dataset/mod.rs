@@ -4,10 +4,12 @@ mod batch;
 mod example;
 mod holdout;
 mod loader;
+mod scene;
 pub mod simulate;
 pub mod split;
 
 pub use batch::Batch;
+pub(crate) use example::label_table;
 pub use example::{Dataset, Example};
 pub use holdout::{Subset, open_filtered, open_training};
 pub use loader::{Loader, epoch_order};

@@ -4,15 +4,16 @@ use std::path::Path;
 
 use ndarray::Array2;
 
-use super::{Georeference, geotiff, numpy, png};
+use super::{geotiff, numpy, png};
 use crate::error::{Error, Result};
+use crate::scene::Georeference;
 
 /// Formats of masks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MaskFormat {
-    /// GeoTIFF: uint8 with palette, 255 as no data, deflate.
+    /// Cloud-Optimised GeoTIFF: uint8 with palette, 255 as no data, deflate.
     GeoTiff,
-    /// PNG: 8 bits with palette, 255 transparent.
+    /// PNG: 8 bits with palette, clear and 255 transparent.
     Png,
     /// NumPy array: uint8 `[height, width]`.
     Numpy,

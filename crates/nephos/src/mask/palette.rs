@@ -12,9 +12,10 @@ pub(super) fn palette() -> [[u8; 3]; 256] {
     colours
 }
 
-/// Opacity of each code: 0 for 255, full for the rest.
+/// Opacity of each code: 0 for clear and for 255, full for the rest.
 pub(super) fn opacities() -> [u8; 256] {
     let mut opacities = [255; 256];
+    opacities[Class::Clear as usize] = 0;
     opacities[usize::from(IGNORE)] = 0;
     opacities
 }

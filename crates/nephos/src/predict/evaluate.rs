@@ -4,7 +4,8 @@ use burn::tensor::Device;
 use ndarray::{Array2, Array3};
 use serde::Serialize;
 
-use super::image::{Prediction, class_scores};
+use super::image::class_scores;
+use super::prediction::Prediction;
 use crate::class::IGNORE;
 use crate::dataset::{Dataset, Example};
 use crate::error::{Error, Result};

@@ -1,8 +1,35 @@
 //! From images to masks, and from labelled images to scores.
+//!
+//! A scene of any size goes through a model by [`run`]; an image in memory by
+//! [`predict_image`]. Both cut the same windows ([`Plan`], [`window_for`]) and blend
+//! them the same way.
 
+mod blend;
+mod decide;
 mod evaluate;
+mod forward;
 mod image;
-mod window;
+mod labels;
+mod network;
+mod outputs;
+mod plan;
+mod prediction;
+mod products;
+mod scene;
+mod scene_sink;
+mod score_scene;
+mod steps;
+mod stream;
+mod strip;
 
 pub use evaluate::{Evaluation, SampleResult, evaluate};
-pub use image::{Prediction, class_scores, predict_image};
+pub use forward::Forward;
+pub use image::{class_scores, predict_image};
+pub use labels::Labels;
+pub use network::Network;
+pub use outputs::{Also, Outputs};
+pub use plan::{Plan, window_for};
+pub use prediction::Prediction;
+pub use scene::{Predictor, Settings};
+pub use score_scene::SceneScore;
+pub use stream::{OVERLAP, Progress, RowSink, RunOptions, RunStats, run};

@@ -59,6 +59,20 @@ impl GeoKeys {
         }
     }
 
+    /// The keys of a geographic system in degrees, as 4326 is.
+    pub fn geographic(epsg: u16) -> Self {
+        let keys = [(MODEL_TYPE, 2), (RASTER_TYPE, 1), (GEODETIC, epsg)];
+        let mut directory = vec![1, 1, 0, keys.len() as u16];
+        for (key, value) in keys {
+            directory.extend([key, 0, 1, value]);
+        }
+        Self {
+            directory,
+            doubles: Vec::new(),
+            ascii: String::new(),
+        }
+    }
+
     /// The value of a key that is a short number.
     pub fn short(&self, key: u16) -> Option<u16> {
         (self.directory.get(4..)?.chunks_exact(4))

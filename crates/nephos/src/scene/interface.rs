@@ -126,7 +126,38 @@ pub struct SceneOptions {
     pub nodata: Option<f64>,
 }
 
+impl SceneBand {
+    /// Both names, as in `red (B04)`.
+    pub fn label(&self) -> String {
+        if self.source == self.name {
+            self.name.clone()
+        } else {
+            format!("{} ({})", self.name, self.source)
+        }
+    }
+}
+
 impl SceneInfo {
+    /// How the numbers of `bands` become reflectance, a line for each group of bands
+    /// that share a radiometry, as in `blue, green: stored × 0.0001 − 0.1`.
+    ///
+    /// # Panics
+    /// A position is no band of the scene.
+    pub fn radiometry(&self, bands: &[usize]) -> Vec<String> {
+        let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+        for band in bands.iter().map(|band| &self.bands[*band]) {
+            let radiometry = band.radiometry.to_string();
+            match groups.iter_mut().find(|(known, _)| *known == radiometry) {
+                Some((_, names)) => names.push(&band.name),
+                None => groups.push((radiometry, vec![&band.name])),
+            }
+        }
+        let line = |(radiometry, names): (String, Vec<&str>)| {
+            format!("{}: {radiometry}", names.join(", "))
+        };
+        groups.into_iter().map(line).collect()
+    }
+
     /// Positions of the bands `wanted`, by common or agency name, in their order;
     /// where a sensor lacks one, that of [`band::stand_in`].
     ///
@@ -149,12 +180,7 @@ impl SceneInfo {
     }
 
     fn missing(&self, name: &str) -> Error {
-        let have: Vec<String> = (self.bands.iter())
-            .map(|band| match band.source == band.name {
-                true => band.name.clone(),
-                false => format!("{} ({})", band.name, band.source),
-            })
-            .collect();
+        let have: Vec<String> = self.bands.iter().map(SceneBand::label).collect();
         Error::usage(format!(
             "{}: the model needs band `{name}`; the scene has {}. Where these names are \
              wrong, say them with --bands",

@@ -5,11 +5,15 @@
 //! container is ever held in memory.
 
 mod array;
+#[doc(hidden)]
+pub mod fuzz;
 mod georeference;
 mod interface;
+mod jp2;
 mod judge;
 pub mod landsat;
 mod mapping;
+mod memory;
 mod npz;
 mod numpy;
 mod open;
@@ -18,10 +22,12 @@ mod pairs;
 pub mod pickle;
 mod picture;
 mod picture_scene;
+mod plausibility;
 mod radiometry;
 mod raster;
 mod raster_names;
 mod raster_scene;
+mod safe;
 mod table;
 mod taco;
 mod tiff;
@@ -30,14 +36,17 @@ pub mod torch;
 pub use georeference::{GeoKeys, Georeference};
 pub use interface::{Scene, SceneBand, SceneInfo, SceneOptions, SunAngles, Window};
 pub use landsat::LandsatScene;
+pub use memory::MemoryScene;
 pub use npz::NpzSource;
 pub use numpy::NpySource;
-pub use open::{Kind, detect, open};
+pub use open::{Kind, detect, is_container, open};
 pub use open_scene::open_scene;
 pub use pairs::RasterSource;
 pub use picture_scene::PictureScene;
+pub use plausibility::implausible;
 pub use radiometry::{Origin, Planck, Radiometry, SATURATED_REFLECTANCE};
 pub use raster_scene::RasterScene;
+pub use safe::SafeScene;
 pub use table::Table;
 pub use taco::TacoSource;
 pub(crate) use taco::parquet_table;
@@ -152,6 +161,15 @@ pub trait SampleSource: Send + Sync {
     fn read_label(&self, index: usize) -> Result<Option<Array2<i64>>> {
         let _ = index;
         Ok(None)
+    }
+
+    /// Where sample `index` lies; most containers don't say.
+    ///
+    /// # Errors
+    /// The sample's header can't be read.
+    fn georeference(&self, index: usize) -> Result<Georeference> {
+        let _ = index;
+        Ok(Georeference::default())
     }
 
     /// Sample `index` as stored: its number format, `[channels, height, width]`,

@@ -66,6 +66,20 @@ pub fn open(path: &Path) -> Result<Box<dyn SampleSource>> {
     })
 }
 
+/// Whether `path` holds samples, which [`open`] takes, rather than a scene, which
+/// [`open_scene`](super::open_scene) takes. A broken or unknown file is taken for a
+/// scene: opening it says what is wrong.
+pub fn is_container(path: &Path) -> bool {
+    match detect(path) {
+        Ok(Kind::Folder) => path.join("image").is_dir(),
+        Ok(kind) => !matches!(
+            kind,
+            Kind::Tiff | Kind::Picture | Kind::Torch | Kind::Safetensors
+        ),
+        Err(_) => false,
+    }
+}
+
 /// What the file or folder at `path` holds.
 ///
 /// # Errors

@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use super::landsat::{LandsatScene, is_landsat};
 use super::open::first_bytes;
 use super::picture_scene::PictureScene;
 use super::raster::RasterFormat;
 use super::raster_scene::RasterScene;
-use super::{Scene, SceneOptions};
+use super::{LandsatScene, SafeScene, Scene, SceneOptions, landsat, safe};
 use crate::error::{Error, Result};
 
 /// What can be opened, for messages.
@@ -18,10 +17,11 @@ const SUPPORTED: &str = "scenes are read from a GeoTIFF, a folder of GeoTIFFs wi
 /// What a path holds, judged by the names in a folder and the first bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SceneKind {
+    Sentinel2,
+    Landsat,
     Tiff,
     TiffFolder,
     Picture,
-    Landsat,
     /// Anything else; a build with the feature `gdal` asks GDAL.
     Other,
 }
@@ -34,6 +34,8 @@ enum SceneKind {
 /// format does not take.
 pub fn open_scene(path: &Path, options: &SceneOptions) -> Result<Box<dyn Scene>> {
     Ok(match kind(path)? {
+        SceneKind::Sentinel2 => Box::new(SafeScene::open(path, options)?),
+        SceneKind::Landsat => Box::new(LandsatScene::open(path, options)?),
         SceneKind::Tiff => {
             one_grid(path, options)?;
             Box::new(RasterScene::open_file(path, options)?)
@@ -46,7 +48,6 @@ pub fn open_scene(path: &Path, options: &SceneOptions) -> Result<Box<dyn Scene>>
             one_grid(path, options)?;
             Box::new(PictureScene::open(path, options)?)
         }
-        SceneKind::Landsat => Box::new(LandsatScene::open(path, options)?),
         SceneKind::Other => {
             return Err(Error::unsupported(
                 path.display(),
@@ -61,7 +62,10 @@ pub fn open_scene(path: &Path, options: &SceneOptions) -> Result<Box<dyn Scene>>
 
 fn kind(path: &Path) -> Result<SceneKind> {
     let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
-    if is_landsat(path) {
+    if safe::is_product(path) {
+        return Ok(SceneKind::Sentinel2);
+    }
+    if landsat::is_landsat(path) {
         return Ok(SceneKind::Landsat);
     }
     if metadata.is_dir() {

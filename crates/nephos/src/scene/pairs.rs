@@ -7,7 +7,7 @@ use ndarray::{Array2, Array3, Axis};
 
 use super::open::first_bytes;
 use super::raster::{RasterFormat, RasterHeader};
-use super::{DType, SampleSource, check_channels, check_sample, stem, whole_numbers};
+use super::{DType, Georeference, SampleSource, check_channels, check_sample, stem, whole_numbers};
 use crate::error::{Error, Result};
 
 /// Names that a raster's file may end in.
@@ -187,6 +187,14 @@ impl SampleSource for RasterSource {
         }
         let label = format.read(path, &[0])?;
         whole_numbers(path, &label.index_axis(Axis(0), 0)).map(Some)
+    }
+
+    fn georeference(&self, index: usize) -> Result<Georeference> {
+        let sample = self.sample(index)?;
+        match sample.header()?.0 {
+            RasterFormat::Tiff => Georeference::read(&sample.image),
+            RasterFormat::Picture => Ok(Georeference::default()),
+        }
     }
 
     fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)> {

@@ -9,7 +9,6 @@ use super::judge::{self, Sampled};
 use super::raster_names::{self, Named};
 use super::tiff::{TiffRaster, allocate, fit_nodata};
 use super::{DType, Origin, Radiometry, Scene, SceneBand, SceneInfo, SceneOptions, Window};
-use crate::band;
 use crate::error::{Error, Result};
 
 /// A GeoTIFF, or a folder of GeoTIFFs with one band each, as a scene.
@@ -253,8 +252,8 @@ fn stated(file: &TiffRaster, band: usize, options: &SceneOptions) -> Result<Radi
             bias: offset.map_or(bias, |offset| offset * gain),
             nodata: None,
             saturated: None,
-            thermal: None,
             origin: offset.map_or(Origin::Metadata, |_| Origin::Given),
+            thermal: None,
         },
         (None, None) => Radiometry::scaled(1.0, offset.unwrap_or(0.0), Origin::Guessed),
     };

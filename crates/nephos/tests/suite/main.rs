@@ -1,5 +1,6 @@
 //! Integration tests of the library, one binary so that it links once.
 
+mod cog;
 mod containers;
 mod dataset;
 mod landsat;
@@ -9,9 +10,13 @@ mod outside;
 mod parity;
 mod parity_full;
 mod pickle;
+mod plausibility;
 mod predictions;
+mod products;
 mod raster_scenes;
+mod safe;
 mod simulate;
+mod stream;
 mod taco;
 mod tiff_matrix;
 mod tiny;

@@ -5,11 +5,13 @@
 //! `[outputs, inputs]`. A bundle therefore opens in Python as a state dict.
 
 mod bundle;
+mod identity;
 pub mod names;
 mod safetensors;
 mod tensors;
 
 pub use bundle::{Bundle, Summary};
+pub use identity::{Identity, fingerprint};
 pub use tensors::{apply, collect, collect_gradients, read, write};
 
 pub use crate::scene::torch::NamedTensor;

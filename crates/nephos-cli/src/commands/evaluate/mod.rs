@@ -1,14 +1,19 @@
 //! `nephos evaluate`
 
+mod scenes;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use nephos::dataset::Dataset;
+use nephos::device::Device;
+use nephos::model::Bundle;
 use nephos::output;
 use nephos::predict::{Evaluation, evaluate};
 use nephos::report::{Cells, draw_confusion};
 
 use crate::model_args::ModelArgs;
+use crate::scene_args::SceneArgs;
 use crate::ui::{Ui, say};
 
 /// Score a model on labelled samples
@@ -17,13 +22,26 @@ use crate::ui::{Ui, say};
 /// accuracy) of each class and of cloud as a whole, mIoU, and balanced and
 /// overall accuracy. Pixels that are not labelled, padding and pixels without
 /// data count nowhere.
+///
+/// With --labels, the data are whole scenes as `nephos predict` takes them, and the
+/// labels are rasters matched by name; where they lie on another grid they are
+/// resampled by nearest neighbour.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   nephos evaluate test_split.pkl --model best.nephos --out scores
-  nephos evaluate l8biome --model best.nephos --json > scores.json")]
+  nephos evaluate l8biome --model best.nephos --json > scores.json
+  nephos evaluate scenes/*.tif --labels labels --model best.nephos")]
 pub struct Args {
-    /// Labelled samples: a pickle, .npy, .npz, or a folder with image/ and label/
-    data: PathBuf,
+    /// Labelled samples: a pickle, .npy, .npz, a CloudSEN12+ container, or a folder
+    /// with image/ and label/; or, with --labels, scenes
+    #[arg(required = true)]
+    data: Vec<PathBuf>,
+    /// Label raster of the scene, or a folder with NAME.tif, NAME_label.tif or
+    /// NAME_mask.tif a scene
+    #[arg(long, value_name = "PATH")]
+    labels: Option<PathBuf>,
+    #[command(flatten)]
+    read: SceneArgs,
     #[command(flatten)]
     model: ModelArgs,
     /// Folder for scores.json, scores.md, confusion.png and
@@ -36,21 +54,20 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let (bundle, device) = args.model.load()?;
-    let dataset = Dataset::open(&args.data, &bundle.config.data)?;
-    if dataset.is_empty() {
-        bail!("{}: no samples", args.data.display());
-    }
-    let mut progress = ui.progress("evaluate", dataset.len());
-    let evaluation = evaluate(&bundle, &dataset, &device, |sample| {
-        progress.step(&sample.name);
-    })?;
-    progress.finish();
+    let loaded = args.model.load()?;
+    let model = &args.model.model;
+    let evaluation = match (&args.labels, args.data.as_slice()) {
+        (Some(labels), data) => {
+            scenes::evaluate(model, loaded, data, labels, &args.read.options()?, ui)?
+        }
+        (None, [data]) => samples(data, &loaded, &args.read, ui)?,
+        (None, _) => bail!("one container of samples at a time; scenes need --labels"),
+    };
     if evaluation.confusion.pixels() == 0 {
-        bail!("{}: no pixel is labelled", args.data.display());
+        bail!("{}: no pixel is labelled", names(&args.data));
     }
-    let json = to_json(&evaluation, &args.model.model, &args.data)?;
-    let markdown = to_markdown(&evaluation, &args.model.model, &args.data);
+    let json = to_json(&evaluation, model, &args.data)?;
+    let markdown = to_markdown(&evaluation, model, &args.data);
     if args.json {
         say!("{json}");
     } else {
@@ -69,10 +86,36 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn to_json(evaluation: &Evaluation, model: &Path, data: &Path) -> anyhow::Result<String> {
+/// Scores a model on the samples of a container.
+fn samples(
+    data: &Path,
+    (bundle, device): &(Bundle, Device),
+    read: &SceneArgs,
+    ui: &Ui,
+) -> anyhow::Result<Evaluation> {
+    let config = read.samples(&bundle.config.data)?;
+    let dataset = Dataset::open(data, &config)?;
+    if dataset.is_empty() {
+        bail!("{}: no samples", data.display());
+    }
+    let mut progress = ui.progress("evaluate", dataset.len());
+    let evaluation = evaluate(bundle, &dataset, device, |sample| {
+        progress.step(&sample.name)
+    })?;
+    progress.finish();
+    Ok(evaluation)
+}
+
+/// The data in words.
+fn names(data: &[PathBuf]) -> String {
+    let names: Vec<String> = data.iter().map(|path| path.display().to_string()).collect();
+    names.join(", ")
+}
+
+fn to_json(evaluation: &Evaluation, model: &Path, data: &[PathBuf]) -> anyhow::Result<String> {
     let json = serde_json::json!({
         "model": model,
-        "data": data,
+        "data": names(data),
         "loss": evaluation.loss,
         "scores": evaluation.confusion.scores(),
         "confusion": evaluation.confusion,
@@ -81,12 +124,12 @@ fn to_json(evaluation: &Evaluation, model: &Path, data: &Path) -> anyhow::Result
     serde_json::to_string_pretty(&json).context("the scores can't be written as JSON")
 }
 
-fn to_markdown(evaluation: &Evaluation, model: &Path, data: &Path) -> String {
+fn to_markdown(evaluation: &Evaluation, model: &Path, data: &[PathBuf]) -> String {
     let loss = evaluation.loss.unwrap_or(f64::NAN);
     format!(
         "{} on {}: {} samples, cross-entropy {loss:.4}\n\n{}",
         model.display(),
-        data.display(),
+        names(data),
         evaluation.samples.len(),
         evaluation.confusion.scores().to_markdown()
     )

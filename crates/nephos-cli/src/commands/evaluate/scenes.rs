@@ -1,0 +1,113 @@
+//! Scenes with label rasters.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use nephos::device::Device;
+use nephos::model::Bundle;
+use nephos::model::weights::Identity;
+use nephos::predict::{Evaluation, Labels, Predictor, Settings};
+use nephos::report::ConfusionMatrix;
+use nephos::scene::{self, SceneOptions};
+
+use crate::commands::predict::jobs::scene_name;
+use crate::ui::Ui;
+
+/// Endings that a label raster's name may have.
+const ENDINGS: [&str; 3] = ["tif", "tiff", "png"];
+
+/// Scores a model on scenes, each with the label raster of its name.
+pub fn evaluate(
+    model: &Path,
+    (bundle, device): (Bundle, Device),
+    scenes: &[PathBuf],
+    labels: &Path,
+    options: &SceneOptions,
+    ui: &Ui,
+) -> anyhow::Result<Evaluation> {
+    // A missing label should fail before hours of work, not after.
+    let pairs: Vec<(&PathBuf, PathBuf)> = (scenes.iter())
+        .map(|scene| Ok((scene, label_of(scene, scenes.len(), labels)?)))
+        .collect::<anyhow::Result<_>>()?;
+    let mut confusion = ConfusionMatrix::new(bundle.config.model.classes);
+    let mut samples = Vec::new();
+    let mut loss = 0.0;
+    let predictor = Predictor {
+        bundle,
+        identity: Identity::of(model)?,
+        device,
+    };
+    let data = &predictor.bundle.config.data;
+    for (path, label) in pairs {
+        let scene = scene::open_scene(path, options)?;
+        let info = scene.info();
+        ui.status(format!("{}: {}", info.name, info.product));
+        let bands = info.positions(&data.bands)?;
+        for line in info.radiometry(&bands) {
+            ui.status(format!("  {line}"));
+        }
+        let warnings = scene::implausible(scene.as_ref(), &bands)?;
+        for note in &info.notes {
+            ui.status(format!("  note: {note}"));
+        }
+        for warning in &warnings {
+            tracing::warn!("{}: {warning}", info.name);
+        }
+        let raster = Labels::open(&label, info)?;
+        if let Some(resampling) = raster.resampling() {
+            ui.status(format!("  {resampling}"));
+        }
+        let bar = ui.pixels(&info.name, info.size[0] as u64 * info.size[1] as u64);
+        let score = predictor
+            .score(
+                scene.as_ref(),
+                &bands,
+                data.input_gain(),
+                &Settings::default(),
+                (&label, &raster),
+                &data.labels,
+                &|progress| bar.set(progress.pixels_done),
+            )
+            .with_context(|| path.display().to_string())?;
+        bar.finish();
+        loss += score.loss;
+        confusion.merge(&score.confusion);
+        samples.push(score.result);
+    }
+    let pixels = confusion.pixels();
+    Ok(Evaluation {
+        loss: (pixels > 0).then(|| loss / pixels as f64),
+        confusion,
+        samples,
+    })
+}
+
+/// The label raster of a scene: `labels` itself for a single scene, else the file in
+/// that folder that is called as the scene, or as it with `_label` or `_mask`.
+fn label_of(scene: &Path, scenes: usize, labels: &Path) -> anyhow::Result<PathBuf> {
+    if !labels.is_dir() {
+        if scenes > 1 {
+            bail!(
+                "--labels {}: of several scenes, a folder with a raster of each scene's name is \
+                 expected",
+                labels.display()
+            );
+        }
+        return Ok(labels.to_owned());
+    }
+    let name = scene_name(scene);
+    let found = ["", "_label", "_labels", "_mask"]
+        .iter()
+        .find_map(|suffix| {
+            (ENDINGS.iter())
+                .map(|ending| labels.join(format!("{name}{suffix}.{ending}")))
+                .find(|path| path.is_file())
+        });
+    found.with_context(|| {
+        format!(
+            "{}: no label raster for the scene {name}; {name}.tif, {name}_label.tif or \
+             {name}_mask.tif is expected",
+            labels.display()
+        )
+    })
+}

@@ -1,0 +1,128 @@
+//! `nephos predict`
+
+mod batch;
+mod claim;
+pub mod jobs;
+mod run;
+mod table;
+
+use std::path::PathBuf;
+
+use nephos::device;
+use nephos::predict::Also;
+
+use crate::model_args::ModelArgs;
+use crate::scene_args::SceneArgs;
+use crate::ui::Ui;
+
+/// Segment scenes
+///
+/// A scene is a GeoTIFF (or a folder with one file a band), a Sentinel-2 SAFE folder
+/// or its zip, a Landsat Collection 2 folder, a PNG or JPEG; samples of pickles,
+/// NumPy files and CloudSEN12+ containers do as well. Scale, offset and no-data are
+/// taken from the product's own metadata and said; bands are found by name. A scene
+/// of any size is read, segmented and written in strips.
+///
+/// The mask is 0 clear, 1 thick cloud, 2 thin cloud, 3 cloud shadow, 255 no data: a
+/// Cloud-Optimised GeoTIFF with palette, class names, place and a record of how it
+/// was made. With --out-dir, scenes whose mask is there, by the same model and
+/// options, are skipped; several processes may share one folder.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  nephos predict scene.tif --model best.nephos --out mask.tif --with probabilities,polygons
+  nephos predict S2A_MSIL2A_….SAFE --resolution 20 --model best.nephos --out mask.tif
+  nephos predict LC08_L1TP_… --model best.nephos --out mask.tif --dilate 90
+  nephos predict drone.tif --bands blue,green,red,nir --scale 255 --model best.nephos -o m.tif
+  nephos predict scenes/* --model best.nephos --out-dir masks --with stac,quicklook
+  nephos predict test_split.pkl --sample 7 --model best.nephos --out seven.npy")]
+pub struct Args {
+    /// Scenes, or containers of samples
+    #[arg(required = true, value_name = "SCENE")]
+    scenes: Vec<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Mask of the one scene: .tif, .png or .npy
+    #[arg(long, short, value_name = "FILE", required_unless_present = "out_dir")]
+    out: Option<PathBuf>,
+    /// Folder for a mask a scene, by the names of the scenes
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    out_dir: Option<PathBuf>,
+    /// Format of the masks in --out-dir: tif, png or npy
+    #[arg(long, default_value = "tif", value_parser = ["tif", "png", "npy"])]
+    format: String,
+    /// Files beside the mask, named after it: probabilities (uint8 GeoTIFF), cloud
+    /// (cloud / no cloud), polygons (GeoJSON), stac (item), quicklook (PNG with
+    /// legend), style (QGIS, clear transparent), summary (JSON)
+    #[arg(long, value_name = "FILES", value_delimiter = ',')]
+    with: Vec<With>,
+    /// Grow clouds and shadows by this many metres
+    #[arg(long, value_name = "METRES")]
+    dilate: Option<f64>,
+    #[command(flatten)]
+    read: SceneArgs,
+    #[command(flatten)]
+    windows: WindowArgs,
+    /// Only this sample of each container, by name or counted from 0; may be
+    /// repeated
+    #[arg(long, value_name = "SAMPLE")]
+    sample: Vec<String>,
+    /// Make masks that are there already again (--out-dir)
+    #[arg(long)]
+    overwrite: bool,
+    /// Scenes worked on at a time (--out-dir)
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: u16,
+    /// Threads for decoding and computing; default: all cores. The masks are the
+    /// same, byte for byte, whatever the number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Print each summary as a line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a scene is cut.
+#[derive(Debug, Clone, clap::Args)]
+pub struct WindowArgs {
+    /// Side of the windows in pixels; default: the size the model was trained on
+    #[arg(long, value_name = "PIXELS")]
+    pub window: Option<usize>,
+    /// Share of a window that at least overlaps the next, in [0, 0.9]
+    #[arg(long, value_name = "SHARE", default_value_t = nephos::predict::OVERLAP)]
+    pub overlap: f64,
+    /// Move the grid of windows up and left by this many pixels, to see what
+    /// depends on it
+    #[arg(long, value_name = "PIXELS", default_value_t = 0, hide = true)]
+    pub shift: usize,
+}
+
+/// A value of `--with`.
+#[derive(Debug, Clone, Copy)]
+struct With(Also);
+
+impl std::str::FromStr for With {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let names = Also::ALL.map(Also::name);
+        (Also::ALL.into_iter().find(|also| also.name() == name))
+            .map(Self)
+            .ok_or_else(|| format!("expected some of {}", names.join(", ")))
+    }
+}
+
+pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    if let Some(threads) = args.threads {
+        device::set_threads(threads.into())?;
+    }
+    let runner = run::Runner::new(&args)?;
+    let jobs = jobs::jobs(&args, &runner.data)?;
+    if args.out_dir.is_some() {
+        return batch::run(&args, &runner, jobs, ui);
+    }
+    for job in &jobs {
+        let summary = runner.run(job, ui)?;
+        batch::report(&args, job, &summary, ui)?;
+    }
+    Ok(())
+}

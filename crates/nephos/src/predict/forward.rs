@@ -1,0 +1,45 @@
+//! What the run needs of a model.
+
+use ndarray::Array4;
+
+use crate::error::{Error, Result};
+
+/// A model that gives class scores for windows of any number.
+pub trait Forward {
+    /// Class scores (logits).
+    ///
+    /// # Shapes
+    /// - windows: `[n, bands, height, width]`, scaled as the model was trained, 0 where
+    ///   there is no data
+    /// - output: `[n, classes, height, width]`
+    ///
+    /// # Errors
+    /// The device or the model can't.
+    fn forward(&self, windows: Array4<f32>) -> Result<Array4<f32>>;
+}
+
+/// The model's answer, checked.
+pub(super) fn answer(
+    forward: &dyn Forward,
+    classes: usize,
+    windows: Array4<f32>,
+) -> Result<Array4<f32>> {
+    let (count, _, height, width) = windows.dim();
+    let scores = forward.forward(windows)?;
+    let expected = (count, classes, height, width);
+    if scores.dim() != expected {
+        let message = format!(
+            "its scores have the shape {:?}, {expected:?} was expected",
+            scores.dim()
+        );
+        return Err(Error::unsupported("the model", message));
+    }
+    if scores.iter().all(|score| score.is_finite()) {
+        Ok(scores)
+    } else {
+        Err(Error::usage(
+            "the model gives numbers that are not finite: its weights are broken, or the \
+             image is far outside the range it was trained on (data.scale)",
+        ))
+    }
+}

@@ -1,0 +1,133 @@
+//! Which files a scene becomes.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+use crate::mask::MaskFormat;
+
+/// A file that is written beside the mask on request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Also {
+    /// Class probabilities, `MASK_probabilities.tif`.
+    Probabilities,
+    /// Cloud or no cloud, `MASK_cloud.tif`.
+    Cloud,
+    /// Cloud and shadow as polygons, `MASK.geojson`.
+    Polygons,
+    /// A STAC item, `MASK.stac.json`.
+    Stac,
+    /// A picture with a legend, `MASK_quicklook.png`.
+    Quicklook,
+    /// A style for QGIS in which clear is transparent, `MASK.qml`.
+    Style,
+    /// The shares of the classes, `MASK.json`.
+    Summary,
+}
+
+impl Also {
+    /// All of them, in the order in which they are written: the summary last, so
+    /// that it says that all is there.
+    pub const ALL: [Self; 7] = [
+        Self::Probabilities,
+        Self::Cloud,
+        Self::Polygons,
+        Self::Stac,
+        Self::Quicklook,
+        Self::Style,
+        Self::Summary,
+    ];
+
+    /// Name in options and in a STAC item's assets.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Probabilities => "probabilities",
+            Self::Cloud => "cloud",
+            Self::Polygons => "polygons",
+            Self::Stac => "stac",
+            Self::Quicklook => "quicklook",
+            Self::Style => "style",
+            Self::Summary => "summary",
+        }
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Probabilities => "_probabilities.tif",
+            Self::Cloud => "_cloud.tif",
+            Self::Polygons => ".geojson",
+            Self::Stac => ".stac.json",
+            Self::Quicklook => "_quicklook.png",
+            Self::Style => ".qml",
+            Self::Summary => ".json",
+        }
+    }
+}
+
+/// The mask of a scene, and what is written beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outputs {
+    /// The mask.
+    pub mask: PathBuf,
+    /// What else.
+    pub also: BTreeSet<Also>,
+}
+
+impl Outputs {
+    /// The file of `also`: the mask's name with another ending.
+    pub fn path(&self, also: Also) -> PathBuf {
+        let stem = self.mask.file_stem().unwrap_or_default();
+        let mut name = stem.to_owned();
+        name.push(also.suffix());
+        self.mask.with_file_name(name)
+    }
+
+    /// Refuses files that are made of a GeoTIFF mask beside one of another format.
+    ///
+    /// # Errors
+    /// Which file, and what its mask must be; a mask of an unknown format.
+    pub fn check(&self) -> Result<()> {
+        let free = [Also::Probabilities, Also::Summary];
+        let bound = self.also.iter().find(|also| !free.contains(also));
+        match (MaskFormat::of(&self.mask)?, bound) {
+            (MaskFormat::Png | MaskFormat::Numpy, Some(also)) => Err(Error::usage(format!(
+                "--with {}: it is made of a mask as .tif, and the mask is {}",
+                also.name(),
+                self.mask.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// All files, the mask first, the summary last.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let mut paths = vec![self.mask.clone()];
+        paths.extend(self.also.iter().map(|also| self.path(*also)));
+        paths
+    }
+
+    /// The file of `also`, where it is asked for.
+    pub(super) fn wanted(&self, also: Also) -> Option<PathBuf> {
+        self.also.contains(&also).then(|| self.path(also))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn files_are_named_after_the_mask() {
+        let outputs = Outputs {
+            mask: PathBuf::from("out/T29UNU.60m.tif"),
+            also: BTreeSet::from(Also::ALL),
+        };
+        let paths = outputs.paths();
+        assert_eq!(paths[0], Path::new("out/T29UNU.60m.tif"));
+        assert_eq!(paths[1], Path::new("out/T29UNU.60m_probabilities.tif"));
+        assert_eq!(paths[7], Path::new("out/T29UNU.60m.json"));
+        assert!(outputs.wanted(Also::Stac).is_some());
+    }
+}

@@ -1,0 +1,92 @@
+//! What a model says about an image.
+
+use ndarray::{Array2, Array3, ArrayView3, s};
+
+use super::blend::Blender;
+use super::decide::decide;
+use super::forward::{Forward, answer};
+use super::plan::Plan;
+use super::steps::{Step, assemble};
+use super::stream::{BATCH_PIXELS, OVERLAP};
+use super::strip::Strip;
+use crate::class::IGNORE;
+use crate::error::{Error, Result};
+
+/// What a model says about an image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// `[height, width]`, the likeliest class; 255 where not valid.
+    pub classes: Array2<u8>,
+    /// `[classes, height, width]`, in [0, 1], summing to 1 at each pixel; NaN
+    /// where not valid.
+    pub probabilities: Array3<f32>,
+}
+
+impl Prediction {
+    /// The prediction from class scores (logits) `[classes, height, width]`.
+    pub(super) fn from_scores(mut scores: Array3<f32>, valid: &Array2<bool>) -> Self {
+        let classes = decide(&mut scores, valid.view(), true);
+        Self {
+            classes,
+            probabilities: scores,
+        }
+    }
+
+    /// Pixels of each class, and of valid pixels in all.
+    pub fn counts(&self) -> (Vec<u64>, u64) {
+        let mut counts = vec![0; self.probabilities.dim().0];
+        for code in self.classes.iter().filter(|code| **code != IGNORE) {
+            counts[usize::from(*code)] += 1;
+        }
+        let valid = counts.iter().sum();
+        (counts, valid)
+    }
+}
+
+/// Class scores `[classes, height, width]` of an image in memory, in windows of
+/// `window` rows and columns; 0 where all windows are without a valid pixel.
+///
+/// # Errors
+/// Sizes that differ, an image without pixels, or what the model returns.
+pub(super) fn scores(
+    forward: &dyn Forward,
+    classes: usize,
+    image: ArrayView3<'_, f32>,
+    valid: &Array2<bool>,
+    window: [usize; 2],
+) -> Result<Array3<f32>> {
+    let (_, height, width) = image.dim();
+    if valid.dim() != (height, width) {
+        return Err(Error::usage(format!(
+            "an image of {height} × {width} pixels with {} × {} valid ones",
+            valid.nrows(),
+            valid.ncols()
+        )));
+    }
+    let plan = Plan::new([height, width], window, OVERLAP, 0)?;
+    let mut blender = Blender::new(classes, &plan);
+    let mut all = Array3::zeros((classes, height, width));
+    let mut strip = Some(Strip::of_image(image, valid));
+    assemble(
+        &plan,
+        BATCH_PIXELS,
+        || strip.take(),
+        |step| {
+            match step {
+                Step::Windows { places, data } => {
+                    let scores = answer(forward, classes, data)?;
+                    for (place, scores) in places.iter().zip(scores.outer_iter()) {
+                        blender.add(*place, scores);
+                    }
+                }
+                Step::Rows { first, valid, .. } => {
+                    let end = first + valid.nrows();
+                    all.slice_mut(s![.., first..end, ..])
+                        .assign(&blender.take(first, valid.nrows()));
+                }
+            }
+            Ok(true)
+        },
+    )?;
+    Ok(all)
+}

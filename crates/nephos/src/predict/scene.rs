@@ -1,0 +1,196 @@
+//! One scene to its mask and the files beside it.
+
+use burn::tensor::Device;
+
+use super::network::Network;
+use super::outputs::{Also, Outputs};
+use super::plan::window_for;
+use super::products;
+use super::scene_sink::SceneSink;
+use super::stream::{OVERLAP, Progress, RowSink, RunOptions, RunStats, run};
+use crate::class::CLASS_COUNT;
+use crate::error::{Error, Result};
+use crate::mask::{Dilation, MaskSummary};
+use crate::model::Bundle;
+use crate::model::weights::Identity;
+use crate::scene::Scene;
+
+/// A model that segments whole scenes.
+#[derive(Debug)]
+pub struct Predictor {
+    /// The model.
+    pub bundle: Bundle,
+    /// Which model it is, for the record in the masks.
+    pub identity: Identity,
+    /// Where it runs.
+    pub device: Device,
+}
+
+/// How scenes are segmented.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Side of the windows in pixels; `None`: see [`window_for`].
+    pub window: Option<usize>,
+    /// Share of a window that at least overlaps the next, in [0, 0.9].
+    pub overlap: f64,
+    /// Pixels by which the grid of windows is moved up and left.
+    pub shift: usize,
+    /// Metres by which clouds and shadows are grown.
+    pub dilate: Option<f64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            window: None,
+            overlap: OVERLAP,
+            shift: 0,
+            dilate: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses settings out of range.
+    ///
+    /// # Errors
+    /// The option, and what it must be.
+    pub fn validate(&self) -> Result<()> {
+        let require = |holds: bool, option: &str, range: &str| match holds {
+            true => Ok(()),
+            false => Err(Error::usage(format!("{option} must be {range}"))),
+        };
+        require(self.window != Some(0), "--window", "at least 1 pixel")?;
+        require(
+            (0.0..=0.9).contains(&self.overlap),
+            "--overlap",
+            "within 0 to 0.9",
+        )?;
+        let metres = self.dilate.is_none_or(|m| m.is_finite() && m > 0.0);
+        require(metres, "--dilate", "a number of metres above 0")
+    }
+}
+
+impl Predictor {
+    /// Segments `scene` and writes `outputs`; each file is whole or not there.
+    ///
+    /// - bands: positions of the model's bands in the scene, in its order
+    /// - gain: input of the model for reflectance 1, as
+    ///   [`DataConfig::input_gain`](crate::config::DataConfig::input_gain) gives it
+    /// - run: what names this run in the summary, as a digest of model and options
+    ///
+    /// A mask as `.tif` is written as it is computed, in memory that does not grow with
+    /// the scene's height; as `.png` or `.npy` it is collected first.
+    ///
+    /// # Errors
+    /// A broken scene, a model that does not fit it, or a file that can't be written.
+    #[allow(clippy::too_many_arguments)]
+    pub fn scene(
+        &self,
+        scene: &dyn Scene,
+        bands: &[usize],
+        gain: f32,
+        settings: &Settings,
+        outputs: &Outputs,
+        run: &str,
+        progress: &(dyn Fn(&Progress) + Sync),
+    ) -> Result<(MaskSummary, RunStats)> {
+        let classes = self.bundle.config.model.classes;
+        if classes > CLASS_COUNT {
+            let message = format!("it has {classes} classes, masks have {CLASS_COUNT}");
+            return Err(Error::unsupported("the model", message));
+        }
+        outputs.check()?;
+        let dilation = match settings.dilate {
+            Some(metres) => {
+                let place = &scene.info().georeference;
+                Some(Dilation::new(metres, place, scene.info().size[1], true)?)
+            }
+            None => None,
+        };
+        let tags = self.tags(scene, bands, settings);
+        let mut sink = SceneSink::create(scene.info(), outputs, classes, dilation, &tags)?;
+        let probabilities = outputs.also.contains(&Also::Probabilities);
+        let stats = self.run(
+            scene,
+            bands,
+            gain,
+            settings,
+            probabilities,
+            &mut sink,
+            progress,
+        )?;
+        let counts = sink.finish()?;
+        let summary = MaskSummary::new(&scene.info().name, &self.identity.name, &counts);
+        products::write(scene, outputs, &summary, &tags, run)?;
+        Ok((summary, stats))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn run(
+        &self,
+        scene: &dyn Scene,
+        bands: &[usize],
+        gain: f32,
+        settings: &Settings,
+        probabilities: bool,
+        sink: &mut dyn RowSink,
+        progress: &(dyn Fn(&Progress) + Sync),
+    ) -> Result<RunStats> {
+        let model = &self.bundle.config.model;
+        let [rows, cols] = scene.info().size;
+        let options = RunOptions {
+            overlap: settings.overlap,
+            shift: settings.shift,
+            probabilities,
+            ..RunOptions::new(window_for(model, settings.window, rows, cols))
+        };
+        let network = Network {
+            segmenter: &self.bundle.segmenter,
+            device: &self.device,
+        };
+        run(
+            &network,
+            model.classes,
+            scene,
+            bands,
+            gain,
+            &options,
+            sink,
+            progress,
+        )
+    }
+
+    /// How the mask was made, for the record in it.
+    fn tags(
+        &self,
+        scene: &dyn Scene,
+        bands: &[usize],
+        settings: &Settings,
+    ) -> Vec<(String, String)> {
+        let info = scene.info();
+        let [rows, cols] = window_for(
+            &self.bundle.config.model,
+            settings.window,
+            info.size[0],
+            info.size[1],
+        );
+        let named: Vec<String> = bands.iter().map(|band| info.bands[*band].label()).collect();
+        let mut tags = vec![
+            ("NEPHOS_VERSION", env!("CARGO_PKG_VERSION").to_owned()),
+            ("MODEL", self.identity.name.clone()),
+            ("MODEL_SHA256", self.identity.sha256.clone()),
+            ("SCENE", info.name.clone()),
+            ("PRODUCT", info.product.clone()),
+            ("BANDS", named.join(", ")),
+            ("RADIOMETRY", info.radiometry(bands).join("; ")),
+            ("WINDOW", format!("{rows} × {cols} pixels")),
+            ("OVERLAP", settings.overlap.to_string()),
+        ];
+        tags.extend(info.acquired.clone().map(|time| ("ACQUIRED", time)));
+        tags.extend((settings.dilate).map(|metres| ("DILATION_METRES", metres.to_string())));
+        (tags.into_iter())
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect()
+    }
+}

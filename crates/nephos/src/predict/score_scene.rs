@@ -1,0 +1,112 @@
+//! Loss and confusion of a model on one scene with a label raster.
+
+use std::path::Path;
+
+use ndarray::{ArrayView2, ArrayView3};
+
+use super::evaluate::SampleResult;
+use super::labels::{self, Labels};
+use super::scene::{Predictor, Settings};
+use super::stream::{Progress, RowSink};
+use crate::class::IGNORE;
+use crate::config::LabelConfig;
+use crate::dataset::label_table;
+use crate::error::Result;
+use crate::report::ConfusionMatrix;
+use crate::scene::Scene;
+
+/// What [`Predictor::score`] found on one scene.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SceneScore {
+    /// All labelled and valid pixels.
+    pub confusion: ConfusionMatrix,
+    /// Cross-entropy summed over them, in nats.
+    pub loss: f64,
+    /// As for a sample.
+    pub result: SampleResult,
+}
+
+impl Predictor {
+    /// Runs the model over a scene and compares with its label raster.
+    ///
+    /// `bands` and `gain` are as for [`Predictor::scene`]; stored labels become
+    /// classes as `mapping` says.
+    ///
+    /// # Errors
+    /// As for [`Predictor::scene`]; labels that are no class.
+    #[allow(clippy::too_many_arguments)]
+    pub fn score(
+        &self,
+        scene: &dyn Scene,
+        bands: &[usize],
+        gain: f32,
+        settings: &Settings,
+        (path, labels): (&Path, &Labels),
+        mapping: &LabelConfig,
+        progress: &(dyn Fn(&Progress) + Sync),
+    ) -> Result<SceneScore> {
+        let table = label_table(mapping)?;
+        let classes = self.bundle.config.model.classes;
+        let mut sink = ScoreSink {
+            labels,
+            path,
+            class: Box::new(move |stored| {
+                let class = table.get(&stored).copied()?;
+                (class == IGNORE || usize::from(class) < classes).then_some(class)
+            }),
+            confusion: ConfusionMatrix::new(classes),
+            loss: 0.0,
+        };
+        self.run(scene, bands, gain, settings, true, &mut sink, progress)?;
+        let (confusion, loss) = (sink.confusion, sink.loss);
+        let (pixels, scores) = (confusion.pixels(), confusion.scores());
+        Ok(SceneScore {
+            result: SampleResult {
+                name: scene.info().name.clone(),
+                pixels,
+                loss: (pixels > 0).then(|| loss / pixels as f64),
+                miou: scores.miou,
+                overall_accuracy: scores.overall_accuracy,
+            },
+            confusion,
+            loss,
+        })
+    }
+}
+
+struct ScoreSink<'a> {
+    labels: &'a Labels,
+    path: &'a Path,
+    class: Box<dyn Fn(i64) -> Option<u8> + Send>,
+    confusion: ConfusionMatrix,
+    loss: f64,
+}
+
+impl RowSink for ScoreSink<'_> {
+    fn rows(
+        &mut self,
+        first: usize,
+        classes: ArrayView2<'_, u8>,
+        probabilities: Option<ArrayView3<'_, f32>>,
+    ) -> Result<()> {
+        let (rows, cols) = classes.dim();
+        let stored = self.labels.rows(first, rows, cols)?;
+        let mut truth = labels::classes(self.path, &stored, &self.class)?;
+        truth.zip_mut_with(&classes, |truth, predicted| {
+            if *predicted == IGNORE {
+                *truth = IGNORE;
+            }
+        });
+        if let Some(probabilities) = probabilities {
+            for ((row, col), class) in truth.indexed_iter().filter(|(_, class)| **class != IGNORE) {
+                let p = probabilities[[usize::from(*class), row, col]];
+                // A probability that rounds to 0 costs as much as f32 can say.
+                self.loss -= f64::from(p.max(f32::MIN_POSITIVE)).ln();
+            }
+        }
+        let predicted: Vec<u8> = classes.iter().copied().collect();
+        let truth: Vec<u8> = truth.iter().copied().collect();
+        self.confusion.add(&truth, &predicted);
+        Ok(())
+    }
+}

@@ -1,0 +1,373 @@
+//! A scene to a mask in bounded memory: decoding, computing, blending and writing at
+//! the same time.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, s};
+
+use super::blend::Blender;
+use super::decide::decide;
+use super::forward::{Forward, answer};
+use super::plan::Plan;
+use super::steps::{Step, assemble};
+use super::strip::Strip;
+use crate::class::IGNORE;
+use crate::error::{Error, Result};
+use crate::scene::{Scene, Window};
+
+/// Share of a window's side that neighbours at least have in common, unless asked
+/// otherwise.
+pub const OVERLAP: f64 = 0.25;
+
+/// Pixels that go through the model at once, unless asked otherwise: enough to keep a
+/// processor busy, few enough for memory.
+pub(super) const BATCH_PIXELS: usize = 1 << 20;
+
+/// Least rows that are read at once; files with single rows as blocks are read many
+/// rows at a time.
+const READ_ROWS: usize = 64;
+
+/// Most rows that are handed to a sink at once.
+const SINK_ROWS: usize = 64;
+
+/// How a scene is cut into windows.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Rows and columns of a window, as from [`window_for`](super::window_for). A scene
+    /// smaller than that is padded with pixels without data.
+    pub window: [usize; 2],
+    /// What neighbouring windows share at least: below 1 a fraction of the window's
+    /// side, from 1 a number of pixels.
+    pub overlap: f64,
+    /// Pixels by which the grid of windows is moved up and left, to see how much a
+    /// mask depends on it; see [`Plan::new`].
+    pub shift: usize,
+    /// About how many pixels go through the model at once.
+    pub batch_pixels: usize,
+    /// Whether the sink gets probabilities too.
+    pub probabilities: bool,
+    /// Stops the run with an error soon after it becomes true.
+    pub cancel: Option<Arc<AtomicBool>>,
+}
+
+impl RunOptions {
+    /// Windows of `window` rows and columns that overlap by a quarter, about a
+    /// megapixel at once, classes only.
+    pub fn new(window: [usize; 2]) -> Self {
+        Self {
+            window,
+            overlap: OVERLAP,
+            shift: 0,
+            batch_pixels: BATCH_PIXELS,
+            probabilities: false,
+            cancel: None,
+        }
+    }
+}
+
+/// Where the rows of a mask go as soon as they are final.
+pub trait RowSink: Send {
+    /// Takes rows from row `first` on; calls follow one another down the scene without
+    /// gaps.
+    ///
+    /// # Shapes
+    /// - classes: `[rows, width]`, 255 where there is no data
+    /// - probabilities: `[classes, rows, width]`, NaN where there is no data; `None`
+    ///   unless asked for
+    ///
+    /// # Errors
+    /// The rows can't be written; the run ends with this error.
+    fn rows(
+        &mut self,
+        first: usize,
+        classes: ArrayView2<'_, u8>,
+        probabilities: Option<ArrayView3<'_, f32>>,
+    ) -> Result<()>;
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Pixels of the scene whose rows the sink has.
+    pub pixels_done: u64,
+    /// Pixels of the scene.
+    pub pixels_total: u64,
+    /// Windows computed or skipped.
+    pub windows_done: u64,
+    /// Windows planned.
+    pub windows_total: u64,
+    /// Windows skipped, since no pixel in them has data.
+    pub skipped: u64,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunStats {
+    /// Pixels of each class.
+    pub counts: Vec<u64>,
+    /// Pixels with data: the sum of `counts`.
+    pub valid: u64,
+    /// Pixels without.
+    pub no_data: u64,
+    /// Windows computed.
+    pub windows: u64,
+    /// Windows skipped, since no pixel in them has data.
+    pub skipped: u64,
+    /// Pixels that went through the model, windows' overlaps counted each time.
+    pub computed_pixels: u64,
+    /// Time the model worked.
+    pub forward_seconds: f64,
+    /// Time the model waited for windows to be read or for scores to be taken.
+    pub waiting_seconds: f64,
+    /// Time from start to end.
+    pub total_seconds: f64,
+}
+
+/// Segments a scene: model input = reflectance × `input_gain`, 0 where any of `bands`
+/// has no data; such pixels become 255. `bands` are positions in the scene's.
+///
+/// Rows are read, computed, blended and written at the same time, each step on its own
+/// thread and the model on the caller's. The steps and what is in each are fixed by the
+/// scene and `options`: the result does not depend on the number or speed of threads.
+///
+/// Memory holds, over the scene's width, the rows of about one window as input and one
+/// as scores, two blocks of rows that are read ahead, and a few batches of windows;
+/// nothing grows with the scene's height.
+///
+/// # Errors
+/// Bands the scene lacks, options that make no sense ([`Plan::new`]), what the scene,
+/// the model or the sink returns, scores that are not finite, or `options.cancel`. All
+/// threads have ended then; the sink has some of the rows.
+///
+/// # Panics
+/// A panic of the scene, the model or the sink is passed on after all threads have
+/// ended.
+#[allow(clippy::too_many_arguments)]
+pub fn run(
+    forward: &dyn Forward,
+    classes: usize,
+    scene: &dyn Scene,
+    bands: &[usize],
+    input_gain: f32,
+    options: &RunOptions,
+    sink: &mut dyn RowSink,
+    progress: &(dyn Fn(&Progress) + Sync),
+) -> Result<RunStats> {
+    let started = Instant::now();
+    let size = scene.info().size;
+    scene.info().check(
+        bands,
+        Window {
+            row: 0,
+            col: 0,
+            rows: size[0],
+            cols: size[1],
+        },
+    )?;
+    let plan = &Plan::new(size, options.window, options.overlap, options.shift)?;
+    let tracker = &Tracker::new(plan, progress);
+    let mut stats = thread::scope(|scope| {
+        // A strip is handed over only when it is asked for, so that just one more is
+        // read ahead; of the others, one waits while one is worked on.
+        let (to_windows, strips) = sync_channel(0);
+        let (to_model, windows) = sync_channel(1);
+        let (to_blender, scores) = sync_channel(1);
+        let (to_sink, rows) = sync_channel(1);
+        let reader = scope.spawn(move || read(scene, bands, input_gain, to_windows));
+        let cutter = scope.spawn(move || {
+            assemble(
+                plan,
+                options.batch_pixels,
+                || strips.recv().ok(),
+                |step| Ok(to_model.send(step).is_ok()),
+            )
+        });
+        let blender =
+            scope.spawn(move || blend(plan, classes, options.probabilities, scores, to_sink));
+        let writer = scope.spawn(move || write(sink, classes, rows, tracker));
+
+        let inferred = infer(forward, classes, options, windows, to_blender, tracker);
+        // A step that fails ends its neighbours without an error, theirs end theirs: one
+        // error is left.
+        let read = join(reader);
+        join(cutter)?;
+        join(blender);
+        let written = join(writer);
+        read?;
+        let counts = written?;
+        let stats = inferred?;
+        Ok::<_, Error>(RunStats { counts, ..stats })
+    })?;
+    stats.valid = stats.counts.iter().sum();
+    stats.no_data = size[0] as u64 * size[1] as u64 - stats.valid;
+    stats.skipped = tracker.update(|_| ()).skipped;
+    stats.total_seconds = started.elapsed().as_secs_f64();
+    Ok(stats)
+}
+
+/// The result of a step; its panic is passed on.
+fn join<T>(step: ScopedJoinHandle<'_, T>) -> T {
+    step.join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Reads the scene from its top in strips of whole blocks.
+fn read(
+    scene: &dyn Scene,
+    bands: &[usize],
+    gain: f32,
+    to_windows: SyncSender<Strip>,
+) -> Result<()> {
+    let info = scene.info();
+    let (height, block) = (info.size[0], info.block[0].clamp(1, info.size[0]));
+    let rows = block * READ_ROWS.div_ceil(block);
+    for first in (0..height).step_by(rows) {
+        let strip = Strip::read(scene, bands, gain, first, rows.min(height - first))?;
+        if to_windows.send(strip).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Runs the model.
+fn infer(
+    forward: &dyn Forward,
+    classes: usize,
+    options: &RunOptions,
+    windows: Receiver<Step>,
+    to_blender: SyncSender<Step>,
+    tracker: &Tracker<'_>,
+) -> Result<RunStats> {
+    let started = Instant::now();
+    let mut working = Duration::ZERO;
+    let mut stats = RunStats::default();
+    for step in windows {
+        let cancelled = |cancel: &Arc<AtomicBool>| cancel.load(Ordering::Relaxed);
+        if options.cancel.as_ref().is_some_and(cancelled) {
+            return Err(Error::usage("the run was stopped before its end, as asked"));
+        }
+        let step = match step {
+            Step::Windows { places, data } => {
+                let count = places.len() as u64;
+                let from = Instant::now();
+                let data = answer(forward, classes, data)?;
+                working += from.elapsed();
+                stats.windows += count;
+                tracker.update(|progress| progress.windows_done += count);
+                Step::Windows { places, data }
+            }
+            Step::Rows { skipped, .. } => {
+                if skipped > 0 {
+                    tracker.update(|progress| {
+                        progress.windows_done += skipped as u64;
+                        progress.skipped += skipped as u64;
+                    });
+                }
+                step
+            }
+        };
+        if to_blender.send(step).is_err() {
+            break;
+        }
+    }
+    let pixels = options.window[0] as u64 * options.window[1] as u64;
+    stats.computed_pixels = stats.windows * pixels;
+    stats.forward_seconds = working.as_secs_f64();
+    stats.waiting_seconds = started.elapsed().saturating_sub(working).as_secs_f64();
+    Ok(stats)
+}
+
+/// Rows that are final.
+struct FinalRows {
+    first: usize,
+    classes: Array2<u8>,
+    probabilities: Option<Array3<f32>>,
+}
+
+/// Blends windows and decides on the rows that are final.
+fn blend(
+    plan: &Plan,
+    classes: usize,
+    probabilities: bool,
+    scores: Receiver<Step>,
+    to_sink: SyncSender<FinalRows>,
+) {
+    let mut blender = Blender::new(classes, plan);
+    for step in scores {
+        match step {
+            Step::Windows { places, data } => {
+                for (place, scores) in places.iter().zip(data.outer_iter()) {
+                    blender.add(*place, scores);
+                }
+            }
+            Step::Rows { first, valid, .. } => {
+                for start in (0..valid.nrows()).step_by(SINK_ROWS) {
+                    let end = valid.nrows().min(start + SINK_ROWS);
+                    let mut scores = blender.take(first + start, end - start);
+                    let valid = valid.slice(s![start..end, ..]);
+                    let rows = FinalRows {
+                        first: first + start,
+                        classes: decide(&mut scores, valid, probabilities),
+                        probabilities: probabilities.then_some(scores),
+                    };
+                    if to_sink.send(rows).is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Hands final rows to the sink and counts their classes.
+fn write(
+    sink: &mut dyn RowSink,
+    classes: usize,
+    rows: Receiver<FinalRows>,
+    tracker: &Tracker<'_>,
+) -> Result<Vec<u64>> {
+    // One place for every code that a byte can have.
+    let mut counts = vec![0; usize::from(IGNORE) + 1];
+    for rows in rows {
+        let probabilities = rows.probabilities.as_ref().map(|p| p.view());
+        sink.rows(rows.first, rows.classes.view(), probabilities)?;
+        for code in &rows.classes {
+            counts[usize::from(*code)] += 1;
+        }
+        tracker.update(|progress| progress.pixels_done += rows.classes.len() as u64);
+    }
+    counts.truncate(classes);
+    Ok(counts)
+}
+
+/// Tells of progress, one step at a time in order.
+struct Tracker<'a> {
+    progress: Mutex<Progress>,
+    tell: &'a (dyn Fn(&Progress) + Sync),
+}
+
+impl<'a> Tracker<'a> {
+    fn new(plan: &Plan, tell: &'a (dyn Fn(&Progress) + Sync)) -> Self {
+        let progress = Progress {
+            pixels_total: plan.size[0] as u64 * plan.size[1] as u64,
+            windows_total: plan.windows() as u64,
+            ..Progress::default()
+        };
+        Self {
+            progress: Mutex::new(progress),
+            tell,
+        }
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Progress)) -> Progress {
+        let mut progress = (self.progress.lock()).unwrap_or_else(PoisonError::into_inner);
+        change(&mut progress);
+        (self.tell)(&progress);
+        *progress
+    }
+}

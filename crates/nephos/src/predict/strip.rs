@@ -1,0 +1,190 @@
+//! Rows of a scene, as the model takes them, and windows cut from them.
+
+use std::collections::VecDeque;
+
+use ndarray::{Array2, Array3, Array4, ArrayView3, Axis, s};
+
+use crate::error::Result;
+use crate::scene::{Scene, Window};
+
+/// Consecutive rows of a scene over its full width, as the model takes them.
+pub(super) struct Strip {
+    /// The first row.
+    pub first: usize,
+    /// `[bands, rows, width]`, 0 where not valid.
+    pub input: Array3<f32>,
+    /// `[rows, width]`: whether every band has data.
+    pub valid: Array2<bool>,
+}
+
+impl Strip {
+    /// Reads rows of a scene: model input = reflectance × `gain`.
+    pub fn read(
+        scene: &dyn Scene,
+        bands: &[usize],
+        gain: f32,
+        first: usize,
+        rows: usize,
+    ) -> Result<Self> {
+        let cols = scene.info().size[1];
+        let window = Window {
+            row: first,
+            col: 0,
+            rows,
+            cols,
+        };
+        let input = scene.read(bands, window)?;
+        let mut valid = Array2::from_elem((rows, cols), true);
+        for plane in input.outer_iter() {
+            valid.zip_mut_with(&plane, |valid, value| *valid &= value.is_finite());
+        }
+        Ok(Self::masked(first, input, valid, gain))
+    }
+
+    /// A whole image as one strip: `[bands, height, width]` and `[height, width]`.
+    pub fn of_image(image: ArrayView3<'_, f32>, valid: &Array2<bool>) -> Self {
+        Self::masked(0, image.to_owned(), valid.clone(), 1.0)
+    }
+
+    /// Zero is what a model was fed in training where a pixel was not valid.
+    fn masked(first: usize, mut input: Array3<f32>, valid: Array2<bool>, gain: f32) -> Self {
+        for mut plane in input.outer_iter_mut() {
+            plane.zip_mut_with(&valid, |value, valid| {
+                *value = if *valid { *value * gain } else { 0.0 };
+            });
+        }
+        Self {
+            first,
+            input,
+            valid,
+        }
+    }
+
+    /// The row after the last.
+    fn end(&self) -> usize {
+        self.first + self.valid.nrows()
+    }
+
+    /// Forgets the rows before `row`, which is one of the strip's, and their memory.
+    fn cut_before(&mut self, row: usize) {
+        let gone = row - self.first;
+        self.input = self.input.slice(s![.., gone.., ..]).to_owned();
+        self.valid = self.valid.slice(s![gone.., ..]).to_owned();
+        self.first = row;
+    }
+}
+
+/// The rows of a scene that windows still need: strips that follow one another.
+#[derive(Default)]
+pub(super) struct Held {
+    strips: VecDeque<Strip>,
+}
+
+impl Held {
+    /// Adds the strip below.
+    pub fn push(&mut self, strip: Strip) {
+        self.strips.push_back(strip);
+    }
+
+    /// The row after the last that was pushed.
+    pub fn end(&self) -> usize {
+        self.strips.back().map_or(0, Strip::end)
+    }
+
+    /// Rows before `row` are needed no more: at most a third as many as are still
+    /// needed stay in memory.
+    pub fn forget_before(&mut self, row: usize) {
+        // The last strip stays for its end.
+        while self.strips.len() > 1 && self.strips[0].end() <= row {
+            self.strips.pop_front();
+        }
+        if let Some(strip) = self.strips.front_mut() {
+            let row = row.min(strip.end());
+            // A copy of the rest each time would cost more than it frees.
+            let worth = strip.valid.nrows().div_ceil(4).max(1);
+            if row >= strip.first + worth {
+                strip.cut_before(row);
+            }
+        }
+    }
+
+    /// Whether a window holds a valid pixel.
+    pub fn any_valid(&self, place: [isize; 2], window: [usize; 2]) -> bool {
+        self.parts(place, window).any(|part| {
+            let valid = part.strip.valid.slice(s![part.rows(), part.cols()]);
+            valid.outer_iter().any(|row| row.iter().any(|valid| *valid))
+        })
+    }
+
+    /// Model input of windows, `[places.len(), bands, window rows, window columns]`, 0
+    /// outside the scene.
+    pub fn cut(&self, places: &[[isize; 2]], window: [usize; 2]) -> Array4<f32> {
+        let bands = (self.strips.front()).map_or(0, |strip| strip.input.len_of(Axis(0)));
+        let mut cut = Array4::zeros((places.len(), bands, window[0], window[1]));
+        for (mut cut, place) in cut.outer_iter_mut().zip(places) {
+            for part in self.parts(*place, window) {
+                let [top, left] = part.within;
+                let [rows, cols] = part.size;
+                cut.slice_mut(s![.., top..top + rows, left..left + cols])
+                    .assign(&part.strip.input.slice(s![.., part.rows(), part.cols()]));
+            }
+        }
+        cut
+    }
+
+    /// Which pixels of the rows `first..end` are valid, `[end - first, width]`.
+    pub fn valid(&self, first: usize, end: usize, width: usize) -> Array2<bool> {
+        let mut valid = Array2::from_elem((end - first, width), false);
+        for part in self.parts([first as isize, 0], [end - first, width]) {
+            let top = part.within[0];
+            valid
+                .slice_mut(s![top..top + part.size[0], ..])
+                .assign(&part.strip.valid.slice(s![part.rows(), ..]));
+        }
+        valid
+    }
+
+    /// What each strip holds of a window.
+    fn parts(&self, place: [isize; 2], window: [usize; 2]) -> impl Iterator<Item = Part<'_>> {
+        self.strips.iter().filter_map(move |strip| {
+            let (top, rows, in_top) = shared(place[0], window[0], strip.first, strip.end())?;
+            let (left, cols, in_left) = shared(place[1], window[1], 0, strip.valid.ncols())?;
+            Some(Part {
+                strip,
+                place: [top - strip.first, left],
+                within: [in_top, in_left],
+                size: [rows, cols],
+            })
+        })
+    }
+}
+
+/// A rectangle that a strip and a window share.
+struct Part<'a> {
+    strip: &'a Strip,
+    /// First row and column in the strip.
+    place: [usize; 2],
+    /// First row and column in the window.
+    within: [usize; 2],
+    size: [usize; 2],
+}
+
+impl Part<'_> {
+    fn rows(&self) -> std::ops::Range<usize> {
+        self.place[0]..self.place[0] + self.size[0]
+    }
+
+    fn cols(&self) -> std::ops::Range<usize> {
+        self.place[1]..self.place[1] + self.size[1]
+    }
+}
+
+/// What `window` pixels from `start` share with the pixels `first..end`: the first
+/// shared pixel, their number, and the first one's place in the window.
+fn shared(start: isize, window: usize, first: usize, end: usize) -> Option<(usize, usize, usize)> {
+    let (low, high) = (
+        start.max(first as isize),
+        (start + window as isize).min(end as isize),
+    );
+    (low < high).then(|| (low as usize, (high - low) as usize, (low - start) as usize))
+}

@@ -1,0 +1,144 @@
+//! What the tile's metadata (`MTD_TL.xml`) say.
+
+use std::path::Path;
+
+use super::xml::Element;
+use crate::error::{Error, Result};
+use crate::scene::{GeoKeys, Georeference, SunAngles};
+
+/// Longest side of a grid in pixels; real ones have 10980.
+const LONGEST_SIDE: usize = 1 << 16;
+
+/// The tile's metadata, as far as they are used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tile {
+    /// EPSG code of the coordinate system.
+    pub epsg: u16,
+    /// The tile's grids, the finest first.
+    pub grids: Vec<TileGrid>,
+    pub sun: Option<SunAngles>,
+    /// When the tile was seen, ISO 8601.
+    pub sensed: Option<String>,
+}
+
+/// The grid of one pixel size.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TileGrid {
+    /// Pixel size in metres.
+    pub resolution: u32,
+    /// Rows and columns.
+    pub size: [usize; 2],
+    /// In GDAL's order.
+    pub transform: [f64; 6],
+}
+
+impl Tile {
+    /// Of the file `path` with the content `bytes`.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let root = Element::parse(path, bytes)?;
+        let code = root.find("HORIZONTAL_CS_CODE").map_or("", Element::text);
+        let digits = code
+            .get(..5)
+            .filter(|start| start.eq_ignore_ascii_case("EPSG:"));
+        let epsg = (digits.and_then(|_| code[5..].parse().ok()))
+            .ok_or_else(|| wrong(path, "HORIZONTAL_CS_CODE", code, "as in EPSG:32631"))?;
+        let mut grids: Vec<TileGrid> = Vec::new();
+        for size in root.all("Size") {
+            let grid = grid(path, &root, size)?;
+            if grids.iter().any(|own| own.resolution == grid.resolution) {
+                let found = format!("there twice for resolution {}", grid.resolution);
+                return Err(wrong(path, "Size", &found, "one"));
+            }
+            grids.push(grid);
+        }
+        if grids.is_empty() {
+            return Err(Error::format(path, "element `Size` is missing"));
+        }
+        grids.sort_by_key(|grid| grid.resolution);
+        Ok(Self {
+            epsg,
+            grids,
+            sun: sun(path, &root)?,
+            sensed: (root.find("SENSING_TIME"))
+                .map(|time| time.text().to_owned())
+                .filter(|time| !time.is_empty()),
+        })
+    }
+
+    /// The grid of a pixel size in metres.
+    pub fn grid(&self, resolution: u32) -> Option<&TileGrid> {
+        self.grids.iter().find(|grid| grid.resolution == resolution)
+    }
+
+    /// Where the tile lies on one of its grids.
+    pub fn georeference(&self, grid: &TileGrid) -> Georeference {
+        Georeference {
+            transform: Some(grid.transform),
+            keys: Some(GeoKeys::projected(self.epsg)),
+        }
+    }
+}
+
+fn wrong(path: &Path, name: &str, found: &str, expected: &str) -> Error {
+    let message = format!("element `{name}` is `{found}`, expected is {expected}");
+    Error::format(path, message)
+}
+
+/// Number in the element `name` within `parent`.
+fn number(path: &Path, parent: &Element, name: &str) -> Result<f64> {
+    let text = parent.find(name).map_or("", Element::text);
+    (text.parse().ok())
+        .filter(|number: &f64| number.is_finite())
+        .ok_or_else(|| wrong(path, name, text, "a number"))
+}
+
+/// A grid from its `Size` and the `Geoposition` of the same pixel size.
+fn grid(path: &Path, root: &Element, size: &Element) -> Result<TileGrid> {
+    let text = size.attribute("resolution").unwrap_or_default();
+    let resolution = (text.parse().ok())
+        .filter(|resolution| *resolution > 0)
+        .ok_or_else(|| wrong(path, "Size", text, "a number of metres as resolution"))?;
+    let side = |name| {
+        let side = number(path, size, name)?;
+        match side.fract() == 0.0 && (1.0..=LONGEST_SIDE as f64).contains(&side) {
+            true => Ok(side as usize),
+            false => {
+                let expected = format!("a whole number of 1 to {LONGEST_SIDE}");
+                Err(wrong(path, name, &side.to_string(), &expected))
+            }
+        }
+    };
+    let place = (root.all("Geoposition").into_iter())
+        .find(|place| place.attribute("resolution") == Some(text))
+        .ok_or_else(|| {
+            let message = format!("element `Geoposition` with resolution {text} is missing");
+            Error::format(path, message)
+        })?;
+    let of_place = |name| number(path, place, name);
+    let step = |name| match of_place(name)? {
+        0.0 => Err(wrong(path, name, "0", "a pixel's size")),
+        step => Ok(step),
+    };
+    Ok(TileGrid {
+        resolution,
+        size: [side("NROWS")?, side("NCOLS")?],
+        transform: [
+            of_place("ULX")?,
+            step("XDIM")?,
+            0.0,
+            of_place("ULY")?,
+            0.0,
+            step("YDIM")?,
+        ],
+    })
+}
+
+fn sun(path: &Path, root: &Element) -> Result<Option<SunAngles>> {
+    let Some(mean) = root.find("Mean_Sun_Angle") else {
+        return Ok(None);
+    };
+    Ok(Some(SunAngles {
+        elevation: 90.0 - number(path, mean, "ZENITH_ANGLE")?,
+        azimuth: number(path, mean, "AZIMUTH_ANGLE")?,
+    }))
+}
