@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use nephos::class::class_names;
 use nephos::dataset::SPLIT_NAMES;
-use nephos::dataset::split::{Candidate, Split, SplitOptions, split};
+use nephos::dataset::split::{Candidate, Filter, Split, SplitOptions, split};
 
 use crate::ui::{Ui, say};
 
@@ -16,7 +16,11 @@ Examples:
 
   # High-quality labels only, no region of interest in two splits
   nephos split all.pkl --metadata all.csv --where label_type=high --where proj_shape=509 \\
-      --group-by roi_id --out data --train 700 --val 200 --test 100";
+      --group-by roi_id --out data --train 700 --val 200 --test 100
+
+  # The same from a CloudSEN12+ container, which has the metadata itself
+  nephos split cloudsen12-l1c.0000.part.taco --where label_type=high \\
+      --where real_proj_shape=509 --group-by roi_id --out data --train 700 --val 200 --test 100";
 
 /// Choose train, validation and test samples
 ///
@@ -25,14 +29,16 @@ Examples:
 /// val_split.pkl and test_split.pkl in the samples' own number format, and
 /// split.json, which tells where each sample went; prints the distribution.
 ///
+/// A CloudSEN12+ container has metadata of its own, which are taken without --metadata.
 /// Rows of --metadata belong to the samples that a column `name` or `id` names; else
 /// to the positions in a column `index`; else they are in the samples' order.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Samples to choose from: a pickle, .npy, .npz, or folder of images and labels
+    /// Samples to choose from: a pickle, .npy, .npz, CloudSEN12+ container (.taco,
+    /// .tortilla, .tacozip, .mlstac), or folder of images and labels
     samples: PathBuf,
-    /// Table about the samples: CSV with a header, or a JSON list of objects
+    /// Table about the samples: CSV with a header, a JSON list of objects, or Parquet
     #[arg(long, value_name = "FILE")]
     metadata: Option<PathBuf>,
     /// Folder to write the splits to
@@ -50,12 +56,12 @@ pub struct Args {
     /// Seed of the choice
     #[arg(long, value_name = "S", default_value_t = 42)]
     seed: u64,
-    /// Use only samples whose metadata have this value; may be given more than once
-    #[arg(long = "where", value_name = "COLUMN=VALUE", value_parser = filter,
-          requires = "metadata")]
-    filters: Vec<(String, String)>,
+    /// Use only samples whose metadata fit: COLUMN=VALUE, COLUMN=VALUE,VALUE, or with
+    /// !=, <, <=, > or >= in place of =; may be given more than once
+    #[arg(long = "where", value_name = "CONDITION")]
+    filters: Vec<Filter>,
     /// Keep samples with the same value in this column of the metadata in one split
-    #[arg(long, value_name = "COLUMN", requires = "metadata")]
+    #[arg(long, value_name = "COLUMN")]
     group_by: Option<String>,
     /// Don't warn when a region of interest (`roi_id`) is in two splits
     #[arg(long, conflicts_with = "group_by")]
@@ -63,13 +69,6 @@ pub struct Args {
     /// Channel that holds the label, from 0
     #[arg(long, value_name = "N", default_value_t = 13)]
     label_channel: usize,
-}
-
-fn filter(text: &str) -> Result<(String, String), String> {
-    text.split_once('=')
-        .filter(|(column, _)| !column.is_empty())
-        .map(|(column, value)| (column.to_owned(), value.to_owned()))
-        .ok_or_else(|| "expected COLUMN=VALUE".to_owned())
 }
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {

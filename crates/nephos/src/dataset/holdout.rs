@@ -93,10 +93,13 @@ pub fn open_training(config: &Config) -> Result<(Dataset, Option<Dataset>)> {
     let path = data.train.as_deref().ok_or_else(|| {
         Error::usage("no training samples: set data.train, as in --set data.train=train_split.pkl")
     })?;
-    let source = open_filtered(path, &data.filter)?;
+    let filters: Vec<Filter> = (data.filter.iter())
+        .map(|filter| filter.parse())
+        .collect::<Result<_>>()?;
+    let source = open_filtered(path, &filters)?;
     let held = held_out(config, source.as_ref())?;
     let (train, val) = if held.is_empty() {
-        let open = |val| Dataset::from_source(open_filtered(val, &data.filter)?, val, data);
+        let open = |val| Dataset::from_source(open_filtered(val, &filters)?, val, data);
         let val = data.val.as_deref().map(open);
         (Dataset::from_source(source, path, data)?, val.transpose()?)
     } else {
@@ -122,23 +125,25 @@ pub fn open_training(config: &Config) -> Result<(Dataset, Option<Dataset>)> {
     Ok((train, val))
 }
 
-/// The samples of a container whose own metadata fit all of `filters`.
-fn open_filtered(path: &Path, filters: &[String]) -> Result<Arc<dyn SampleSource>> {
+/// Opens the container at `path`; of its samples those whose metadata, as the
+/// container itself has them, fit all of `filters`.
+///
+/// # Errors
+/// A container that can't be opened, or one without metadata or without a column that
+/// a filter is on.
+pub fn open_filtered(path: &Path, filters: &[Filter]) -> Result<Arc<dyn SampleSource>> {
     let source: Arc<dyn SampleSource> = Arc::from(scene::open(path)?);
     if filters.is_empty() {
         return Ok(source);
     }
-    let filters: Vec<Filter> = (filters.iter())
-        .map(|filter| filter.parse())
-        .collect::<Result<_>>()?;
     let metadata = Metadata::of(source.as_ref(), path).ok_or_else(|| {
         Error::usage(format!(
-            "{}: data.filter asks for samples by their metadata, which only a CloudSEN12+ \
-             container has; `nephos split --metadata` chooses among others",
+            "{}: samples are to be chosen by their metadata, which only a CloudSEN12+ container \
+             has; `nephos split --metadata` chooses among others",
             path.display()
         ))
     })?;
-    let fit = metadata.matching(&filters)?;
+    let fit = metadata.matching(filters)?;
     Ok(Arc::new(Subset::new(source, fit)?))
 }
 

@@ -11,7 +11,7 @@ pub mod split;
 pub use batch::Batch;
 pub(crate) use example::label_table;
 pub use example::{Dataset, Example};
-pub use holdout::{Subset, open_training};
+pub use holdout::{Subset, open_filtered, open_training};
 pub use loader::{Loader, epoch_order};
 
 /// Names of the splits, in the order in which they are counted everywhere; a split's

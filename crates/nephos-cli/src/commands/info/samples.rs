@@ -1,17 +1,21 @@
 //! What a container of samples holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
 use nephos::class::{Class, IGNORE};
-use nephos::scene::{self, Kind, SampleSource};
+use nephos::dataset::open_filtered;
+use nephos::dataset::split::Filter;
+use nephos::scene::{Kind, SampleSource, Table};
 use serde::Serialize;
 
 /// Samples whose labels are counted.
 const MOST_COUNTED: usize = 64;
 /// More different values than this are no labels.
 const MOST_LABELS: usize = 64;
+/// Values of a column of the metadata that are shown.
+const MOST_VALUES: usize = 4;
 
 /// What a container of samples holds.
 #[derive(Debug, Serialize)]
@@ -25,6 +29,18 @@ pub struct Report {
     channels: Option<Vec<String>>,
     first: Option<First>,
     labels: Option<Labels>,
+    /// Columns of the container's own metadata.
+    metadata: Option<Vec<Column>>,
+}
+
+/// One column of the metadata.
+#[derive(Debug, Serialize)]
+struct Column {
+    name: String,
+    /// How many different values there are.
+    distinct: usize,
+    /// The first of them in order.
+    values: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -63,8 +79,19 @@ struct Labels {
     pixels: BTreeMap<i64, u64>,
 }
 
-pub fn report(path: &Path, kind: Kind, label_channel: usize) -> anyhow::Result<Report> {
-    let source = scene::open(path)?;
+/// Names of the samples that fit all of `filters`.
+pub fn names(path: &Path, filters: &[Filter]) -> nephos::Result<Vec<String>> {
+    let source = open_filtered(path, filters)?;
+    Ok((0..source.len()).map(|index| source.name(index)).collect())
+}
+
+pub fn report(
+    path: &Path,
+    kind: Kind,
+    label_channel: usize,
+    filters: &[Filter],
+) -> anyhow::Result<Report> {
+    let source = open_filtered(path, filters)?;
     let source = source.as_ref();
     Ok(Report {
         kind: match kind {
@@ -73,6 +100,7 @@ pub fn report(path: &Path, kind: Kind, label_channel: usize) -> anyhow::Result<R
             Kind::Npy => "NumPy array",
             Kind::Npz => "NumPy archive",
             Kind::Tiff => "TIFF raster",
+            Kind::Taco => "CloudSEN12+ container",
             _ => "picture",
         },
         samples: source.len(),
@@ -83,7 +111,24 @@ pub fn report(path: &Path, kind: Kind, label_channel: usize) -> anyhow::Result<R
         },
         first: first(source)?,
         labels: labels(source, label_channel)?,
+        metadata: source.metadata().map(columns),
     })
+}
+
+fn columns(table: &Table) -> Vec<Column> {
+    let column = |(position, name): (usize, &String)| {
+        let values: BTreeSet<&str> = (0..table.len())
+            .map(|row| table.value(row, position))
+            .collect();
+        Column {
+            name: name.clone(),
+            distinct: values.len(),
+            values: (values.into_iter().take(MOST_VALUES))
+                .map(str::to_owned)
+                .collect(),
+        }
+    };
+    table.columns().iter().enumerate().map(column).collect()
 }
 
 fn shapes(source: &dyn SampleSource) -> nephos::Result<Vec<Shape>> {
@@ -221,6 +266,22 @@ impl fmt::Display for Report {
                 };
                 let share = *count as f64 / all as f64 * 100.0;
                 writeln!(f, "  {value:>5}  {name:<12} {share:>6.2} %")?;
+            }
+        }
+        if let Some(columns) = &self.metadata {
+            writeln!(f, "\nmetadata, for --where")?;
+            for column in columns {
+                let Column {
+                    name,
+                    distinct,
+                    values,
+                } = column;
+                let more = if *distinct > values.len() {
+                    ", …"
+                } else {
+                    ""
+                };
+                writeln!(f, "  {name:<24} {distinct:>7}  {}{more}", values.join(", "))?;
             }
         }
         Ok(())

@@ -28,6 +28,14 @@ pub fn check_length(path: &Path, length: u64) -> Result<()> {
 /// numbers that pandas adds (`__index_level_0__`) are left out.
 pub fn table(path: &Path, file: &[u8]) -> Result<Table> {
     check_length(path, file.len() as u64)?;
+    // The decoder trusts page headers in places and panics where they lie.
+    std::panic::catch_unwind(|| decode(path, file)).unwrap_or_else(|_| {
+        let message = "a broken Parquet table: its pages contradict each other";
+        Err(Error::format(path, message))
+    })
+}
+
+fn decode(path: &Path, file: &[u8]) -> Result<Table> {
     let fail = |message: String| Error::format(path, format!("a broken Parquet table: {message}"));
     let reader =
         SerializedFileReader::new(Bytes::copy_from_slice(file)).map_err(|e| fail(e.to_string()))?;
