@@ -7,18 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use super::require;
 use crate::band::SENTINEL2;
+use crate::dataset::split::Filter;
 
 /// Where samples come from and how they are read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
-    /// Samples to train on: a pickle, `.npy`, `.npz`, or a folder with
+    /// Samples to train on: a pickle, `.npy`, `.npz`, a CloudSEN12+ container
+    /// (`.taco`, `.tortilla`, `.tacozip`, `.mlstac`), or a folder with
     /// `image/NAME.tif` and `label/NAME.tif`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train: Option<PathBuf>,
     /// Samples to validate on after each epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val: Option<PathBuf>,
+    /// Conditions on the metadata of a CloudSEN12+ container, all of which a sample of
+    /// `data.train` and `data.val` must fit: `real_proj_shape=509`,
+    /// `label_type=high,scribble`; also `!=`, `<`, `<=`, `>`, `>=`.
+    pub filter: Vec<String>,
     /// Share of the training samples held out for validation when `data.val` is
     /// absent, in (0, 1): at least one sample, drawn by the seed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,6 +76,7 @@ impl Default for DataConfig {
         Self {
             train: None,
             val: None,
+            filter: Vec::new(),
             val_fraction: None,
             val_names: Vec::new(),
             test: None,
@@ -117,6 +124,13 @@ impl DataConfig {
             "data.quantification",
             "a finite number above 0",
         )?;
+        for filter in &self.filter {
+            require(
+                filter.parse::<Filter>().is_ok(),
+                "data.filter",
+                "a list of COLUMN=VALUE, or with !=, <, <=, > or >= in place of =",
+            )?;
+        }
         require(self.size != Some(0), "data.size", "at least 1")?;
         require(
             self.val_fraction.is_none_or(|f| f > 0.0 && f < 1.0),

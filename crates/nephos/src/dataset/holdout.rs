@@ -1,19 +1,22 @@
 //! Training and validation samples as a configuration names them.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use ndarray::{Array2, Array3};
 
+use super::split::{Filter, Metadata};
 use super::{Dataset, epoch_order};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::scene::{self, DType, SampleSource};
+use crate::scene::{self, DType, SampleSource, Table};
 
 /// Some samples of another source, in a chosen order.
 pub struct Subset {
     source: Arc<dyn SampleSource>,
     indices: Vec<usize>,
+    metadata: Option<Table>,
 }
 
 impl Subset {
@@ -27,7 +30,14 @@ impl Subset {
             Some(index) => Err(Error::usage(format!(
                 "sample {index} was asked for, but there are only {len}"
             ))),
-            None => Ok(Self { source, indices }),
+            None => Ok(Self {
+                // A table of other than one row a sample says nothing of any.
+                metadata: (source.metadata())
+                    .filter(|table| table.len() == len)
+                    .map(|table| table.select(&indices)),
+                source,
+                indices,
+            }),
         }
     }
 }
@@ -53,6 +63,10 @@ impl SampleSource for Subset {
         self.source.channel_names(self.indices[index])
     }
 
+    fn metadata(&self) -> Option<&Table> {
+        self.metadata.as_ref()
+    }
+
     fn read(&self, index: usize, channels: &[usize]) -> Result<Array3<f32>> {
         self.source.read(self.indices[index], channels)
     }
@@ -68,20 +82,22 @@ impl SampleSource for Subset {
 
 /// Opens the training samples of `config` and, where it names any, the
 /// validation samples: `data.val`, or those that `data.val_names` or
-/// `data.val_fraction` hold out of `data.train`.
+/// `data.val_fraction` hold out of `data.train`. Of both only those that fit
+/// `data.filter`.
 ///
 /// # Errors
-/// No `data.train`, a container that can't be opened or is empty, a name that is
-/// not there, or a hold-out that leaves nothing to train on.
+/// No `data.train`, a container that can't be opened or is empty, a filter on what has
+/// no metadata, a name that is not there, or a hold-out that leaves nothing to train on.
 pub fn open_training(config: &Config) -> Result<(Dataset, Option<Dataset>)> {
     let data = &config.data;
     let path = data.train.as_deref().ok_or_else(|| {
         Error::usage("no training samples: set data.train, as in --set data.train=train_split.pkl")
     })?;
-    let source: Arc<dyn SampleSource> = Arc::from(scene::open(path)?);
+    let source = open_filtered(path, &data.filter)?;
     let held = held_out(config, source.as_ref())?;
     let (train, val) = if held.is_empty() {
-        let val = data.val.as_deref().map(|val| Dataset::open(val, data));
+        let open = |val| Dataset::from_source(open_filtered(val, &data.filter)?, val, data);
+        let val = data.val.as_deref().map(open);
         (Dataset::from_source(source, path, data)?, val.transpose()?)
     } else {
         let (held, kept): (Vec<usize>, Vec<usize>) =
@@ -104,6 +120,26 @@ pub fn open_training(config: &Config) -> Result<(Dataset, Option<Dataset>)> {
         ));
     }
     Ok((train, val))
+}
+
+/// The samples of a container whose own metadata fit all of `filters`.
+fn open_filtered(path: &Path, filters: &[String]) -> Result<Arc<dyn SampleSource>> {
+    let source: Arc<dyn SampleSource> = Arc::from(scene::open(path)?);
+    if filters.is_empty() {
+        return Ok(source);
+    }
+    let filters: Vec<Filter> = (filters.iter())
+        .map(|filter| filter.parse())
+        .collect::<Result<_>>()?;
+    let metadata = Metadata::of(source.as_ref(), path).ok_or_else(|| {
+        Error::usage(format!(
+            "{}: data.filter asks for samples by their metadata, which only a CloudSEN12+ \
+             container has; `nephos split --metadata` chooses among others",
+            path.display()
+        ))
+    })?;
+    let fit = metadata.matching(&filters)?;
+    Ok(Arc::new(Subset::new(source, fit)?))
 }
 
 /// Positions of the training samples that are held out for validation.

@@ -28,6 +28,8 @@ mod raster;
 mod raster_names;
 mod raster_scene;
 mod safe;
+mod table;
+mod taco;
 mod tiff;
 pub mod torch;
 
@@ -45,6 +47,9 @@ pub use plausibility::implausible;
 pub use radiometry::{Origin, Planck, Radiometry, SATURATED_REFLECTANCE};
 pub use raster_scene::RasterScene;
 pub use safe::SafeScene;
+pub use table::Table;
+pub use taco::TacoSource;
+pub(crate) use taco::parquet_table;
 
 use std::path::Path;
 
@@ -132,6 +137,12 @@ pub trait SampleSource: Send + Sync {
     fn channel_names(&self, index: usize) -> Result<Option<Vec<String>>> {
         let _ = index;
         Ok(None)
+    }
+
+    /// What the container itself says about its samples, a row a sample in their order;
+    /// `None`, as in most containers, where it says nothing.
+    fn metadata(&self) -> Option<&Table> {
+        None
     }
 
     /// The chosen channels of sample `index`, `[channels.len(), height, width]`,

@@ -11,11 +11,13 @@ use super::numpy::{self, NpySource};
 use super::pairs::RasterSource;
 use super::pickle::PickleSource;
 use super::raster::RasterFormat;
+use super::taco::{self, TacoSource};
 use crate::error::{Error, Result};
 
 /// What can be opened, for messages.
 const SUPPORTED: &str = "samples are read from a Python pickle of NumPy arrays (.pkl), .npy, .npz, \
-     a GeoTIFF, a PNG or JPEG, or a folder with image/NAME.tif and label/NAME.tif";
+     a GeoTIFF, a PNG or JPEG, a CloudSEN12+ container (.taco, .tortilla, .tacozip, .mlstac), \
+     or a folder with image/NAME.tif and label/NAME.tif";
 
 /// What a path holds, judged by its first bytes and, where they don't tell, by
 /// its extension.
@@ -34,6 +36,8 @@ pub enum Kind {
     Tiff,
     /// A PNG or JPEG picture.
     Picture,
+    /// A container of the TACO Foundation, as CloudSEN12+ comes in.
+    Taco,
     /// Weights that PyTorch saved.
     Torch,
     /// Weights as safetensors; a nephos bundle is one.
@@ -41,7 +45,7 @@ pub enum Kind {
 }
 
 /// Opens a container of samples: a Python pickle, `.npy`, `.npz`, a GeoTIFF, PNG or
-/// JPEG, or a folder with `image/NAME.tif` and `label/NAME.tif`; see [`detect`].
+/// JPEG, a `.taco`, `.tortilla`, `.tacozip` or `.mlstac`, or a folder with `image/NAME.tif` and `label/NAME.tif`; see [`detect`].
 ///
 /// # Errors
 /// The path is not there, or its format is unknown or broken.
@@ -51,6 +55,7 @@ pub fn open(path: &Path) -> Result<Box<dyn SampleSource>> {
         Kind::Pickle => Box::new(PickleSource::open(path)?),
         Kind::Npy => Box::new(NpySource::open(path)?),
         Kind::Npz => Box::new(NpzSource::open(path)?),
+        Kind::Taco => Box::new(TacoSource::open(path)?),
         Kind::Tiff | Kind::Picture => Box::new(RasterSource::open_file(path)?),
         Kind::Torch | Kind::Safetensors => {
             return Err(Error::unsupported(
@@ -106,6 +111,8 @@ pub fn detect(path: &Path) -> Result<Kind> {
         [b'P', b'K', 3 | 5, 4 | 6, ..] => zip_kind(path),
         // The length of a JSON header, then the header.
         [_, _, _, _, _, 0, 0, 0, b'{', ..] => Ok(Kind::Safetensors),
+        // After weights, whose length may begin with the same bytes.
+        [b'#', b'y', ..] | [b'W', b'X', ..] => Ok(Kind::Taco),
         // Old PyTorch files are several pickles, the first a large number.
         [0x80, 0..=5, ..] if named(&["pth", "pt"]) => Ok(Kind::Torch),
         [0x80, 0..=5, ..] => Ok(Kind::Pickle),
@@ -142,6 +149,8 @@ fn zip_kind(path: &Path) -> Result<Kind> {
         Ok(Kind::Npz)
     } else if archive.file_names().any(|name| name.ends_with("data.pkl")) {
         Ok(Kind::Torch)
+    } else if taco::is_zip(archive.file_names()) {
+        Ok(Kind::Taco)
     } else {
         Err(Error::unsupported(
             path.display(),

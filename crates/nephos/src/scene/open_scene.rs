@@ -27,7 +27,7 @@ enum SceneKind {
 }
 
 /// Opens a scene: a GeoTIFF, a folder of GeoTIFFs with one band each, a Sentinel-2
-/// SAFE folder or its zip, a Landsat Collection 2 folder, a PNG or JPEG.
+/// SAFE folder or its zip, a Landsat folder or the MTL file in it, a PNG or JPEG.
 ///
 /// # Errors
 /// The path is not there, or its format is unknown or broken; options that the

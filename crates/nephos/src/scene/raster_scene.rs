@@ -9,7 +9,6 @@ use super::judge::{self, Sampled};
 use super::raster_names::{self, Named};
 use super::tiff::{TiffRaster, allocate, fit_nodata};
 use super::{DType, Origin, Radiometry, Scene, SceneBand, SceneInfo, SceneOptions, Window};
-use crate::band;
 use crate::error::{Error, Result};
 
 /// A GeoTIFF, or a folder of GeoTIFFs with one band each, as a scene.

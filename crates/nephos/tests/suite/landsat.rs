@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ndarray::Array3;
 use ndarray_npy::ReadNpyExt;
 use nephos::scene::landsat::{LandsatScene, Mtl};
-use nephos::scene::{SATURATED_REFLECTANCE, Scene, SceneOptions, Window};
+use nephos::scene::{SATURATED_REFLECTANCE, Scene, SceneOptions, Window, open_scene};
 use proptest::prelude::*;
 
 use super::outside;
@@ -39,7 +39,10 @@ fn folder(product: &str) -> PathBuf {
         .join(product)
 }
 
+/// Through the door that every scene comes in by, and then as what it is.
 fn open(path: &Path) -> LandsatScene {
+    let scene = open_scene(path, &SceneOptions::default()).unwrap();
+    assert!(scene.info().product.starts_with("Landsat"));
     LandsatScene::open(path, &SceneOptions::default()).unwrap()
 }
 
@@ -258,6 +261,15 @@ fn options_go_before_the_metadata() {
     assert_eq!(info.bands[3].radiometry.apply(0.0), -0.05);
     // Temperature has a scale of its own.
     assert!(info.bands[8].radiometry.thermal.is_some());
+    let offset = SceneOptions {
+        offset: Some(-100.0),
+        ..SceneOptions::default()
+    };
+    let shifted = LandsatScene::open(&folder(PRODUCTS[0].0), &offset).unwrap();
+    let own = open(&folder(PRODUCTS[0].0));
+    let band = |scene: &LandsatScene| scene.info().bands[3].radiometry.clone();
+    assert_eq!(band(&shifted).gain, band(&own).gain);
+    assert_eq!(band(&shifted).apply(100.0), 0.0);
     for options in [
         SceneOptions {
             resolution: Some(15.0),

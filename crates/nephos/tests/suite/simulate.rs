@@ -109,7 +109,7 @@ fn simulated_samples_are_split_by_region_and_copied_exactly() {
         counts: [3, 2, 1],
         seed: 1,
         label_channel: 13,
-        filters: vec![("split".to_owned(), "train".to_owned())],
+        filters: vec!["split=train".parse().unwrap()],
         group_by: Some("roi_id".to_owned()),
     };
     let chosen = split(

@@ -1,93 +1,101 @@
-//! A table about samples: CSV with a header, or JSON.
+//! A table about samples: CSV with a header, JSON, Parquet, or a container's own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::Filter;
 use crate::error::{Error, Result};
-use crate::scene::SampleSource;
+use crate::scene::{self, SampleSource, Table};
 
-/// Rows of text under named columns.
+/// Rows of text under named columns, and the file they are from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
     path: PathBuf,
-    columns: Vec<String>,
-    rows: Vec<Vec<String>>,
+    table: Table,
+    /// Whether the rows are those of a container, in the order of its samples.
+    own: bool,
 }
 
 impl Metadata {
     /// Reads a `.json` file, a list of objects with the same or fewer keys than the
-    /// first; else CSV with a header.
+    /// first; a `.parquet` file, as comes with `.mlstac` containers; else CSV with a
+    /// header.
     ///
     /// # Errors
     /// The file can't be read, or is not such a table; rows are counted from 1.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-        let is_json = path
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-        let (columns, rows) = if is_json {
-            json_table(path, &text)?
-        } else {
-            csv_table(path, &text)?
+        let named = |name: &str| {
+            path.extension()
+                .is_some_and(|extension| extension.eq_ignore_ascii_case(name))
         };
-        let distinct: BTreeSet<&String> = columns.iter().collect();
-        if distinct.len() != columns.len() {
-            return Err(Error::format(path, "two columns have the same name"));
-        }
+        let text = || std::fs::read_to_string(path).map_err(|e| Error::io(path, e));
+        let table = if named("parquet") {
+            scene::parquet_table(path)?
+        } else {
+            let (columns, rows) = match named("json") {
+                true => json_table(path, &text()?)?,
+                false => csv_table(path, &text()?)?,
+            };
+            Table::new(columns, rows).map_err(|message| Error::format(path, message))?
+        };
         Ok(Self {
             path: path.to_owned(),
-            columns,
-            rows,
+            table,
+            own: false,
         })
     }
 
-    /// Position of a column.
+    /// What the container at `path` says about its own samples; `None` where it says
+    /// nothing.
+    pub fn of(source: &dyn SampleSource, path: &Path) -> Option<Self> {
+        Some(Self {
+            path: path.to_owned(),
+            table: source.metadata()?.clone(),
+            own: true,
+        })
+    }
+
+    /// Position of a column, as [`Table::position`].
     ///
     /// # Errors
     /// There is none of that name; the message lists those that are.
     pub fn column(&self, name: &str) -> Result<usize> {
-        self.columns
-            .iter()
-            .position(|column| column == name)
-            .ok_or_else(|| {
-                Error::usage(format!(
-                    "{} has no column `{name}`; its columns are {}",
-                    self.path.display(),
-                    self.columns.join(", ")
-                ))
-            })
+        self.table.position(name).ok_or_else(|| {
+            Error::usage(format!(
+                "{} has no column `{name}`; its columns are {}",
+                self.path.display(),
+                self.table.columns().join(", ")
+            ))
+        })
     }
 
     /// The text in a row and column; empty where the row has none.
     pub fn value(&self, row: usize, column: usize) -> &str {
-        &self.rows[row][column]
+        self.table.value(row, column)
     }
 
-    /// Rows whose columns have the values of all `filters`; numbers are compared as
-    /// numbers.
+    /// Rows that fit all `filters`.
     ///
     /// # Errors
     /// A column that is not there.
-    pub fn matching(&self, filters: &[(String, String)]) -> Result<Vec<usize>> {
-        let filters: Vec<(usize, &str)> = filters
+    pub fn matching(&self, filters: &[Filter]) -> Result<Vec<usize>> {
+        let filters: Vec<(usize, &Filter)> = filters
             .iter()
-            .map(|(name, value)| Ok((self.column(name)?, value.as_str())))
+            .map(|filter| Ok((self.column(filter.column())?, filter)))
             .collect::<Result<_>>()?;
-        Ok((0..self.rows.len())
-            .filter(|row| {
-                filters
-                    .iter()
-                    .all(|(column, value)| same(self.value(*row, *column), value))
-            })
-            .collect())
+        let fits = |row: &usize| {
+            (filters.iter()).all(|(column, filter)| filter.fits(self.value(*row, *column)))
+        };
+        Ok((0..self.table.len()).filter(fits).collect())
     }
 
     /// The sample of `source` that each of `rows` is about, as `(sample, row)` in the
     /// order of samples.
     ///
-    /// A column `name` or `id` that holds names of samples decides; else a column
+    /// The rows of a container's own table are in the order of its samples. In another
+    /// table a column `name` or `id` that holds names of samples decides; else a column
     /// `index` with positions; else rows are in the order of samples.
     ///
     /// # Errors
@@ -98,6 +106,9 @@ impl Metadata {
         source: &dyn SampleSource,
         rows: &[usize],
     ) -> Result<Vec<(usize, usize)>> {
+        if self.own && self.table.len() == source.len() {
+            return Ok(rows.iter().map(|row| (*row, *row)).collect());
+        }
         let names: BTreeMap<String, usize> = (0..source.len())
             .map(|index| (source.name(index), index))
             .collect();
@@ -130,7 +141,7 @@ impl Metadata {
                     }
                 })
                 .collect::<Result<_>>()?,
-            (None, Err(_)) if self.rows.len() == source.len() => {
+            (None, Err(_)) if self.table.len() == source.len() => {
                 rows.iter().map(|row| (*row, *row)).collect()
             }
             (None, Err(_)) => {
@@ -139,7 +150,7 @@ impl Metadata {
                     format!(
                         "{} rows for {} samples, and no column `name`, `id` or `index` \
                          that tells which is which",
-                        self.rows.len(),
+                        self.table.len(),
                         source.len()
                     ),
                 ));
@@ -161,14 +172,9 @@ impl Metadata {
     }
 }
 
-/// Equal as text or as numbers.
-fn same(have: &str, want: &str) -> bool {
-    have == want || matches!((have.parse::<f64>(), want.parse::<f64>()), (Ok(a), Ok(b)) if a == b)
-}
+type Rows = (Vec<String>, Vec<Vec<String>>);
 
-type Table = (Vec<String>, Vec<Vec<String>>);
-
-fn csv_table(path: &Path, text: &str) -> Result<Table> {
+fn csv_table(path: &Path, text: &str) -> Result<Rows> {
     let fail = |e: csv::Error| Error::format(path, e.to_string());
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
@@ -187,7 +193,7 @@ fn csv_table(path: &Path, text: &str) -> Result<Table> {
     Ok((columns, rows))
 }
 
-fn json_table(path: &Path, text: &str) -> Result<Table> {
+fn json_table(path: &Path, text: &str) -> Result<Rows> {
     let value: Value =
         serde_json::from_str(text).map_err(|e| Error::format(path, e.to_string()))?;
     let objects = value

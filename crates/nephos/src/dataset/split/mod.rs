@@ -6,9 +6,11 @@
 //! on say little about new land.
 
 mod allocate;
+mod filter;
 mod metadata;
 mod write;
 
+pub use filter::Filter;
 pub use metadata::Metadata;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,8 +36,8 @@ pub struct SplitOptions {
     pub seed: u64,
     /// Channel of the label, in samples that carry it beside the bands.
     pub label_channel: usize,
-    /// `(column, value)` that a sample's metadata must have.
-    pub filters: Vec<(String, String)>,
+    /// What a sample's metadata must fit.
+    pub filters: Vec<Filter>,
     /// Column of the metadata whose values must not be in two splits.
     pub group_by: Option<String>,
 }
@@ -141,7 +143,9 @@ fn members(
 ) -> Result<Vec<(usize, Option<String>)>> {
     let Some(metadata) = metadata else {
         if !options.filters.is_empty() || options.group_by.is_some() {
-            return Err(Error::usage("filters and groups need --metadata"));
+            return Err(Error::usage(
+                "filters and groups need --metadata: the samples have none of their own",
+            ));
         }
         return Ok((0..source.len()).map(|index| (index, None)).collect());
     };
@@ -227,7 +231,8 @@ fn shared_groups(parts: &[Vec<Candidate>; 3]) -> Vec<String> {
         .collect()
 }
 
-/// Opens `samples`, as [`scene::open`], and `metadata`; chooses; writes to `folder`
+/// Opens `samples`, as [`scene::open`], and `metadata`, without which the container's
+/// own are taken, where it has any; chooses; writes to `folder`
 /// `train_split.pkl`, `val_split.pkl`, `test_split.pkl` (a split of no samples is not
 /// written) and `split.json`, which records the seed, the sources and every choice.
 ///
@@ -246,7 +251,10 @@ pub fn split(
     mut progress: impl FnMut(&str, usize, usize),
 ) -> Result<Split> {
     let source = scene::open(samples)?;
-    let table = metadata.map(Metadata::read).transpose()?;
+    let table = match metadata {
+        Some(path) => Some(Metadata::read(path)?),
+        None => Metadata::of(source.as_ref(), samples),
+    };
     write::refuse_to_replace(samples, folder)?;
     let split = choose(
         source.as_ref(),

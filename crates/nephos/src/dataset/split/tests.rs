@@ -118,7 +118,7 @@ fn regions_in_two_splits_are_named_or_kept_together() {
 #[test]
 fn filters_choose_rows() {
     let filtered = |value: &str| SplitOptions {
-        filters: vec![("proj_shape".to_owned(), value.to_owned())],
+        filters: vec![format!("proj_shape={value}").parse().unwrap()],
         ..options([12, 0, 0])
     };
     let split = run(Some(&regions()), &filtered("509.0")).unwrap();

@@ -162,11 +162,7 @@ pub fn record(
             }),
         );
     }
-    let filters: Vec<String> = options
-        .filters
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
+    let filters: Vec<String> = options.filters.iter().map(ToString::to_string).collect();
     let record = json!({
         "seed": options.seed,
         "source": samples.to_string_lossy(),

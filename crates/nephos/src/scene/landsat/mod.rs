@@ -73,13 +73,12 @@ impl LandsatScene {
         let sun = sun(&mtl)?;
         if sensor.level == 1
             && options.scale.is_none()
-            && options.offset.is_none()
             && (found.iter()).any(|(band, _)| band.quantity == Quantity::Reflectance)
             && let Some(sun) = sun
         {
             notes.push(format!(
-                "Reflectance is divided by the sine of the sun's elevation, {}°; --scale and \
-                 --offset go before the metadata.",
+                "Reflectance is divided by the sine of the sun's elevation, {}°, which a --scale \
+                 would replace.",
                 sun.elevation
             ));
         }

@@ -26,14 +26,13 @@ pub fn of(
     dtype: DType,
     options: &SceneOptions,
 ) -> Result<Radiometry> {
+    let reflective = band.quantity == Quantity::Reflectance;
     let radiometry = match (sensor.level, band.quantity) {
-        (_, Quantity::Reflectance) if options.scale.is_some() || options.offset.is_some() => {
-            Radiometry::scaled(
-                options.scale.unwrap_or(1.0),
-                options.offset.unwrap_or(0.0),
-                Origin::Given,
-            )
-        }
+        (_, Quantity::Reflectance) if options.scale.is_some() => Radiometry::scaled(
+            options.scale.unwrap_or(1.0),
+            options.offset.unwrap_or(0.0),
+            Origin::Given,
+        ),
         (1, Quantity::Reflectance) => {
             let sine = sine_of_elevation(mtl)?;
             let (gain, bias) = pair(mtl, sensor, band, RESCALING, "REFLECTANCE")?;
@@ -61,6 +60,14 @@ pub fn of(
             let (gain, bias) = pair(mtl, sensor, band, SURFACE_TEMPERATURE, "TEMPERATURE")?;
             linear(gain / KELVIN, bias / KELVIN)
         }
+    };
+    let radiometry = match (options.scale, options.offset) {
+        (None, Some(offset)) if reflective => Radiometry {
+            bias: offset * radiometry.gain,
+            origin: Origin::Given,
+            ..radiometry
+        },
+        _ => radiometry,
     };
     // The highest number says that a bright surface was brighter still; in a thermal
     // band it is an ordinary, hot pixel.

@@ -1,0 +1,27 @@
+//! Any bytes as a container of CloudSEN12+: an error or samples, never a panic.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use nephos::scene::{SampleSource, TacoSource};
+
+thread_local! {
+    /// The reader maps files, so that the input goes through one.
+    static FILE: tempfile::NamedTempFile = tempfile::NamedTempFile::new().unwrap();
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    FILE.with(|file| {
+        std::fs::write(file.path(), bytes).unwrap();
+        let Ok(source) = TacoSource::open(file.path()) else {
+            return;
+        };
+        for index in 0..source.len().min(8) {
+            if source.shape(index).is_ok_and(|shape| shape[0] > 0) {
+                let _ = source.read(index, &[0]);
+                let _ = source.read_label(index);
+                let _ = source.read_raw(index);
+            }
+        }
+    });
+});
