@@ -21,6 +21,7 @@ mod radiometry;
 mod raster;
 mod raster_names;
 mod raster_scene;
+mod same_grid;
 mod tiff;
 pub mod torch;
 
