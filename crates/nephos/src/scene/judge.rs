@@ -142,15 +142,16 @@ pub(super) fn apply(info: &mut SceneInfo, sampled: &Sampled, options: &SceneOpti
     };
     for thermal in [false, true] {
         let bands = guessed(info, thermal);
-        let Some(first) = bands.first() else {
-            continue;
-        };
-        let dtype = info.bands[*first].dtype;
         // Bands without a known name may be masks or angles.
         let known: Vec<usize> = (bands.iter().copied())
             .filter(|band| band::is_known(&info.bands[*band].name))
             .collect();
-        let range = sampled.range(if known.is_empty() { &bands } else { &known });
+        let telling = if known.is_empty() { &bands } else { &known };
+        let Some(first) = telling.first() else {
+            continue;
+        };
+        let dtype = info.bands[*first].dtype;
+        let range = sampled.range(telling);
         let (scale, meaning) = match thermal {
             false => reflectance(dtype, range),
             true => temperature(range),
@@ -165,14 +166,8 @@ pub(super) fn apply(info: &mut SceneInfo, sampled: &Sampled, options: &SceneOpti
             *radiometry = Radiometry::scaled(scale, offset, origin).with_nodata(nodata);
         }
         info.notes.push(note(dtype, range, thermal, meaning));
-        let shifted = range.is_some_and(|range| range.low >= 1000.0 && range.low < 2000.0);
-        if !thermal && scale == 10_000.0 && shifted && options.offset.is_none() {
-            info.notes.push(
-                "Hardly a number is below 1000: if this was cut from a Sentinel-2 product of \
-                 processing baseline 04.00 or later, 1000 was added to each, which --offset \
-                 -1000 takes off."
-                    .into(),
-            );
+        if let (false, Some(range), None) = (thermal, range, options.offset) {
+            info.notes.extend(hint(dtype, range, scale));
         }
     }
     let unstated = info
@@ -186,6 +181,24 @@ pub(super) fn apply(info: &mut SceneInfo, sampled: &Sampled, options: &SceneOpti
             (sampled.zeros * 100.0).max(1.0)
         ));
     }
+}
+
+/// What numbers may be that start far above 0.
+fn hint(dtype: DType, range: Range, scale: f64) -> Option<String> {
+    if scale == 10_000.0 && (1000.0..2000.0).contains(&range.low) {
+        let hint = "Hardly a number is below 1000: if this was cut from a Sentinel-2 product of \
+                    processing baseline 04.00 or later, 1000 was added to each, which --offset \
+                    -1000 takes off.";
+        return Some(hint.into());
+    }
+    // Zero reflectance is 7273 in Landsat Collection 2 Level-2, about 5000 in Level-1.
+    if dtype == DType::U16 && (4900.0..15_000.0).contains(&range.low) {
+        let hint = "Hardly a number is below 5000, as in Landsat products: surface reflectance of \
+                    Collection 2 takes --scale 36363.64 --offset -7272.73; Level-1 takes its whole \
+                    folder, with the MTL file.";
+        return Some(hint.into());
+    }
+    None
 }
 
 fn note(dtype: DType, range: Option<Range>, thermal: bool, meaning: &str) -> String {
@@ -282,6 +295,22 @@ mod tests {
         assert_eq!(scale(DType::F32, 100.0, 8000.0, 16_000.0), 10_000.0);
         assert_eq!(reflectance(DType::F32, None).0, 1.0);
         assert_eq!(reflectance(DType::U16, None).0, 10_000.0);
+    }
+
+    #[test]
+    fn numbers_that_start_high_are_hinted_at() {
+        let of = |low: f64, scale: f64| {
+            let range = Range {
+                low,
+                middle: 2.0 * low,
+                high: 3.0 * low,
+                max: 4.0 * low,
+            };
+            hint(DType::U16, range, scale).unwrap_or_default()
+        };
+        assert!(of(1050.0, 10_000.0).contains("--offset -1000"));
+        assert!(of(7400.0, 65_535.0).contains("--offset -7272.73"));
+        assert_eq!(of(300.0, 10_000.0), "");
     }
 
     #[test]

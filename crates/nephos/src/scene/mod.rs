@@ -30,6 +30,7 @@ mod raster_scene;
 mod safe;
 mod table;
 mod taco;
+mod same_grid;
 mod tiff;
 pub mod torch;
 

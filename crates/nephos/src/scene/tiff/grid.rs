@@ -26,10 +26,10 @@ pub(super) struct Grid {
     /// Rows and columns of the image.
     pub size: [usize; 2],
     /// Rows and columns of a strip or tile.
-    pub block: [usize; 2],
+    pub unit: [usize; 2],
     /// Rows and columns that are decoded together: a tile, some strips, or rows of
     /// strips that are not compressed.
-    pub step: [usize; 2],
+    pub block: [usize; 2],
     /// Whether rows can be read from where they lie in the file.
     pub direct: bool,
     /// Whether some block is not in the file: such are no data.
@@ -46,11 +46,11 @@ impl Grid {
             return Err(Error::limits(path.display(), message));
         }
         let tiled = ifd.is_tiled();
-        let block = match (tiled, ifd.tile_height(), ifd.tile_width()) {
+        let unit = match (tiled, ifd.tile_height(), ifd.tile_width()) {
             (true, Some(rows), Some(cols)) => [rows as usize, cols as usize],
             _ => [(ifd.rows_per_strip() as usize).min(size[0]), size[1]],
         };
-        if block.contains(&0) {
+        if unit.contains(&0) {
             return Err(Error::format(path, "strips or tiles without pixels"));
         }
         let samples = if layout.planar_configuration == 1 {
@@ -59,31 +59,31 @@ impl Grid {
             1
         };
         // No overflow: sides are less than 2³², samples 2¹⁶, a sample 2⁴ bytes.
-        let row_bytes = (block[1] as u128) * (samples * layout.bytes_per_sample) as u128;
+        let row_bytes = (unit[1] as u128) * (samples * layout.bytes_per_sample) as u128;
         let direct = !tiled
             && ifd.compression() == 1
             && ifd.fill_order() == 1
             && layout.predictor == 1
-            && layout.bits_per_sample % 8 == 0
+            && layout.bits_per_sample.is_multiple_of(8)
             // Colour that is subsampled is not stored pixel by pixel.
             && ifd.photometric_interpretation() != Some(6);
-        let block_bytes = row_bytes * if direct { 1 } else { block[0] as u128 };
+        let block_bytes = row_bytes * if direct { 1 } else { unit[0] as u128 };
         if block_bytes > BLOCK_BYTES as u128 {
             let message = format!(
                 "a strip or tile of {} × {} pixels, {block_bytes} bytes; at most {BLOCK_BYTES} \
                  are decoded at once",
-                block[0], block[1]
+                unit[0], unit[1]
             );
             return Err(Error::limits(path.display(), message));
         }
         let rows_at_once = (PIECE_BYTES / row_bytes.max(1) as usize).max(1);
-        let step = if tiled {
-            block
+        let block = if tiled {
+            unit
         } else if direct {
             [rows_at_once.min(size[0]), size[1]]
         } else {
-            let strips = (rows_at_once / block[0]).max(1);
-            [(strips * block[0]).min(size[0]), size[1]]
+            let strips = (rows_at_once / unit[0]).max(1);
+            [(strips * unit[0]).min(size[0]), size[1]]
         };
         let (offsets, counts) = match tiled {
             true => (TILE_OFFSETS, TILE_BYTE_COUNTS),
@@ -91,8 +91,8 @@ impl Grid {
         };
         let mut grid = Self {
             size,
+            unit,
             block,
-            step,
             direct,
             sparse: false,
             offsets,
@@ -118,11 +118,11 @@ impl Grid {
     }
 
     fn blocks_across(&self) -> usize {
-        self.size[1].div_ceil(self.block[1])
+        self.size[1].div_ceil(self.unit[1])
     }
 
     fn blocks_per_plane(&self) -> usize {
-        self.size[0].div_ceil(self.block[0]) * self.blocks_across()
+        self.size[0].div_ceil(self.unit[0]) * self.blocks_across()
     }
 
     /// Number of the block at `row` and `col` of blocks, in plane `plane`.
@@ -146,8 +146,8 @@ impl Grid {
     /// The parts of a window that are decoded as one, row by row.
     pub fn pieces(&self, window: Window) -> Vec<Window> {
         let mut pieces = Vec::new();
-        for rows in cuts(window.row, window.rows, self.step[0]) {
-            for cols in cuts(window.col, window.cols, self.step[1]) {
+        for rows in cuts(window.row, window.rows, self.block[0]) {
+            for cols in cuts(window.col, window.cols, self.block[1]) {
                 pieces.push(Window {
                     row: rows.start,
                     rows: rows.len(),
@@ -165,9 +165,9 @@ impl Grid {
             return Vec::new();
         }
         let mut holes = Vec::new();
-        for rows in cuts(window.row, window.rows, self.block[0]) {
-            for cols in cuts(window.col, window.cols, self.block[1]) {
-                let [row, col] = [rows.start / self.block[0], cols.start / self.block[1]];
+        for rows in cuts(window.row, window.rows, self.unit[0]) {
+            for cols in cuts(window.col, window.cols, self.unit[1]) {
+                let [row, col] = [rows.start / self.unit[0], cols.start / self.unit[1]];
                 if self.place(ifd, self.index(plane, row, col)).is_none() {
                     holes.push(Window {
                         row: rows.start,

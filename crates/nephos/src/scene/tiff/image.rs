@@ -109,7 +109,7 @@ impl Image {
             _ => (1, 0),
         };
         // Pieces are as wide as the image, so that each holds whole rows.
-        let at_once = (RAW_BYTES / (cols * samples * size)).clamp(1, self.grid.step[0]);
+        let at_once = (RAW_BYTES / (cols * samples * size)).clamp(1, self.grid.block[0]);
         for row in (0..rows).step_by(at_once) {
             let piece = Window {
                 row,
@@ -191,7 +191,7 @@ impl Image {
         pixel: usize,
         window: Window,
     ) -> Result<Vec<u8>> {
-        let [strip_rows, cols] = self.grid.block;
+        let [strip_rows, cols] = self.grid.unit;
         let whole = window.cols == cols;
         let mut stored = Vec::with_capacity(window.rows * window.cols * pixel);
         let mut row = window.row;

@@ -93,7 +93,7 @@ impl TiffRaster {
 
     /// Rows and columns that are decoded as one.
     pub fn block(&self) -> [usize; 2] {
-        self.image.grid.step
+        self.image.grid.block
     }
 
     pub fn dtype(&self) -> DType {
