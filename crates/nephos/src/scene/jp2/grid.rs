@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 
 /// Largest width and height of an image.
 const LARGEST_SIDE: u64 = 1 << 17;
-/// Most samples of one tile. Decoding takes 14 bytes a sample, so that this is a
+/// Most samples of one tile. Decoding takes about 14 bytes a sample, so that this is a
 /// Sentinel-2 band at 10 m without tiles in 1.9 GB.
 const LARGEST_TILE: u64 = 1 << 27;
 /// Tiles are numbered in 16 bits (A.4.2).

@@ -73,7 +73,7 @@ impl Jp2 {
         let start = &bytes[..bytes.len().min(LONGEST_HEADER)];
         let header = Header::parse(&path, start, bytes.len())?;
         let tiles = index::tile_parts(&path, bytes, &header)?;
-        // A row of tiles that a window ends in, and the one decoded after it.
+        // A row of tiles that windows end in, and the one that they go on to.
         let capacity = (2 * header.grid.tiles()[1]).clamp(1, MOST_CACHED);
         Ok(Self {
             path,
@@ -91,7 +91,7 @@ impl Jp2 {
 
     /// Stored numbers of a window, which must be within the image; tiles are
     /// decoded in parallel. Holds, next to the window, the tiles being decoded and
-    /// at most two rows of them from before.
+    /// at most two rows of those that were read in part before.
     pub fn read(&self, window: &Rect) -> Result<Array2<u16>> {
         let [rows, cols] = window.size();
         let out = Mutex::new(Array2::zeros((rows, cols)));
@@ -118,7 +118,11 @@ impl Jp2 {
         let Some(part) = rect.intersection(window) else {
             return Ok(());
         };
-        let slot = self.cache.slot(tile, held);
+        let slot = match part == rect {
+            // Read whole, a tile is not likely asked for again.
+            true => held.unwrap_or_default(),
+            false => self.cache.slot(tile, held),
+        };
         let samples = slot.get(|| self.decode(tile))?;
         let samples = view(&samples, &rect);
         let within = |corner: &Rect, axis: usize| {

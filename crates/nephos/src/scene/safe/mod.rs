@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 /// Bands are B01 to B12 as far as the product has them. A band comes from the
 /// image of the grid's pixel size, else from a finer one by the mean of the valid
 /// pixels, else from a coarser one by replication. Images are decoded tile by
-/// tile; of each, at most two rows of tiles are kept.
+/// tile; of each, at most two rows of tiles that were read in part are kept.
 pub struct SafeScene {
     info: SceneInfo,
     files: Files,
