@@ -12,6 +12,7 @@ mod image;
 mod labels;
 mod network;
 mod outputs;
+mod picture;
 mod plan;
 mod prediction;
 mod products;

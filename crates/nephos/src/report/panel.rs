@@ -130,13 +130,9 @@ impl Figure {
         let mut sheet = Sheet::new(width, height);
         let mut top = margin;
         if !self.title.is_empty() {
-            sheet.text(
-                width / 2.0,
-                top + 0.5 * size,
-                &self.title,
-                1.2 * size,
-                Align::Centre,
-            );
+            let title = shortened(&self.title, 1.2 * size, width - 2.0 * margin);
+            let middle = top + 0.5 * size;
+            sheet.text(width / 2.0, middle, &title, 1.2 * size, Align::Centre);
             top += title_height;
         }
         for ((row, images), heights) in self.rows.iter().zip(images).zip(&heights) {

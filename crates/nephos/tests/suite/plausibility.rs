@@ -1,7 +1,9 @@
 //! Whether real images pass for reflectance, and badly scaled ones don't.
 
 use ndarray::{Array3, Axis};
-use nephos::scene::{self, Georeference, MemoryScene, SampleSource, implausible};
+use nephos::scene::{
+    self, Georeference, MemoryScene, SampleSource, SceneOptions, implausible, open_scene,
+};
 
 use super::outside;
 
@@ -105,4 +107,26 @@ fn a_landsat_scene_without_gain_and_offset_is_warned_of() {
         found.iter().any(|w| w.starts_with("band swir16: ")),
         "{found:?}"
     );
+}
+
+#[test]
+fn a_product_with_low_sun_and_no_data_is_reflectance() {
+    let Some(folder) = outside::images("sentinel2_safe_60m") else {
+        return;
+    };
+    let product = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let product = product
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|e| e == "SAFE"));
+    let options = SceneOptions {
+        resolution: Some(60.0),
+        ..SceneOptions::default()
+    };
+    let scene = open_scene(&product.unwrap(), &options).unwrap();
+    let bands = ["blue", "green", "red", "nir08", "swir16", "swir22"].map(String::from);
+    let bands = scene.info().positions(&bands).unwrap();
+    let found = implausible(&*scene, &bands).unwrap();
+    assert!(found.is_empty(), "{found:?}");
 }
