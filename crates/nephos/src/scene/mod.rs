@@ -7,6 +7,8 @@
 mod array;
 #[doc(hidden)]
 pub mod fuzz;
+#[cfg(feature = "gdal")]
+mod gdal;
 mod georeference;
 mod interface;
 mod jp2;
@@ -34,6 +36,8 @@ mod same_grid;
 mod tiff;
 pub mod torch;
 
+#[cfg(feature = "gdal")]
+pub use gdal::GdalScene;
 pub use georeference::{GeoKeys, Georeference};
 pub use interface::{Scene, SceneBand, SceneInfo, SceneOptions, SunAngles, Window};
 pub use landsat::LandsatScene;

@@ -10,6 +10,7 @@ use super::{LandsatScene, SafeScene, Scene, SceneOptions, landsat, safe};
 use crate::error::{Error, Result};
 
 /// What can be opened, for messages.
+#[cfg(not(feature = "gdal"))]
 const SUPPORTED: &str = "scenes are read from a GeoTIFF, a folder of GeoTIFFs with one band \
      each, a Sentinel-2 SAFE folder or its zip, a Landsat Collection 2 folder with its MTL file, a \
      PNG or JPEG";
@@ -48,6 +49,12 @@ pub fn open_scene(path: &Path, options: &SceneOptions) -> Result<Box<dyn Scene>>
             one_grid(path, options)?;
             Box::new(PictureScene::open(path, options)?)
         }
+        #[cfg(feature = "gdal")]
+        SceneKind::Other => {
+            one_grid(path, options)?;
+            Box::new(super::GdalScene::open(path, options)?)
+        }
+        #[cfg(not(feature = "gdal"))]
         SceneKind::Other => {
             return Err(Error::unsupported(
                 path.display(),

@@ -60,6 +60,15 @@ fn decode(path: &Path, file: &[u8]) -> Result<Table> {
         check_length(path, group.total_byte_size().max(0) as u64)?;
         for column in group.columns() {
             check_length(path, column.uncompressed_size().max(0) as u64)?;
+            let dictionary = column.dictionary_page_offset().unwrap_or(0);
+            if column
+                .compressed_size()
+                .min(column.data_page_offset())
+                .min(dictionary)
+                < 0
+            {
+                return Err(fail("a column of negative size or place".to_owned()));
+            }
         }
     }
     let columns: Vec<String> = (file_metadata.schema().get_fields().iter())
