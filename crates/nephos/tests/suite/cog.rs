@@ -32,7 +32,7 @@ fn spec(bands: usize, height: usize, width: usize, overview: Resampling) -> CogS
 /// Codes in patches, with no data here and there, different in each band.
 fn codes(bands: usize, height: usize, width: usize) -> Array3<u8> {
     Array3::from_shape_fn((bands, height, width), |(band, row, col)| {
-        let patch = (row / 3 + 7 * (col / 5) + 3 * band) * 2_654_435_761 >> 7;
+        let patch = ((row / 3 + 7 * (col / 5) + 3 * band) * 2_654_435_761) >> 7;
         let speckle = (row * 31 + col * 17 + band) % 11;
         [0, 1, 2, 3, 255, 0][(patch + usize::from(speckle == 0)) % 6]
     })
