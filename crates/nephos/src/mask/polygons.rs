@@ -77,17 +77,21 @@ pub fn write_polygons(path: &Path, mask: &Path, options: &PolygonOptions) -> Res
                 })?;
             let comma = if written == 0 { "\n" } else { ",\n" };
             written += 1;
-            let feature = json!({
-                "type": "Feature",
-                "properties": {
-                    "class": class.name(),
-                    "code": class as u8,
-                    "pixels": region.pixels,
-                    "area_m2": rounded(region.area, 1e3),
-                },
-                "geometry": {"type": "Polygon", "coordinates": rings},
+            let properties = json!({
+                "class": class.name(),
+                "code": class as u8,
+                "pixels": region.pixels,
+                "area_m2": rounded(region.area, 1e3),
             });
-            write!(writer, "{comma}{feature}").map_err(fail)
+            write!(
+                writer,
+                "{comma}{{\"type\":\"Feature\",\"properties\":{properties},\
+                 \"geometry\":{{\"type\":\"Polygon\",\"coordinates\":"
+            )
+            .map_err(fail)?;
+            // Not by way of a `Value`, which takes many times the memory.
+            serde_json::to_writer(&mut *writer, &rings).map_err(|e| fail(e.into()))?;
+            writer.write_all(b"}}").map_err(fail)
         };
         let mut tracers: Vec<(Class, Tracer)> = (options.classes.iter())
             .map(|class| (*class, Tracer::default()))

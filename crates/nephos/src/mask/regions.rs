@@ -216,7 +216,11 @@ impl Tracer {
 /// Column of the `index`th side of a row's runs: left, right, left, right, …
 fn side(runs: &[Run], index: usize) -> Option<u32> {
     let run = runs.get(index / 2)?;
-    Some(if index % 2 == 0 { run.start } else { run.end })
+    Some(if index.is_multiple_of(2) {
+        run.start
+    } else {
+        run.end
+    })
 }
 
 /// Sets of numbers that are joined.

@@ -130,7 +130,7 @@ impl Figure {
         let mut sheet = Sheet::new(width, height);
         let mut top = margin;
         if !self.title.is_empty() {
-            let title = shortened(&self.title, 1.2 * size, width - 2.0 * margin);
+            let title = shortened(&self.title, 1.3 * size, width - 2.0 * margin);
             let middle = top + 0.5 * size;
             sheet.text(width / 2.0, middle, &title, 1.2 * size, Align::Centre);
             top += title_height;

@@ -32,7 +32,7 @@ fn spec(bands: usize, height: usize, width: usize, overview: Resampling) -> CogS
 /// Codes in patches, with no data here and there, different in each band.
 fn codes(bands: usize, height: usize, width: usize) -> Array3<u8> {
     Array3::from_shape_fn((bands, height, width), |(band, row, col)| {
-        let patch = (row / 3 + 7 * (col / 5) + 3 * band) * 2_654_435_761 >> 7;
+        let patch = ((row / 3 + 7 * (col / 5) + 3 * band) * 2_654_435_761) >> 7;
         let speckle = (row * 31 + col * 17 + band) % 11;
         [0, 1, 2, 3, 255, 0][(patch + usize::from(speckle == 0)) % 6]
     })
@@ -199,6 +199,41 @@ fn gdal_reads_pixels_place_and_overviews() {
                 outside::output(python.args(arguments));
             }
         }
+    }
+}
+
+/// Compares every raster with the raw pixels beside it.
+const SAME: &str = "
+import sys, glob, numpy, rasterio
+paths = glob.glob(sys.argv[1] + '/*.tif')
+for path in paths:
+    with rasterio.open(path) as f:
+        pixels = numpy.fromfile(path[:-4] + '.raw', numpy.uint8).reshape(f.count, *f.shape)
+        assert numpy.array_equal(f.read(), pixels), path
+print(len(paths))
+";
+
+#[test]
+fn gdal_reads_rasters_of_any_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = 1usize;
+    let mut any = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695);
+        1 + (state >> 33) % below
+    };
+    for number in 0..40 {
+        let (bands, height, width, rows) = (any(5), any(699), any(699), any(300));
+        let pixels = codes(bands, height, width);
+        let path = folder.path().join(format!("{number}.tif"));
+        let overview = [Resampling::Mode, Resampling::Mean][number % 2];
+        write(&path, spec(bands, height, width, overview), &pixels, rows);
+        std::fs::write(path.with_extension("raw"), pixels.as_slice().unwrap()).unwrap();
+    }
+    if let Some(mut python) = outside::python("rasterio") {
+        let said = outside::output(python.args(["-c", SAME]).arg(folder.path()));
+        assert_eq!(said.trim(), "40");
     }
 }
 

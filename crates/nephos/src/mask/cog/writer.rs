@@ -139,7 +139,7 @@ impl CogWriter {
                 }
             }
             // A row of the overview is whole after two finer ones, or at their end.
-            if index % 2 == 0 && !last {
+            if index.is_multiple_of(2) && !last {
                 return Ok(());
             }
             index /= 2;
