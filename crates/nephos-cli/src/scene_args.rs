@@ -2,7 +2,9 @@
 
 use anyhow::bail;
 use nephos::config::DataConfig;
-use nephos::scene::SceneOptions;
+use nephos::scene::{self, Scene, SceneOptions};
+
+use crate::ui::Ui;
 
 /// How scenes are read, where their own metadata are not to decide.
 #[derive(Debug, Clone, clap::Args)]
@@ -67,4 +69,28 @@ impl SceneArgs {
         }
         Ok(data)
     }
+}
+
+/// Positions of a model's bands in a scene. Says what the scene is, how its numbers
+/// become reflectance and what had to be assumed, and warns of what can't be right.
+pub fn choose_bands(scene: &dyn Scene, data: &DataConfig, ui: &Ui) -> anyhow::Result<Vec<usize>> {
+    let info = scene.info();
+    let [rows, cols] = info.size;
+    let product = &info.product;
+    ui.status(format!("{}: {product}, {rows} × {cols} pixels", info.name));
+    let bands = info.positions(&data.bands)?;
+    for line in info.radiometry(&bands) {
+        ui.status(format!("  {line}"));
+    }
+    for note in info
+        .notes
+        .iter()
+        .chain(&info.stand_ins(&data.bands, &bands))
+    {
+        ui.status(format!("  note: {note}"));
+    }
+    for warning in scene::implausible(scene, &bands)? {
+        tracing::warn!("{}: {warning}", info.name);
+    }
+    Ok(bands)
 }

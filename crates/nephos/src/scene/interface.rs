@@ -179,6 +179,22 @@ impl SceneInfo {
         wanted.iter().map(find).collect()
     }
 
+    /// What [`SceneInfo::positions`] took in place of a band that the sensor lacks, a
+    /// sentence each.
+    ///
+    /// # Panics
+    /// `positions` are not those of `wanted`.
+    pub fn stand_ins(&self, wanted: &[String], positions: &[usize]) -> Vec<String> {
+        assert_eq!(wanted.len(), positions.len(), "one position a band");
+        let sentence = |(name, position): (&String, &usize)| {
+            let band = &self.bands[*position];
+            let same = band::canonical(name) == band::canonical(&band.name)
+                || band.source.eq_ignore_ascii_case(name);
+            (!same).then(|| format!("The model's band {name} is read from {}.", band.label()))
+        };
+        wanted.iter().zip(positions).filter_map(sentence).collect()
+    }
+
     fn missing(&self, name: &str) -> Error {
         let have: Vec<String> = self.bands.iter().map(SceneBand::label).collect();
         Error::usage(format!(

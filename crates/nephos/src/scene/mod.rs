@@ -30,9 +30,9 @@ mod raster;
 mod raster_names;
 mod raster_scene;
 mod safe;
+mod same_grid;
 mod table;
 mod taco;
-mod same_grid;
 mod tiff;
 pub mod torch;
 

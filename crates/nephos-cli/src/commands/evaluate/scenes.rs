@@ -11,6 +11,7 @@ use nephos::report::ConfusionMatrix;
 use nephos::scene::{self, SceneOptions};
 
 use crate::commands::predict::jobs::scene_name;
+use crate::scene_args::choose_bands;
 use crate::ui::Ui;
 
 /// Endings that a label raster's name may have.
@@ -41,18 +42,7 @@ pub fn evaluate(
     for (path, label) in pairs {
         let scene = scene::open_scene(path, options)?;
         let info = scene.info();
-        ui.status(format!("{}: {}", info.name, info.product));
-        let bands = info.positions(&data.bands)?;
-        for line in info.radiometry(&bands) {
-            ui.status(format!("  {line}"));
-        }
-        let warnings = scene::implausible(scene.as_ref(), &bands)?;
-        for note in &info.notes {
-            ui.status(format!("  note: {note}"));
-        }
-        for warning in &warnings {
-            tracing::warn!("{}: {warning}", info.name);
-        }
+        let bands = choose_bands(scene.as_ref(), data, ui)?;
         let raster = Labels::open(&label, info)?;
         if let Some(resampling) = raster.resampling() {
             ui.status(format!("  {resampling}"));

@@ -29,16 +29,6 @@ pub enum Input {
     Sample { dataset: Dataset, index: usize },
 }
 
-impl Input {
-    /// The file or folder.
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Scene(path) => path,
-            Self::Sample { dataset, .. } => dataset.path(),
-        }
-    }
-}
-
 /// Every scene to segment, each with a mask of its own. Scenes are not opened yet:
 /// a broken one must not stop the others.
 pub fn jobs(args: &Args, data: &DataConfig) -> anyhow::Result<Vec<Job>> {

@@ -12,6 +12,7 @@ use nephos::scene::{self, Scene, SceneOptions};
 
 use super::Args;
 use super::jobs::{Input, Job};
+use crate::scene_args::choose_bands;
 use crate::ui::Ui;
 
 /// The model and the options of all scenes of one run.
@@ -74,13 +75,7 @@ impl Runner {
         match &job.input {
             Input::Scene(path) => {
                 let scene = scene::open_scene(path, &self.scene)?;
-                self.announce(scene.as_ref(), ui);
-                let bands = scene
-                    .info()
-                    .positions(&predictor.bundle.config.data.bands)?;
-                for warning in scene::implausible(scene.as_ref(), &bands)? {
-                    tracing::warn!("{}: {warning}", path.display());
-                }
+                let bands = choose_bands(scene.as_ref(), &predictor.bundle.config.data, ui)?;
                 let gain = predictor.bundle.config.data.input_gain();
                 self.write(job, scene.as_ref(), &bands, gain, &job.outputs, ui)
             }
@@ -127,23 +122,5 @@ impl Runner {
             stats.computed_pixels as f64 / (rows * cols) as f64,
         );
         Ok(summary)
-    }
-
-    /// Says what a scene is and how its numbers are read.
-    fn announce(&self, scene: &dyn Scene, ui: &Ui) {
-        let info = scene.info();
-        let [rows, cols] = info.size;
-        ui.status(format!(
-            "{}: {}, {rows} × {cols} pixels",
-            info.name, info.product
-        ));
-        if let Ok(bands) = info.positions(&self.predictor.bundle.config.data.bands) {
-            for line in info.radiometry(&bands) {
-                ui.status(format!("  {line}"));
-            }
-        }
-        for note in &info.notes {
-            ui.status(format!("  note: {note}"));
-        }
     }
 }

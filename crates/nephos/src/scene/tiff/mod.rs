@@ -11,7 +11,7 @@ mod metadata;
 mod raster;
 mod sample;
 
-pub(crate) use metadata::{BandMetadata, fit_nodata};
+pub(crate) use metadata::fit_nodata;
 pub(crate) use raster::{TiffRaster, allocate};
 pub(crate) use sample::{header, header_of, read, read_of, read_raw, read_raw_of};
 
