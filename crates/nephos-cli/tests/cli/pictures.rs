@@ -96,7 +96,7 @@ fn predict_writes_a_mask_a_sample() {
     }
     nephos(
         &folder,
-        "predict s.pkl --sample 2 --model m.nephos --out two.tif --probabilities p.tif",
+        "predict s.pkl --sample 2 --model m.nephos --out two.tif --with probabilities",
     )
     .success();
     let path = |name: &str| folder.path().join(name);
@@ -104,7 +104,7 @@ fn predict_writes_a_mask_a_sample() {
         mask::read(&path("two.tif")).unwrap(),
         mask::read(&path("npy/s_2.npy")).unwrap()
     );
-    assert!(path("p.tif").is_file());
+    assert!(path("two_probabilities.tif").is_file());
 }
 
 #[test]

@@ -188,7 +188,7 @@ fn all_files_beside_a_mask_are_written() {
         "m.qml",
         "m.json",
     ] {
-        assert!(place.read(&format!("out/{name}")).len() > 100, "{name}");
+        assert!(!place.read(&format!("out/{name}")).is_empty(), "{name}");
     }
     let json = place.succeed(&format!("{PREDICT} a.tif --out m.tif --json"));
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -239,7 +239,7 @@ fn a_killed_run_leaves_whole_files_or_none() {
     let mut killed = 0;
     for attempt in 0..25 {
         let mut process = place
-            .command(&format!("{arguments} parts"))
+            .command(&format!("{arguments} parts --overwrite"))
             .spawn()
             .unwrap();
         std::thread::sleep(Duration::from_millis(10 + 17 * (attempt % 13)));

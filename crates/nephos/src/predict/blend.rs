@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_blend_is_the_weighted_mean() {
-        let plan = Plan::new([3, 7], [3, 4], 1.0, 0).unwrap();
+        let plan = Plan::new([3, 7], [3, 4], 1.0, 1, 0).unwrap();
         assert_eq!(plan.lefts, [0, 3]);
         let mut blender = Blender::new(1, &plan);
         blender.add([0, 0], Array3::from_elem((1, 3, 4), 1.0).view());

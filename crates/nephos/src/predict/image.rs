@@ -57,5 +57,6 @@ pub fn class_scores(
     let (_, height, width) = image.dim();
     let window = window_for(config, None, height, width);
     let network = Network { segmenter, device };
-    scores(&network, config.classes, image.view(), valid, window)
+    let align = config.patch.stride;
+    scores(&network, config.classes, image.view(), valid, window, align)
 }

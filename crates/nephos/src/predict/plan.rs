@@ -52,13 +52,22 @@ impl Plan {
     ///
     /// - overlap: what neighbours share at least; below 1 a fraction of the window's
     ///   side, from 1 a number of pixels
+    /// - align: windows start at multiples of so many pixels, but for the last, which
+    ///   ends with the scene; with a model's patch stride, a pixel lies in the same
+    ///   patch whichever window it is in
     /// - shift: the whole grid is moved up and left by so many pixels, and has rows and
     ///   columns of windows more at its end; to see how much a mask depends on the grid
     ///
     /// # Errors
     /// A scene or window without pixels, an overlap that is not a number of at least
     /// 0 or leaves no step between windows, or a shift of a window or more.
-    pub fn new(size: [usize; 2], window: [usize; 2], overlap: f64, shift: usize) -> Result<Self> {
+    pub fn new(
+        size: [usize; 2],
+        window: [usize; 2],
+        overlap: f64,
+        align: usize,
+        shift: usize,
+    ) -> Result<Self> {
         let [height, width] = size;
         if size.contains(&0) || window.contains(&0) {
             return Err(Error::usage(format!(
@@ -76,8 +85,8 @@ impl Plan {
         Ok(Self {
             size,
             window,
-            tops: starts(height, window[0], overlap, shift)?,
-            lefts: starts(width, window[1], overlap, shift)?,
+            tops: starts(height, window[0], overlap, align, shift)?,
+            lefts: starts(width, window[1], overlap, align, shift)?,
         })
     }
 
@@ -109,7 +118,13 @@ impl Plan {
 }
 
 /// First pixels of windows of `window` pixels that cover `length` pixels.
-fn starts(length: usize, window: usize, overlap: f64, shift: usize) -> Result<Vec<isize>> {
+fn starts(
+    length: usize,
+    window: usize,
+    overlap: f64,
+    align: usize,
+    shift: usize,
+) -> Result<Vec<isize>> {
     let shared = if overlap < 1.0 {
         (overlap * window as f64).ceil().min(window as f64 - 1.0)
     } else {
@@ -124,10 +139,18 @@ fn starts(length: usize, window: usize, overlap: f64, shift: usize) -> Result<Ve
         )));
     }
     let stride = window.saturating_sub(shared as usize).max(1);
+    // A step too short to be aligned stays as it is.
+    let align = if align > stride { 1 } else { align.max(1) };
+    let stride = stride - stride % align;
     let steps = rest.div_ceil(stride);
-    // No steps: one window that holds the whole length.
+    // No steps: one window that holds the whole length. Rounding up to a multiple of
+    // the alignment makes no step longer than the stride, which is one.
+    let place = |step: usize| match (rest * step).checked_div(steps) {
+        Some(start) => (start.div_ceil(align) * align).min(rest),
+        None => 0,
+    };
     let mut starts: Vec<isize> = (0..=steps)
-        .map(|step| (rest * step).checked_div(steps).unwrap_or(0))
+        .map(place)
         .map(|start| start as isize - shift as isize)
         .collect();
     // What the shift leaves open at the far end.
@@ -154,7 +177,7 @@ mod tests {
             (500, 100, 17.0),
             (10, 10, 0.25),
         ] {
-            let starts = starts(length, window, overlap, 0).unwrap();
+            let starts = starts(length, window, overlap, 1, 0).unwrap();
             assert_eq!(starts[0], 0);
             assert_eq!(starts[starts.len() - 1] as usize + window, length);
             let asked = match overlap {
@@ -176,10 +199,37 @@ mod tests {
     }
 
     #[test]
+    fn windows_start_with_a_patch_but_for_the_last() {
+        for (length, window, overlap, align) in [
+            (1098, 96, 0.25, 6),
+            (10980, 509, 0.25, 19),
+            (100, 32, 0.5, 8),
+            (33, 32, 0.9, 8),
+        ] {
+            let starts = starts(length, window, overlap, align, 0).unwrap();
+            let last = starts.len() - 1;
+            assert!(
+                starts[..last]
+                    .iter()
+                    .all(|start| *start as usize % align == 0)
+            );
+            assert_eq!(starts[last] as usize + window, length);
+            let most = window as isize - (overlap * window as f64).ceil() as isize;
+            let strides = starts.windows(2).map(|pair| pair[1] - pair[0]);
+            assert!(
+                strides.clone().all(|stride| 0 < stride && stride <= most),
+                "{starts:?}"
+            );
+        }
+        // A step shorter than a patch is not aligned.
+        assert_eq!(starts(12, 8, 0.875, 8, 0).unwrap(), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
     fn a_shifted_grid_covers_the_scene_too() {
         for (length, window) in [(100, 30), (30, 30), (5, 30), (31, 30)] {
-            let plain = starts(length, window, 0.25, 0).unwrap();
-            let shifted = starts(length, window, 0.25, 10).unwrap();
+            let plain = starts(length, window, 0.25, 1, 0).unwrap();
+            let shifted = starts(length, window, 0.25, 1, 10).unwrap();
             assert!(shifted.len() > plain.len());
             assert!(plain.iter().zip(&shifted).all(|(a, b)| a - b == 10));
             assert!(shifted[shifted.len() - 1] + window as isize >= length as isize);
@@ -193,7 +243,7 @@ mod tests {
 
     #[test]
     fn requests_that_make_no_sense_are_errors() {
-        let plan = |size, window, overlap, shift| Plan::new(size, window, overlap, shift);
+        let plan = |size, window, overlap, shift| Plan::new(size, window, overlap, 1, shift);
         for overlap in [-0.1, f64::NAN, 10.0, f64::INFINITY] {
             assert!(plan([20, 20], [10, 10], overlap, 0).is_err(), "{overlap}");
         }
@@ -207,7 +257,7 @@ mod tests {
 
     #[test]
     fn pixels_are_counted_and_batches_are_even() {
-        let plan = Plan::new([100, 100], [40, 40], 0.25, 0).unwrap();
+        let plan = Plan::new([100, 100], [40, 40], 0.25, 1, 0).unwrap();
         assert_eq!(plan.windows(), 9);
         assert_eq!(plan.computed_pixels(), 9 * 1600);
         assert!((plan.redundancy() - 1.44).abs() < 1e-12);

@@ -44,7 +44,7 @@ impl Prediction {
 }
 
 /// Class scores `[classes, height, width]` of an image in memory, in windows of
-/// `window` rows and columns; 0 where all windows are without a valid pixel.
+/// `window` rows and columns that start at multiples of `align`; 0 where all windows are without a valid pixel.
 ///
 /// # Errors
 /// Sizes that differ, an image without pixels, or what the model returns.
@@ -54,6 +54,7 @@ pub(super) fn scores(
     image: ArrayView3<'_, f32>,
     valid: &Array2<bool>,
     window: [usize; 2],
+    align: usize,
 ) -> Result<Array3<f32>> {
     let (_, height, width) = image.dim();
     if valid.dim() != (height, width) {
@@ -63,7 +64,7 @@ pub(super) fn scores(
             valid.ncols()
         )));
     }
-    let plan = Plan::new([height, width], window, OVERLAP, 0)?;
+    let plan = Plan::new([height, width], window, OVERLAP, align, 0)?;
     let mut blender = Blender::new(classes, &plan);
     let mut all = Array3::zeros((classes, height, width));
     let mut strip = Some(Strip::of_image(image, valid));

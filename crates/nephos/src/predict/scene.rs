@@ -141,6 +141,7 @@ impl Predictor {
         let [rows, cols] = scene.info().size;
         let options = RunOptions {
             overlap: settings.overlap,
+            align: model.patch.stride,
             shift: settings.shift,
             probabilities,
             ..RunOptions::new(window_for(model, settings.window, rows, cols))

@@ -43,6 +43,9 @@ pub struct RunOptions {
     /// What neighbouring windows share at least: below 1 a fraction of the window's
     /// side, from 1 a number of pixels.
     pub overlap: f64,
+    /// Windows start at multiples of so many pixels, such as the model's patches; see
+    /// [`Plan::new`].
+    pub align: usize,
     /// Pixels by which the grid of windows is moved up and left, to see how much a
     /// mask depends on it; see [`Plan::new`].
     pub shift: usize,
@@ -61,6 +64,7 @@ impl RunOptions {
         Self {
             window,
             overlap: OVERLAP,
+            align: 1,
             shift: 0,
             batch_pixels: BATCH_PIXELS,
             probabilities: false,
@@ -168,7 +172,13 @@ pub fn run(
             cols: size[1],
         },
     )?;
-    let plan = &Plan::new(size, options.window, options.overlap, options.shift)?;
+    let plan = &Plan::new(
+        size,
+        options.window,
+        options.overlap,
+        options.align,
+        options.shift,
+    )?;
     let tracker = &Tracker::new(plan, progress);
     let mut stats = thread::scope(|scope| {
         // A strip is handed over only when it is asked for, so that just one more is

@@ -242,7 +242,7 @@ fn no_pixel_is_computed_more_often_than_planned() {
     let options = options(40, (150, 130));
     let (_, _, stats) = mask(&model, &scene(image), &options);
     // 150 pixels take five windows of 40 that share at least 10: ⌈110/30⌉ + 1.
-    let plan = Plan::new([150, 130], options.window, options.overlap, 0).unwrap();
+    let plan = Plan::new([150, 130], options.window, options.overlap, 1, 0).unwrap();
     assert_eq!((plan.tops.len(), plan.lefts.len()), (5, 4));
     assert_eq!(
         pixels.load(Ordering::Relaxed) as u64,

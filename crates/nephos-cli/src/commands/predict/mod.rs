@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long, value_name = "FILES", value_delimiter = ',')]
     with: Vec<With>,
     /// Grow clouds and shadows by this many metres
-    #[arg(long, value_name = "METRES")]
+    #[arg(long, value_name = "METRES", allow_negative_numbers = true)]
     dilate: Option<f64>,
     #[command(flatten)]
     read: SceneArgs,
