@@ -5,22 +5,12 @@ use std::path::Path;
 use ndarray::{Array2, Array3, ArrayView3, Axis, Ix2};
 use tiff_reader::{TiffError, TiffFile};
 
-use super::cog::{CogSpec, CogWriter, georeference_of, probability_code};
+use super::cog::{CogSpec, CogWriter, probability_code};
 use super::format::MaskFormat;
 use super::numpy;
 use crate::class::{CLASS_COUNT, class_names};
 use crate::error::{Error, Result};
 use crate::scene::Georeference;
-
-/// Reads where a TIFF lies; nothing where the file does not say.
-///
-/// # Errors
-/// The file is no TIFF or is broken.
-pub fn read_georeference(path: &Path) -> Result<Georeference> {
-    let file = TiffFile::open(path).map_err(|e| broken(path, e))?;
-    let ifd = file.ifd(0).map_err(|e| broken(path, e))?;
-    Ok(georeference_of(ifd))
-}
 
 pub(super) fn write_mask(
     path: &Path,

@@ -29,7 +29,7 @@ pub use cloud_mask::{CLOUDY, collapse, write_cloud_mask};
 pub use cog::{CogSpec, CogWriter, Resampling, probability_code};
 pub use dilation::Dilation;
 pub use format::{MaskFormat, read, write};
-pub use geotiff::{read_georeference, write_probabilities};
+pub use geotiff::write_probabilities;
 pub use polygons::{PolygonOptions, write_polygons};
 pub use reader::MaskReader;
 pub use sidecar::{write_class_names, write_qgis_style};

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array2, Ix2};
 use tiff_reader::TiffFile;
 
-use super::cog::georeference_of;
 use super::geotiff::broken;
 use crate::error::{Error, Result};
 use crate::scene::Georeference;
@@ -42,7 +41,7 @@ impl MaskReader {
         Ok(Self {
             path: path.to_owned(),
             size: [layout.height, layout.width],
-            georeference: georeference_of(ifd),
+            georeference: Georeference::read(path)?,
             file,
         })
     }

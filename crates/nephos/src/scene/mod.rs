@@ -10,6 +10,7 @@ pub mod fuzz;
 #[cfg(feature = "gdal")]
 mod gdal;
 mod georeference;
+pub(crate) mod geotiff_tags;
 mod interface;
 mod jp2;
 mod judge;

@@ -5,7 +5,7 @@ use std::path::Path;
 use ndarray::{Array3, Axis, s};
 use nephos::Error;
 use nephos::class::Class;
-use nephos::mask::{CogSpec, CogWriter, Resampling, read_georeference};
+use nephos::mask::{CogSpec, CogWriter, Resampling};
 use nephos::scene::{GeoKeys, Georeference};
 use proptest::prelude::*;
 use tiff_reader::TiffFile;
@@ -70,7 +70,7 @@ proptest! {
         let overview = if mean { Resampling::Mean } else { Resampling::Mode };
         write(&path, spec(bands, height, width, overview), &pixels, rows);
         assert_holds(&path, &pixels);
-        prop_assert_eq!(read_georeference(&path).unwrap(), utm());
+        prop_assert_eq!(Georeference::read(&path).unwrap(), utm());
         prop_assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }
@@ -126,7 +126,7 @@ fn any_place_comes_back_exactly() {
         let place = Georeference { transform, keys };
         let pixels = codes(1, 5, 4);
         write(&path, CogSpec::mask(4, 5, place.clone()), &pixels, 5);
-        assert_eq!(read_georeference(&path).unwrap(), place);
+        assert_eq!(Georeference::read(&path).unwrap(), place);
         if let Some(mut python) = outside::python("rasterio") {
             let read = outside::output(python.args(["-c", TRANSFORM]).arg(&path));
             let expected = place.transform.unwrap_or([0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);

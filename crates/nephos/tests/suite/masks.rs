@@ -40,7 +40,7 @@ fn a_geotiff_mask_carries_colours_nodata_and_its_place() {
     };
     mask::write(&path, &codes(37, 61), Some(&place)).unwrap();
 
-    assert_eq!(mask::read_georeference(&path).unwrap(), place);
+    assert_eq!(Georeference::read(&path).unwrap(), place);
     let file = TiffFile::open(&path).unwrap();
     let ifd = file.ifd(0).unwrap();
     assert_eq!(ifd.tag(42113).unwrap().value.as_str(), Some("255"));
@@ -58,10 +58,7 @@ fn a_geotiff_mask_carries_colours_nodata_and_its_place() {
 
     let bare = folder.path().join("bare.tif");
     mask::write(&bare, &codes(4, 4), None).unwrap();
-    assert_eq!(
-        mask::read_georeference(&bare).unwrap(),
-        Georeference::default()
-    );
+    assert_eq!(Georeference::read(&bare).unwrap(), Georeference::default());
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn a_cloud_mask_has_two_codes() {
     mask::write_cloud_mask(&cloud, &path, &CLOUDY, &[]).unwrap();
     let expected = codes.mapv(|code| [0, 1, 1, 0].get(usize::from(code)).copied().unwrap_or(255));
     assert_eq!(mask::read(&cloud).unwrap(), expected);
-    assert_eq!(mask::read_georeference(&cloud).unwrap(), utm());
+    assert_eq!(Georeference::read(&cloud).unwrap(), utm());
     let all = [Class::Thick, Class::Thin, Class::Shadow];
     let with_shadow = mask::collapse(codes.view(), &all);
     let expected = codes.mapv(|code| [0, 1, 1, 1].get(usize::from(code)).copied().unwrap_or(255));

@@ -15,6 +15,5 @@ mod reduce;
 mod spec;
 mod writer;
 
-pub(super) use place::georeference_of;
 pub use spec::{CogSpec, Resampling, probability_code};
 pub use writer::CogWriter;

@@ -5,14 +5,10 @@ use std::path::Path;
 use tiff_reader::Ifd;
 
 use crate::error::Result;
+use crate::scene::geotiff_tags::{
+    KEY_ASCII, KEY_DIRECTORY, KEY_DOUBLES, PIXEL_SCALE, TIEPOINTS, TRANSFORMATION,
+};
 use crate::scene::{GeoKeys, Georeference};
-
-const PIXEL_SCALE: u16 = 33550;
-const TIEPOINTS: u16 = 33922;
-const TRANSFORMATION: u16 = 34264;
-const KEY_DIRECTORY: u16 = 34735;
-const KEY_DOUBLES: u16 = 34736;
-const KEY_ASCII: u16 = 34737;
 
 /// Endings of world files, after the name without `.tif`.
 const WORLD_FILES: [&str; 6] = ["tfw", "TFW", "tifw", "TIFW", "wld", "WLD"];
