@@ -211,7 +211,7 @@ mod tests {
             assert!(
                 starts[..last]
                     .iter()
-                    .all(|start| *start as usize % align == 0)
+                    .all(|start| (*start as usize).is_multiple_of(align))
             );
             assert_eq!(starts[last] as usize + window, length);
             let most = window as isize - (overlap * window as f64).ceil() as isize;

@@ -23,7 +23,7 @@ pub(super) struct SceneSink {
 /// The mask itself.
 enum Mask {
     /// Written as it comes.
-    Cog(CogWriter),
+    Cog(Box<CogWriter>),
     /// Formats without strips are written in the end.
     Whole {
         path: PathBuf,
@@ -48,7 +48,10 @@ impl SceneSink {
         };
         let spec = CogSpec::mask(cols, rows, info.georeference.clone());
         let mask = match MaskFormat::of(&outputs.mask)? {
-            MaskFormat::GeoTiff => Mask::Cog(CogWriter::create(&outputs.mask, with_tags(spec))?),
+            MaskFormat::GeoTiff => {
+                let writer = CogWriter::create(&outputs.mask, with_tags(spec))?;
+                Mask::Cog(Box::new(writer))
+            }
             MaskFormat::Png | MaskFormat::Numpy => Mask::Whole {
                 path: outputs.mask.clone(),
                 pixels: Array2::from_elem((rows, cols), IGNORE),

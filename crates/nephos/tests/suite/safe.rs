@@ -153,7 +153,7 @@ fn check_product(path: &Path, seed: usize) {
         let found = read_all(scene.as_ref());
         for (plane, band) in found.outer_iter().zip(&bands) {
             let what = format!("{} {} at {grid} m", PRODUCTS[seed], BANDS[*band]);
-            assert_same(&plane, &expected(seed, *band, grid), &what);
+            assert_same(plane, &expected(seed, *band, grid), &what);
         }
     }
 }
@@ -421,7 +421,7 @@ fn a_real_product_is_decoded_as_gdal_does() {
             0 => f64::NAN,
             number => (f64::from(number) - 1000.0) / 10000.0,
         });
-        assert_same(&plane, &expected, source);
+        assert_same(plane, &expected, source);
         let back = plane.mapv(|v| {
             if v.is_nan() {
                 0

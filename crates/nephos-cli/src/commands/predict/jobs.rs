@@ -26,7 +26,7 @@ pub enum Input {
     /// A file or folder that is a scene.
     Scene(PathBuf),
     /// A sample of a container.
-    Sample { dataset: Dataset, index: usize },
+    Sample { dataset: Box<Dataset>, index: usize },
 }
 
 /// Every scene to segment, each with a mask of its own. Scenes are not opened yet:
@@ -43,7 +43,7 @@ pub fn jobs(args: &Args, data: &DataConfig) -> anyhow::Result<Vec<Job>> {
             };
             for index in chosen {
                 let name = mask_name(&dataset, index);
-                let dataset = dataset.clone();
+                let dataset = Box::new(dataset.clone());
                 let input = Input::Sample { dataset, index };
                 jobs.push(job(args, input, name)?);
             }
