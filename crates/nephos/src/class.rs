@@ -65,6 +65,14 @@ pub fn class_names() -> [&'static str; CLASS_COUNT] {
     Class::ALL.map(Class::name)
 }
 
+/// Name of a code: that of its class, or `class N` where there is none.
+pub fn code_name(code: usize) -> String {
+    match Class::ALL.get(code) {
+        Some(class) => class.name().to_owned(),
+        None => format!("class {code}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use tiff_reader::{TiffError, TiffFile};
 use super::cog::{CogSpec, CogWriter, probability_code};
 use super::format::MaskFormat;
 use super::numpy;
-use crate::class::{CLASS_COUNT, class_names};
+use crate::class::code_name;
 use crate::error::{Error, Result};
 use crate::scene::Georeference;
 
@@ -63,15 +63,8 @@ pub fn write_probabilities(
         Ok(MaskFormat::Numpy) => numpy::write(path, &probabilities.view()),
         Ok(MaskFormat::GeoTiff) => {
             let place = place.cloned().unwrap_or_default();
-            let mut spec = CogSpec::probabilities(width, height, place);
-            if classes != CLASS_COUNT {
-                let name = |class: usize| match class_names().get(class) {
-                    Some(name) => (*name).to_owned(),
-                    None => format!("class {class}"),
-                };
-                spec.bands = classes;
-                spec.band_names = (0..classes).map(name).collect();
-            }
+            let names = (0..classes).map(code_name).collect();
+            let spec = CogSpec::probabilities(width, height, names, place);
             write_whole(path, spec, probabilities.mapv(probability_code).view())
         }
         _ => Err(Error::unsupported(

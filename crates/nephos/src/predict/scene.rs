@@ -138,13 +138,12 @@ impl Predictor {
         progress: &(dyn Fn(&Progress) + Sync),
     ) -> Result<RunStats> {
         let model = &self.bundle.config.model;
-        let [rows, cols] = scene.info().size;
         let options = RunOptions {
             overlap: settings.overlap,
             align: model.patch.stride,
             shift: settings.shift,
             probabilities,
-            ..RunOptions::new(window_for(model, settings.window, rows, cols))
+            ..RunOptions::new(self.window(scene.info().size, settings))
         };
         let network = Network {
             segmenter: &self.bundle.segmenter,
@@ -162,6 +161,11 @@ impl Predictor {
         )
     }
 
+    /// Rows and columns of the windows that a scene is cut into.
+    fn window(&self, [rows, cols]: [usize; 2], settings: &Settings) -> [usize; 2] {
+        window_for(&self.bundle.config.model, settings.window, rows, cols)
+    }
+
     /// How the mask was made, for the record in it.
     fn tags(
         &self,
@@ -170,12 +174,7 @@ impl Predictor {
         settings: &Settings,
     ) -> Vec<(String, String)> {
         let info = scene.info();
-        let [rows, cols] = window_for(
-            &self.bundle.config.model,
-            settings.window,
-            info.size[0],
-            info.size[1],
-        );
+        let [rows, cols] = self.window(info.size, settings);
         let named: Vec<String> = bands.iter().map(|band| info.bands[*band].label()).collect();
         let mut tags = vec![
             ("NEPHOS_VERSION", env!("CARGO_PKG_VERSION").to_owned()),

@@ -61,11 +61,8 @@ impl SceneSink {
         let probabilities = match outputs.wanted(Also::Probabilities) {
             None => None,
             Some(path) => {
-                let spec = CogSpec {
-                    bands: classes,
-                    band_names: report::names(classes),
-                    ..CogSpec::probabilities(cols, rows, info.georeference.clone())
-                };
+                let place = info.georeference.clone();
+                let spec = CogSpec::probabilities(cols, rows, report::names(classes), place);
                 Some(CogWriter::create(&path, with_tags(spec))?)
             }
         };

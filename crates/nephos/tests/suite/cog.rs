@@ -12,6 +12,10 @@ use tiff_reader::TiffFile;
 
 use super::outside;
 
+fn names() -> Vec<String> {
+    nephos::class::class_names().map(str::to_owned).into()
+}
+
 fn utm() -> Georeference {
     Georeference {
         transform: Some([399_960.0, 10.0, 0.0, 5_700_000.0, 0.0, -10.0]),
@@ -245,7 +249,7 @@ fn gdal_finds_colours_names_and_tags() {
     let odd = "a \"b\" & <c> é";
     spec.tags.push(("MODEL".to_owned(), odd.to_owned()));
     write(&mask, spec, &codes(1, 700, 600), 700);
-    let spec = CogSpec::probabilities(600, 700, utm());
+    let spec = CogSpec::probabilities(600, 700, names(), utm());
     write(&chances, spec, &codes(4, 700, 600), 700);
     let Some(mut python) = outside::python("rasterio") else {
         return;
@@ -305,7 +309,7 @@ fn rio_cogeo_finds_nothing_wrong() {
             64,
         );
         let chances = folder.path().join(format!("p{height}.tif"));
-        let spec = CogSpec::probabilities(width, height, utm());
+        let spec = CogSpec::probabilities(width, height, names(), utm());
         write(&chances, spec, &codes(4, height, width), 64);
         python.args([mask, chances]);
     }

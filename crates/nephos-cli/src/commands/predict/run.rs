@@ -7,7 +7,7 @@ use nephos::config::DataConfig;
 use nephos::device::Device;
 use nephos::mask::MaskSummary;
 use nephos::model::weights::{Identity, fingerprint};
-use nephos::predict::{Also, Outputs, Predictor, Settings};
+use nephos::predict::{Also, Predictor, Settings};
 use nephos::scene::{self, Scene, SceneOptions};
 
 use super::Args;
@@ -77,14 +77,14 @@ impl Runner {
                 let scene = scene::open_scene(path, &self.scene)?;
                 let bands = choose_bands(scene.as_ref(), &predictor.bundle.config.data, ui)?;
                 let gain = predictor.bundle.config.data.input_gain();
-                self.write(job, scene.as_ref(), &bands, gain, &job.outputs, ui)
+                self.write(job, scene.as_ref(), &bands, gain, ui)
             }
             Input::Sample { dataset, index } => {
                 let context = || format!("{}, sample {}", dataset.path().display(), job.name);
                 let scene = dataset.scene(*index).with_context(context)?;
                 let bands: Vec<usize> = (0..scene.info().bands.len()).collect();
                 // A sample comes in units of the model's input.
-                self.write(job, &scene, &bands, 1.0, &job.outputs, ui)
+                self.write(job, &scene, &bands, 1.0, ui)
                     .with_context(context)
             }
         }
@@ -96,7 +96,6 @@ impl Runner {
         scene: &dyn Scene,
         bands: &[usize],
         gain: f32,
-        outputs: &Outputs,
         ui: &Ui,
     ) -> anyhow::Result<MaskSummary> {
         let [rows, cols] = scene.info().size;
@@ -106,7 +105,7 @@ impl Runner {
             bands,
             gain,
             &self.settings,
-            outputs,
+            &job.outputs,
             &self.fingerprint,
             &|progress| bar.set(progress.pixels_done),
         )?;

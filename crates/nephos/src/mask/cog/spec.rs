@@ -1,7 +1,7 @@
 //! What a COG is to hold besides its pixels.
 
 use super::super::palette::palette;
-use crate::class::{Class, IGNORE, class_names};
+use crate::class::{Class, IGNORE};
 use crate::error::{Error, Result};
 use crate::scene::Georeference;
 
@@ -73,18 +73,23 @@ impl CogSpec {
         }
     }
 
-    /// Class probabilities, a band a class of [`Class::ALL`]: value =
+    /// Class probabilities, a band a class called `names`: value =
     /// round(p × 250), so p = value / 250, 255 as no data. See
     /// [`probability_code`](crate::mask::probability_code).
-    pub fn probabilities(width: usize, height: usize, georeference: Georeference) -> Self {
+    pub fn probabilities(
+        width: usize,
+        height: usize,
+        names: Vec<String>,
+        georeference: Georeference,
+    ) -> Self {
         Self {
             width,
             height,
-            bands: Class::ALL.len(),
+            bands: names.len(),
             georeference,
             nodata: Some(IGNORE),
             palette: None,
-            band_names: class_names().map(str::to_owned).into(),
+            band_names: names,
             scale: Some(1.0 / f64::from(PROBABILITY_SCALE)),
             tags: Vec::new(),
             overview: Resampling::Mean,

@@ -292,7 +292,8 @@ mod tests {
         let path = folder.path().join("r.tif");
         let pixels = Array3::from_shape_fn((4, 1100, 700), |(b, r, c)| (b + r * c % 60) as u8);
         for big in [false, true] {
-            let spec = CogSpec::probabilities(700, 1100, Georeference::default());
+            let names = crate::class::class_names().map(str::to_owned).into();
+            let spec = CogSpec::probabilities(700, 1100, names, Georeference::default());
             let mut writer = CogWriter::create(&path, spec).unwrap();
             if big {
                 writer.largest_classic = 1000;

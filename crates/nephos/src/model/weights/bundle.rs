@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::{safetensors, tensors};
-use crate::class::Class;
+use crate::class::code_name;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::Segmenter;
@@ -103,14 +103,7 @@ impl Bundle {
     /// The file can't be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let config = &self.config;
-        let classes: Vec<String> = (0..config.model.classes)
-            .map(
-                |code| match u8::try_from(code).ok().and_then(Class::from_code) {
-                    Some(class) => class.name().to_owned(),
-                    None => format!("class {code}"),
-                },
-            )
-            .collect();
+        let classes: Vec<String> = (0..config.model.classes).map(code_name).collect();
         let json = |value: serde_json::Value| value.to_string();
         let metadata = [
             ("format", FORMAT.to_owned()),
