@@ -1,0 +1,13 @@
+//! The arithmetic of nephos on a CPU.
+//!
+//! Plain functions on slices of `f32`, each in a file with a readable reference
+//! that its tests hold it to. Nothing here knows of networks, files or
+//! configuration. Shapes are the caller's to keep: a wrong one is a panic, and
+//! every function says which shapes it takes. Results do not depend on the
+//! number of threads.
+//!
+//! The crate is compiled without overflow checks, which its hot loops cannot
+//! afford; sizes are checked where they come in.
+
+#![deny(missing_docs)]
+#![deny(clippy::undocumented_unsafe_blocks)]
