@@ -266,6 +266,19 @@ impl ModelConfig {
         Some(self.stem.channels[self.detail_level(stage)? - 1])
     }
 
+    /// How many patches away an input can change a score after the graph, at most: the
+    /// first convolution's reach, three cells a stage of the decoder (together less
+    /// than three patches), and two and a half cells a level of the stem (together less
+    /// than five cells of the last).
+    pub(crate) fn decoder_reach(&self) -> usize {
+        let stages = if self.decoder.stages.is_empty() { 0 } else { 3 };
+        let stem = match self.stem.channels.is_empty() {
+            true => 0,
+            false => (5 * self.stem.reduction()).div_ceil(self.patch.size),
+        };
+        self.decoder.kernel / 2 + stages + stem
+    }
+
     /// Rows and columns of the grid of tokens for an image of `height` × `width`
     /// pixels, or `None` when the image is smaller than one patch.
     pub fn grid(&self, height: usize, width: usize) -> Option<(usize, usize)> {

@@ -164,24 +164,83 @@ impl Segmenter {
         }
     }
 
-    fn encode(&self, images: Tensor<4>, compute: Compute) -> Tokens {
+    /// Whether the graph compares all pairs of patches.
+    pub(crate) fn wants_affinity(&self) -> bool {
+        self.graph.wants_affinity()
+    }
+
+    /// The tokens before the graph.
+    ///
+    /// # Shapes
+    /// - images: `[B, channels, H, W]`
+    /// - output: `[B, 2 · width, rows, cols]`, f32: embeddings, then the encoder's output
+    pub(crate) fn tokens(&self, images: Tensor<4>) -> Tensor<4> {
+        let tokens = self.encode(images, Compute::from(Precision::F32));
+        let both = Tensor::cat(vec![tokens.embeddings, tokens.encoded], 2); // [B, N, 2 · width]
+        let ([batch, _, width], [rows, cols]) = (both.dims(), tokens.grid);
+        both.swap_dims(1, 2).reshape([batch, width, rows, cols])
+    }
+
+    /// The graph over nodes of any number.
+    ///
+    /// # Shapes
+    /// - encoded: `[N, width]`
+    /// - output: `[N, graph width]`, f32
+    pub(crate) fn refine_nodes(&self, encoded: Tensor<2>) -> Tensor<2> {
+        let compute = Compute::from(Precision::F32);
+        let nodes = self.refine(encoded.unsqueeze::<3>(), compute, |_| ());
+        nodes.squeeze_dim::<2>(0)
+    }
+
+    /// Class scores of every cell, from nodes that a graph has refined.
+    ///
+    /// # Shapes
+    /// - image: `[channels, H, W]`, padded here as in [`Segmenter::forward`]
+    /// - nodes: `[graph width, rows, cols]`
+    /// - embeddings: `[width, rows, cols]`
+    /// - output: `[classes, rows · 2^stages, cols · 2^stages]`, f32
+    pub(crate) fn decode(
+        &self,
+        image: Tensor<3>,
+        nodes: Tensor<3>,
+        embeddings: Tensor<3>,
+    ) -> Tensor<3> {
+        let compute = Compute::from(Precision::F32);
+        let [_, rows, cols] = nodes.dims();
+        let sequence = |grid: Tensor<3>| grid.flatten::<2>(1, 2).transpose().unsqueeze::<3>();
+        let image = self.pad(image.unsqueeze::<4>());
+        let detail = self.detail(&self.stem.forward(image, compute));
+        let (nodes, embeddings) = (sequence(nodes), sequence(embeddings)); // [1, N, …]
+        let scores = (self.decoder).classify(nodes, embeddings, detail, [rows, cols], compute);
+        scores.squeeze_dim::<3>(0)
+    }
+
+    /// The image with zeros below and to the right, up to whole patches.
+    fn pad(&self, images: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = images.dims();
         let [rows, cols] = self.config.padded(height, width);
-        let images = if [rows, cols] == [height, width] {
-            images
-        } else {
-            let zeros = Tensor::zeros([batch, channels, rows, cols], &images.device());
-            zeros.slice_assign([s![..], s![..], s![..height], s![..width]], images)
-        };
+        if [rows, cols] == [height, width] {
+            return images;
+        }
+        let zeros = Tensor::zeros([batch, channels, rows, cols], &images.device());
+        zeros.slice_assign([s![..], s![..], s![..height], s![..width]], images)
+    }
+
+    /// The stem's features for each stage of the decoder.
+    fn detail(&self, levels: &[Tensor<4>]) -> Vec<Option<Tensor<4>>> {
+        (0..self.config.decoder.stages.len())
+            .map(|stage| Some(levels[self.config.detail_level(stage)? - 1].clone()))
+            .collect()
+    }
+
+    fn encode(&self, images: Tensor<4>, compute: Compute) -> Tokens {
+        let images = self.pad(images);
         let levels = self.stem.forward(images.clone(), compute);
         let features = levels.last().unwrap_or(&images).clone();
         let (embeddings, grid) = self.patch_embed.forward(features, compute); // [B, N, patch width]
         let placed = (self.position).forward(embeddings.clone(), grid, compute);
-        let detail = (0..self.config.decoder.stages.len())
-            .map(|stage| Some(levels[self.config.detail_level(stage)? - 1].clone()))
-            .collect();
         Tokens {
-            detail,
+            detail: self.detail(&levels),
             encoded: self.encoder.forward(placed, compute),
             embeddings,
             grid,

@@ -6,6 +6,7 @@ use super::network::Network;
 use super::outputs::{Also, Outputs};
 use super::plan::window_for;
 use super::products;
+use super::scene_graph::run_scene_graph;
 use super::scene_sink::SceneSink;
 use super::stream::{OVERLAP, Progress, RowSink, RunOptions, RunStats, run};
 use crate::class::CLASS_COUNT;
@@ -26,6 +27,16 @@ pub struct Predictor {
     pub device: Device,
 }
 
+/// What the graph attention sees at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum GraphScope {
+    /// The patches of one window.
+    #[default]
+    Window,
+    /// All patches of the scene; see [`run_scene_graph`].
+    Scene,
+}
+
 /// How scenes are segmented.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -37,6 +48,8 @@ pub struct Settings {
     pub shift: usize,
     /// Metres by which clouds and shadows are grown.
     pub dilate: Option<f64>,
+    /// What the graph sees at once.
+    pub graph: GraphScope,
 }
 
 impl Default for Settings {
@@ -46,6 +59,7 @@ impl Default for Settings {
             overlap: OVERLAP,
             shift: 0,
             dilate: None,
+            graph: GraphScope::Window,
         }
     }
 }
@@ -149,6 +163,11 @@ impl Predictor {
             segmenter: &self.bundle.segmenter,
             device: &self.device,
         };
+        if settings.graph == GraphScope::Scene {
+            return run_scene_graph(
+                &network, model, scene, bands, gain, &options, sink, progress,
+            );
+        }
         run(
             &network,
             model.classes,
@@ -187,6 +206,9 @@ impl Predictor {
             ("WINDOW", format!("{rows} × {cols} pixels")),
             ("OVERLAP", settings.overlap.to_string()),
         ];
+        if settings.graph == GraphScope::Scene {
+            tags.push(("GRAPH", "scene".to_owned()));
+        }
         tags.extend(info.acquired.clone().map(|time| ("ACQUIRED", time)));
         tags.extend((settings.dilate).map(|metres| ("DILATION_METRES", metres.to_string())));
         (tags.into_iter())

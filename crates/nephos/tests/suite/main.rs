@@ -15,6 +15,7 @@ mod predictions;
 mod products;
 mod raster_scenes;
 mod safe;
+mod scene_graph;
 mod simulate;
 mod stream;
 mod taco;

@@ -7,7 +7,7 @@ use nephos::config::DataConfig;
 use nephos::device::Device;
 use nephos::mask::MaskSummary;
 use nephos::model::weights::{Identity, fingerprint};
-use nephos::predict::{Also, Predictor, Settings};
+use nephos::predict::{Also, GraphScope, Predictor, Settings};
 use nephos::scene::{self, Scene, SceneOptions};
 
 use super::Args;
@@ -36,6 +36,10 @@ impl Runner {
             overlap: args.windows.overlap,
             shift: args.windows.shift,
             dilate: args.dilate,
+            graph: match args.graph.as_str() {
+                "scene" => GraphScope::Scene,
+                _ => GraphScope::Window,
+            },
         };
         settings.validate()?;
         let data = args.read.samples(&bundle.config.data)?;
