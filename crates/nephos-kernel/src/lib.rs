@@ -13,3 +13,4 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod dropout;
+pub mod gemm;
