@@ -12,5 +12,8 @@
 #![deny(missing_docs)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+pub mod attention;
 pub mod dropout;
 pub mod gemm;
+mod lanes;
+mod shared;
