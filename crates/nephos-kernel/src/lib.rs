@@ -15,5 +15,7 @@
 pub mod attention;
 pub mod dropout;
 pub mod gemm;
+pub mod interpolate;
 mod lanes;
+pub mod norm;
 mod shared;
