@@ -331,6 +331,7 @@ impl Sequence<'_> {
     ///
     /// # Safety
     /// As for [`Shared::range`].
+    #[allow(clippy::mut_from_ref)]
     unsafe fn gradient_of(&self, token: usize, part: Part) -> &mut [f32] {
         let Shape {
             tokens,

@@ -54,7 +54,7 @@ pub(crate) trait Lanes: Copy {
 /// minimax, ascending.
 const EXP2: [f32; 7] = [
     1.0,
-    0.693_147_2,
+    std::f32::consts::LN_2,
     0.240_226_46,
     0.055_503_286,
     0.009_618_489,
