@@ -13,3 +13,5 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod dropout;
+pub mod loss;
+mod versions;
