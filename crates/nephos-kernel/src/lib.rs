@@ -12,6 +12,10 @@
 #![deny(missing_docs)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+pub mod attention;
 pub mod dropout;
+pub mod gemm;
+mod lanes;
 pub mod loss;
+mod shared;
 mod versions;
