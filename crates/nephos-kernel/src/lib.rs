@@ -12,4 +12,11 @@
 #![deny(missing_docs)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+pub mod attention;
+pub mod dropout;
+pub mod gemm;
 pub mod graph;
+mod lanes;
+pub mod loss;
+mod shared;
+mod versions;
