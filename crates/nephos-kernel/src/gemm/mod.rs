@@ -4,15 +4,33 @@
 //! ([`Packed`]) or on the fly ([`matmul_unpacked`]); bias, activation and
 //! residual are applied while the product is stored ([`Epilogue`]).
 
+mod aligned;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod epilogue;
+mod gelu;
+mod isa;
+mod left;
 mod matrix;
 mod packed;
+mod portable;
+mod product;
+mod tile;
 
-use rayon::prelude::*;
+use std::cell::Cell;
+
+use isa::Isa;
+use product::{Output, product};
 
 pub use epilogue::{Act, Epilogue};
 pub use matrix::Matrix;
 pub use packed::Packed;
+
+thread_local! {
+    static PACKED: Cell<Packed> = Cell::default();
+}
 
 /// `out = epilogue(a b)`.
 ///
@@ -37,34 +55,20 @@ pub fn matmul(
     }
     assert!(out_stride >= n && out.len() >= (m - 1) * out_stride + n);
     epilogue.check(m, n, out_stride);
-    out[..(m - 1) * out_stride + n]
-        .par_chunks_mut(out_stride)
-        .enumerate()
-        .for_each(|(i, row)| {
-            for j in (0..n).step_by(packed::PANEL) {
-                let panel = b.panel(j / packed::PANEL);
-                let mut sum = [0.0f32; packed::PANEL];
-                for (k, b) in panel.chunks_exact(packed::PANEL).enumerate() {
-                    let a = a.at(i, k);
-                    for (sum, b) in sum.iter_mut().zip(b) {
-                        *sum += a * b;
-                    }
-                }
-                for (j, &sum) in (j..n.min(j + packed::PANEL)).zip(&sum) {
-                    let mut x = sum + epilogue.bias.map_or(0.0, |bias| bias[j]);
-                    if epilogue.accumulate {
-                        x += row[j];
-                    }
-                    x = match epilogue.activation {
-                        Act::None => x,
-                        Act::Relu => x.max(0.0),
-                        Act::Gelu => gelu(x),
-                    };
-                    let residual = epilogue.residual.map_or(0.0, |r| r[i * out_stride + j]);
-                    row[j] = x + residual;
-                }
-            }
-        });
+    let out = Output {
+        start: out.as_mut_ptr(),
+        stride: out_stride,
+    };
+    match b.isa() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: only instructions that there are are packed for; shapes are checked above.
+        Isa::Avx512 => unsafe { product::<avx512::Avx512>(a, b, out, epilogue) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::Avx2 => unsafe { product::<avx2::Avx2>(a, b, out, epilogue) },
+        // SAFETY: as above.
+        Isa::Portable => unsafe { product::<portable::Portable>(a, b, out, epilogue) },
+    }
 }
 
 /// [`matmul`] with a right-hand matrix that is packed on the way.
@@ -81,19 +85,10 @@ pub fn matmul_unpacked(
     out_stride: usize,
     epilogue: &Epilogue<'_>,
 ) {
-    matmul(a, &Packed::new(b), out, out_stride, epilogue);
-}
-
-/// `x Φ(x)`; erf by Abramowitz & Stegun 7.1.26.
-fn gelu(x: f32) -> f32 {
-    let z = (x as f64 / std::f64::consts::SQRT_2).abs();
-    let t = 1.0 / (1.0 + 0.3275911 * z);
-    let poly = t
-        * (0.254829592
-            + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-    let erf = 1.0 - poly * (-z * z).exp();
-    let erf = if x < 0.0 { -erf } else { erf };
-    (0.5 * x as f64 * (1.0 + erf)) as f32
+    let mut packed = PACKED.take();
+    packed.repack(b);
+    matmul(a, &packed, out, out_stride, epilogue);
+    PACKED.set(packed);
 }
 
 #[cfg(test)]
