@@ -9,6 +9,8 @@
 //! the inlined forms vectorise with the instructions of the function they stand
 //! in.
 
+use crate::versions::versions;
+
 /// The function of a layer in a step: which elements it drops, and by how much the
 /// others grow.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,13 +100,13 @@ impl Dropout {
 
     /// Writes the factors of the elements from `start`.
     pub fn fill(&self, start: u64, out: &mut [f32]) {
-        each(self, start, out, |_, factor| factor);
+        fill(self, start, out);
     }
 
     /// Multiplies `values` by the factors of the elements from `start`.
     pub fn apply(&self, start: u64, values: &mut [f32]) {
         if !self.is_off() {
-            each(self, start, values, |value, factor| value * factor);
+            apply(self, start, values);
         }
     }
 
@@ -129,37 +131,21 @@ impl Dropout {
     }
 }
 
-/// `values[i] = put(values[i], factor of start + i)`, with the best instructions
-/// there are.
-fn each(dropout: &Dropout, start: u64, values: &mut [f32], put: impl Fn(f32, f32) -> f32) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor has AVX-512F.
-            return unsafe { each_avx512(dropout, start, values, put) };
-        }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has AVX2.
-            return unsafe { each_avx2(dropout, start, values, put) };
-        }
+versions! {
+    fn fill(dropout: &Dropout, start: u64, out: &mut [f32]) {
+        each(dropout, start, out, |_, factor| factor);
     }
-    each_portable(dropout, start, values, put);
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn each_avx512(dropout: &Dropout, start: u64, values: &mut [f32], put: impl Fn(f32, f32) -> f32) {
-    each_portable(dropout, start, values, put);
+versions! {
+    fn apply(dropout: &Dropout, start: u64, values: &mut [f32]) {
+        each(dropout, start, values, |value, factor| value * factor);
+    }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn each_avx2(dropout: &Dropout, start: u64, values: &mut [f32], put: impl Fn(f32, f32) -> f32) {
-    each_portable(dropout, start, values, put);
-}
-
+/// `values[i] = put(values[i], factor of start + i)`.
 #[inline(always)]
-fn each_portable(dropout: &Dropout, start: u64, values: &mut [f32], put: impl Fn(f32, f32) -> f32) {
+fn each(dropout: &Dropout, start: u64, values: &mut [f32], put: impl Fn(f32, f32) -> f32) {
     const LANES: usize = 16;
     let (blocks, rest) = values.as_chunks_mut::<LANES>();
     let mut index = start;
@@ -293,7 +279,7 @@ mod tests {
                 dropout.apply(start, &mut applied);
                 assert_eq!(applied, one_by_one);
                 let mut portable = vec![f32::NAN; len];
-                each_portable(&dropout, start, &mut portable, |_, factor| factor);
+                each(&dropout, start, &mut portable, |_, factor| factor);
                 assert_eq!(portable, one_by_one);
                 assert!(
                     one_by_one

@@ -15,7 +15,10 @@
 pub mod attention;
 pub mod dropout;
 pub mod gemm;
+pub mod graph;
 pub mod interpolate;
 mod lanes;
+pub mod loss;
 pub mod norm;
 mod shared;
+mod versions;
