@@ -12,12 +12,16 @@
 #![deny(missing_docs)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+mod activation;
 pub mod attention;
 pub mod dropout;
+pub mod encoder;
+mod exponential;
 pub mod gemm;
 pub mod graph;
 pub mod interpolate;
 mod lanes;
+pub mod linear;
 pub mod loss;
 pub mod norm;
 mod shared;
