@@ -24,5 +24,7 @@ mod lanes;
 pub mod linear;
 pub mod loss;
 pub mod norm;
+pub mod patches;
 mod shared;
+pub mod token_conv;
 mod versions;
