@@ -242,8 +242,16 @@ impl Sequence<'_> {
                     store(tile, place, lanes);
                 }
                 for (scalars, rows, sums) in [
-                    (&*layout.weights, &*layout.gradient_rows, &mut *layout.value_sums),
-                    (&*layout.of_scores, &*layout.query_rows, &mut *layout.key_sums),
+                    (
+                        &*layout.weights,
+                        &*layout.gradient_rows,
+                        &mut *layout.value_sums,
+                    ),
+                    (
+                        &*layout.of_scores,
+                        &*layout.query_rows,
+                        &mut *layout.key_sums,
+                    ),
                 ] {
                     let sums = sums.as_mut_ptr().add(first_key * wide);
                     add_rows::<L, R>(keys, [lanes, count], scalars, wide, rows, sums);

@@ -15,7 +15,6 @@ mod tile;
 pub use backward::backward;
 pub use forward::forward;
 
-
 /// Vectors of queries in a block.
 const VECTORS: usize = 3;
 

@@ -51,7 +51,10 @@ fn check(shape: Shape, spread: f32, dropout: Dropout) {
             &mut backward,
         );
         let error = distance(&backward, &expected_backward);
-        assert!(error < 2e-5, "{level:?} {shape:?}: gradient off by {error:e}");
+        assert!(
+            error < 2e-5,
+            "{level:?} {shape:?}: gradient off by {error:e}"
+        );
     }
 }
 
@@ -103,7 +106,14 @@ fn scores_far_below_zero_do_not_vanish() {
     }
     let (expected, _) = attention(&qkv, shape, &Dropout::off(), None);
     let mut output = vec![0.0; 70 * 8];
-    forward(&qkv, shape, &Dropout::off(), &mut output, None, &mut Vec::new());
+    forward(
+        &qkv,
+        shape,
+        &Dropout::off(),
+        &mut output,
+        None,
+        &mut Vec::new(),
+    );
     assert!(distance(&output, &expected) < 1e-4);
 }
 
@@ -114,7 +124,15 @@ fn what_is_no_number_stays_none() {
     qkv[5 * 24] = f32::NAN;
     for level in Level::all() {
         let mut output = vec![0.0; 70 * 8];
-        forward_at(level, &qkv, shape, &Dropout::off(), &mut output, None, &mut Vec::new());
+        forward_at(
+            level,
+            &qkv,
+            shape,
+            &Dropout::off(),
+            &mut output,
+            None,
+            &mut Vec::new(),
+        );
         assert!(output[5 * 8..6 * 8].iter().all(|x| x.is_nan()), "{level:?}");
         assert!(output[..5 * 8].iter().all(|x| x.is_finite()), "{level:?}");
     }
@@ -129,9 +147,22 @@ fn the_same_numbers_on_any_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         pool.unwrap().install(|| {
             let (mut output, mut saved) = (vec![0.0; 2 * 200 * 48], vec![0.0; 2 * 200 * 3]);
-            forward(&qkv, shape, &Dropout::off(), &mut output, Some(&mut saved), &mut Vec::new());
+            forward(
+                &qkv,
+                shape,
+                &Dropout::off(),
+                &mut output,
+                Some(&mut saved),
+                &mut Vec::new(),
+            );
             let mut gradients = vec![0.0; qkv.len()];
-            backward(&qkv, shape, &Dropout::off(), [&output, &saved, &gradient], &mut gradients);
+            backward(
+                &qkv,
+                shape,
+                &Dropout::off(),
+                [&output, &saved, &gradient],
+                &mut gradients,
+            );
             (output, gradients)
         })
     };
