@@ -130,7 +130,7 @@ fn keep(low: &mut *const f32, high: &mut *const f32, [row, three, five]: [&mut u
             inout(reg) * row,
             inout(reg) * three,
             inout(reg) * five,
-            options(pure, nomem, nostack, preserves_flags)
+            options(pure, readonly, nostack, preserves_flags)
         );
     }
 }

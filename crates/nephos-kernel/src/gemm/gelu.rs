@@ -8,22 +8,22 @@ const END: f32 = 3.9;
 
 /// Coefficients of P, fitted to the error function for the least greatest error.
 const P: [f32; 6] = [
-    1.128_379_03,
-    0.191_936_179,
-    0.052_966_305_4,
-    0.003_836_676_69,
+    std::f32::consts::FRAC_2_SQRT_PI,
+    0.191_936_18,
+    0.052_966_304,
+    0.003_836_676_7,
     0.000_287_454_02,
-    2.050_439_83e-6,
+    2.050_44e-6,
 ];
 
 /// Coefficients of Q.
 const Q: [f32; 6] = [
     1.0,
-    0.503_430_789,
-    0.114_756_228,
-    0.015_108_803_4,
-    0.001_181_688_47,
-    3.823_111_99e-5,
+    0.503_430_8,
+    0.114_756_23,
+    0.015_108_803,
+    0.001_181_688_5,
+    3.823_112e-5,
 ];
 
 /// `x Φ(x)` of each number, Φ the normal distribution function; the error is below

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::Matrix;
 use super::aligned::Aligned;
+use super::packed::copy_short;
 use super::tile::Kernel;
 
 /// Row strides that are a multiple of this put the rows of a tile into the same
@@ -36,10 +37,13 @@ impl Rows {
         }
         let data = &a.data[first..];
         if row == 1 {
-            // Columns lie together: they are copied one after the other.
+            // Columns lie together: they are copied one after the other, whole ones
+            // where there are numbers, though fewer may be asked for.
             scratch.resize(depth * K::ROWS);
             for (k, to) in scratch.chunks_exact_mut(K::ROWS).enumerate() {
-                to[..count].copy_from_slice(&data[k * step..][..count]);
+                let from = &data[k * step..];
+                let count = if from.len() < K::ROWS { count } else { K::ROWS };
+                copy_short(&from[..count], &mut to[..count]);
             }
             return Self {
                 start: scratch.as_ptr(),

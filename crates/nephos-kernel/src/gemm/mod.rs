@@ -18,6 +18,7 @@ mod packed;
 mod portable;
 mod product;
 mod tile;
+mod transpose;
 
 use std::cell::Cell;
 
