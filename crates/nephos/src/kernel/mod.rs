@@ -10,12 +10,25 @@
 //! `#[backend_extension(Flex, Autodiff)]`, implement both for [`Flex`] on slices
 //! (the `slices` module), implement the forward pass for `Autodiff<B, C>` by preparing a
 //! [`Backward`](burn::backend::autodiff::ops::Backward) whose state holds what the
-//! backward pass reads. `graph` is the pattern.
+//! backward pass reads. `graph` is the pattern. What only training uses is simpler:
+//! the `record` module makes one step of autodiff of two functions on slices.
 //!
 //! [`Flex`]: burn::backend::Flex
 
 #[cfg(feature = "flex")]
+pub(crate) mod decoder;
+#[cfg(feature = "flex")]
+pub(crate) mod dropout;
+#[cfg(feature = "flex")]
+pub(crate) mod encoder;
+#[cfg(feature = "flex")]
 pub mod graph;
+#[cfg(feature = "flex")]
+pub(crate) mod loss;
+#[cfg(feature = "flex")]
+pub(crate) mod patches;
+#[cfg(feature = "flex")]
+mod record;
 #[cfg(feature = "flex")]
 mod slices;
 
@@ -30,6 +43,20 @@ pub fn is_cpu(device: &Device) -> bool {
             device.clone().inner().as_dispatch(),
             DispatchDevice::Flex(_)
         )
+    }
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = device;
+        false
+    }
+}
+
+/// Whether operations on tensors of `device` are recorded as single steps of
+/// autodiff: they are on the CPU, and a backward pass may follow.
+pub(crate) fn is_recorded(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    {
+        record::takes(device)
     }
     #[cfg(not(feature = "flex"))]
     {

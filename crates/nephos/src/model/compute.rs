@@ -8,9 +8,10 @@
 use burn::nn::conv::Conv2d;
 use burn::nn::{Linear, PaddingConfig2d};
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{FloatDType, Tensor, module};
+use burn::tensor::{Device, FloatDType, Tensor, module};
 
 use crate::config::Precision;
+use crate::kernel;
 
 /// Casts into and out of the compute format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,12 @@ impl From<Precision> for Compute {
 }
 
 impl Compute {
+    /// Whether layers compute on `device` by kernels that autodiff records as one
+    /// step each: training in f32 on the CPU.
+    pub(super) fn is_recorded(self, device: &Device) -> bool {
+        self.0.is_none() && kernel::is_recorded(device)
+    }
+
     /// `x` in the compute format.
     pub(super) fn narrow<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self.0 {
@@ -70,4 +77,18 @@ impl Compute {
             options,
         )
     }
+}
+
+/// Weight and bias of a layer that has both.
+#[cfg(feature = "flex")]
+pub(super) fn tensors(layer: &Linear) -> (Tensor<2>, Tensor<1>) {
+    let bias = layer.bias.as_ref().expect("a layer with a bias");
+    (layer.weight.val(), bias.val())
+}
+
+/// Weight and bias of a convolution, which always has both here.
+#[cfg(feature = "flex")]
+pub(super) fn conv_tensors(layer: &Conv2d) -> (Tensor<4>, Tensor<1>) {
+    let bias = layer.bias.as_ref().expect("a convolution with a bias");
+    (layer.weight.val(), bias.val())
 }

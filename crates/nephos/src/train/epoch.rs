@@ -218,11 +218,18 @@ impl Run {
         let weight = self
             .loss
             .batch_weight(&batch.class_counts(self.config.model.classes));
+        let codes = batch.labels.clone();
         let (images, labels) = batch.into_tensors(&self.device);
         self.device
             .seed(dropout_seed(self.config.seed, self.state.step, part));
-        let logits = self.model.forward_with(images, self.config.train.precision);
-        let loss = self.loss.forward(logits, labels);
+        let precision = self.config.train.precision;
+        let coarse = self.model.forward_coarse(images, precision);
+        let aligned = self.config.model.decoder.align_corners;
+        let loss = (self.loss.of_coarse(&coarse, &codes, aligned)).unwrap_or_else(|| {
+            let (_, height, width) = codes.dim();
+            let logits = self.model.upsample(coarse, [height, width]);
+            self.loss.forward(logits, labels)
+        });
         let value = loss.clone().into_scalar::<f64>();
         let loss = if scale == 1.0 {
             loss
