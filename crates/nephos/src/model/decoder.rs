@@ -79,6 +79,17 @@ impl Decoder {
         compute: Compute,
     ) -> Tensor<4> {
         assert_eq!(detail.len(), self.stages.len(), "detail for each stage");
+        #[cfg(feature = "flex")]
+        if self.stages.is_empty() && compute.is_recorded(&nodes.device()) {
+            use super::compute::conv_tensors;
+            use crate::kernel::decoder::{DecoderTensors, classify};
+            let tensors = DecoderTensors {
+                conv: conv_tensors(&self.conv1),
+                classify: conv_tensors(&self.conv_out),
+            };
+            let embeddings = self.skip.then_some(embeddings);
+            return classify(nodes, embeddings, [rows, cols], tensors);
+        }
         let tokens = if self.skip {
             Tensor::cat(vec![nodes, embeddings], 2) // [B, N, graph width + patch width]
         } else {

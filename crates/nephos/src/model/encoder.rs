@@ -105,6 +105,58 @@ impl EncoderLayer {
     /// # Shapes
     /// - x, output: `[B, N, width]`, f32
     fn forward(&self, x: Tensor<3>, compute: Compute) -> Tensor<3> {
+        #[cfg(feature = "flex")]
+        if compute.is_recorded(&x.device()) {
+            return self.recorded(x);
+        }
+        self.composed(x, compute)
+    }
+
+    /// [`EncoderLayer::composed`] as one step of autodiff.
+    #[cfg(feature = "flex")]
+    fn recorded(&self, x: Tensor<3>) -> Tensor<3> {
+        use crate::kernel::{dropout, encoder};
+        use nephos_kernel::{attention::Shape, encoder as kernel, gemm::Act};
+
+        let [batch, tokens, width] = x.dims();
+        let heads = self.self_attn.heads();
+        let dropouts = match dropout::rate(&self.dropout) {
+            0.0 => kernel::Dropouts::off(),
+            rate => kernel::Dropouts::new(dropout::keys(&x.device()), rate),
+        };
+        let layer = kernel::Layer {
+            shape: Shape {
+                batch,
+                tokens,
+                width,
+                heads,
+            },
+            activation: match self.activation {
+                Activation::Relu => Act::Relu,
+                Activation::Gelu => Act::Gelu,
+            },
+            order: match self.order {
+                NormOrder::Post => kernel::Order::Post,
+                NormOrder::Pre => kernel::Order::Pre,
+            },
+            dropouts,
+        };
+        let [in_proj, out_proj] = self.self_attn.tensors();
+        let [linear1, linear2] = [&self.linear1, &self.linear2].map(super::compute::tensors);
+        let norm = |layer: &LayerNorm| {
+            let shift = layer.beta.as_ref().expect("a norm with a shift");
+            (layer.gamma.val(), shift.val())
+        };
+        let tensors = encoder::LayerTensors {
+            linear: [in_proj, out_proj, linear1, linear2],
+            norms: [norm(&self.norm1), norm(&self.norm2)],
+            epsilon: EPSILON as f32,
+        };
+        encoder::layer(layer, x, tensors)
+    }
+
+    /// The layer of plain tensors.
+    fn composed(&self, x: Tensor<3>, compute: Compute) -> Tensor<3> {
         match self.order {
             NormOrder::Post => {
                 let x = self.norm1.forward(x.clone() + self.attend(x, compute));
@@ -134,7 +186,100 @@ impl EncoderLayer {
     }
 }
 
-/// LayerNorm with PyTorch's epsilon.
+/// PyTorch's epsilon of a LayerNorm.
+const EPSILON: f64 = 1e-5;
+
 fn norm(width: usize, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(width).with_epsilon(1e-5).init(device)
+    LayerNormConfig::new(width)
+        .with_epsilon(EPSILON)
+        .init(device)
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use burn::module::ModuleVisitor;
+    use burn::module::Param;
+    use burn::tensor::{Distribution, Gradients};
+
+    use super::*;
+    use crate::config::Precision;
+
+    /// The gradients of a module's parameters, in the order of its fields.
+    struct Collected<'a> {
+        gradients: &'a Gradients,
+        values: Vec<Vec<f32>>,
+    }
+
+    impl ModuleVisitor for Collected<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let gradient = param.val().grad(self.gradients).expect("a gradient");
+            self.values
+                .push(gradient.into_data().try_into_vec().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_recorded_layer_is_the_composed_one_with_all_gradients() {
+        let device = Device::flex().autodiff();
+        for norm in [NormOrder::Post, NormOrder::Pre] {
+            for activation in [Activation::Relu, Activation::Gelu] {
+                let config = EncoderConfig {
+                    heads: 3,
+                    feed_forward: 20,
+                    dropout: 0.0,
+                    norm,
+                    activation,
+                    ..EncoderConfig::default()
+                };
+                let layer = EncoderLayer::new(&config, 12, &device);
+                let random = || Tensor::random([2, 9, 12], Distribution::Default, &device);
+                let (x, probe) = (random().require_grad(), random());
+                let compute = Compute::from(Precision::F32);
+                let [recorded, composed] = [true, false].map(|recorded| {
+                    let out = match recorded {
+                        true => layer.recorded(x.clone()),
+                        false => layer.composed(x.clone(), compute),
+                    };
+                    let gradients = (out.clone() * probe.clone()).sum().backward();
+                    let mut collected = Collected {
+                        gradients: &gradients,
+                        values: vec![out.into_data().try_into_vec::<f32>().unwrap()],
+                    };
+                    let by_x = x.grad(&gradients).unwrap();
+                    collected
+                        .values
+                        .push(by_x.into_data().try_into_vec().unwrap());
+                    layer.visit(&mut collected);
+                    collected.values
+                });
+                assert_eq!(recorded.len(), 2 + 12);
+                for (index, (ours, plain)) in recorded.iter().zip(&composed).enumerate() {
+                    let scale = plain.iter().fold(1e-2f32, |max, x| max.max(x.abs()));
+                    for (a, b) in ours.iter().zip(plain) {
+                        assert!((a - b).abs() < 2e-5 * scale, "{config:?} {index}: {a} {b}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn dropout_follows_the_seed() {
+        let device = Device::flex().autodiff();
+        let config = EncoderConfig {
+            heads: 2,
+            dropout: 0.2,
+            ..EncoderConfig::default()
+        };
+        let layer = EncoderLayer::new(&config, 8, &device);
+        let x = Tensor::random([1, 5, 8], Distribution::Default, &device);
+        let out = |seed| {
+            device.seed(seed);
+            let out = layer.forward(x.clone(), Compute::from(Precision::F32));
+            out.into_data().try_into_vec::<f32>().unwrap()
+        };
+        let first = out(1);
+        assert_eq!(out(1), first);
+        assert_ne!(out(2), first);
+    }
 }

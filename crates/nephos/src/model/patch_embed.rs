@@ -49,6 +49,12 @@ impl PatchEmbed {
             height.min(width) + 2 * self.padding >= self.proj.kernel_size[0],
             "an image of {height} x {width} pixels is smaller than one patch"
         );
+        #[cfg(feature = "flex")]
+        if compute.is_recorded(&images.device()) {
+            let (weight, bias) = super::compute::conv_tensors(&self.proj);
+            let sides = [self.proj.kernel_size[0], self.proj.stride[0], self.padding];
+            return crate::kernel::patches::embed(images, weight, bias, sides);
+        }
         let grid = compute.conv2d(&self.proj, images); // [B, width, rows, cols]
         let [_, _, rows, cols] = grid.dims();
         let tokens = grid.flatten::<3>(2, 3).swap_dims(1, 2); // [B, N, width]

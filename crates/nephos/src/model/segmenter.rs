@@ -110,6 +110,15 @@ impl Segmenter {
     pub fn forward_with(&self, images: Tensor<4>, precision: Precision) -> Tensor<4> {
         let [_, _, height, width] = images.dims();
         let coarse = self.forward_coarse(images, precision); // [B, classes, rows, cols]
+        self.upsample(coarse, [height, width])
+    }
+
+    /// Brings the scores of [`Segmenter::forward_coarse`] to the pixels of the image.
+    ///
+    /// # Shapes
+    /// - coarse: `[B, classes, rows, cols]`
+    /// - output: `[B, classes, height, width]` for `size = [height, width]`
+    pub fn upsample(&self, coarse: Tensor<4>, [height, width]: [usize; 2]) -> Tensor<4> {
         let padded = self.config.padded(height, width);
         let scores = self.decoder.upsample(coarse, padded);
         if padded == [height, width] {

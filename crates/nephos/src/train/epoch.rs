@@ -1,9 +1,11 @@
 //! One epoch: its steps, its validation, and what is written after it.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
+use ndarray::{Array3, s};
 
 use super::checkpoint::Best;
 use super::gradients;
@@ -13,6 +15,7 @@ use super::schedule::learning_rate;
 use super::tensorboard::EPOCH;
 use super::trainer::{Run, stale};
 use super::validate::{Validation, check, validate};
+use crate::class::IGNORE;
 use crate::config::Precision;
 use crate::dataset::{Batch, Dataset, Loader, epoch_order};
 use crate::error::{Error, Result};
@@ -218,11 +221,20 @@ impl Run {
         let weight = self
             .loss
             .batch_weight(&batch.class_counts(self.config.model.classes));
+        let codes = batch.labels.clone();
         let (images, labels) = batch.into_tensors(&self.device);
         self.device
             .seed(dropout_seed(self.config.seed, self.state.step, part));
-        let logits = self.model.forward_with(images, self.config.train.precision);
-        let loss = self.loss.forward(logits, labels);
+        let precision = self.config.train.precision;
+        let coarse = self.model.forward_coarse(images, precision);
+        let model = &self.config.model;
+        let (_, height, width) = codes.dim();
+        let padded = ignore_padding(&codes, model.padded(height, width));
+        let aligned = model.decoder.align_corners;
+        let loss = (self.loss.of_coarse(&coarse, &padded, aligned)).unwrap_or_else(|| {
+            let logits = self.model.upsample(coarse, [height, width]);
+            self.loss.forward(logits, labels)
+        });
         let value = loss.clone().into_scalar::<f64>();
         let loss = if scale == 1.0 {
             loss
@@ -338,6 +350,17 @@ impl Run {
         let scalars: Vec<(&str, f64)> = scalars.iter().map(|(t, v)| (t.as_str(), *v)).collect();
         self.events.scalars(record.step as u64, &scalars)
     }
+}
+
+/// Labels of an image that the network pads to `size`: what it adds counts nowhere.
+fn ignore_padding(codes: &Array3<u8>, [height, width]: [usize; 2]) -> Cow<'_, Array3<u8>> {
+    let (count, rows, cols) = codes.dim();
+    if (rows, cols) == (height, width) {
+        return Cow::Borrowed(codes);
+    }
+    let mut padded = Array3::from_elem((count, height, width), IGNORE);
+    padded.slice_mut(s![.., ..rows, ..cols]).assign(codes);
+    Cow::Owned(padded)
 }
 
 /// Seed of the dropout of batch `part` of step `step`: a resumed run draws what

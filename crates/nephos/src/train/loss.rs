@@ -2,6 +2,7 @@
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use ndarray::Array3;
 
 use crate::class::IGNORE;
 use crate::config::{LossConfig, LossKind};
@@ -68,6 +69,55 @@ impl Loss {
                 self.cross_entropy(log_p.clone(), labels.clone(), valid.clone())
                     + self.dice(log_p, labels, valid)
             }
+        }
+    }
+
+    /// What [`Loss::forward`] gives for the upsampled scores, as one step of autodiff
+    /// that stores nothing of the size of the image; `None` where tensors are not
+    /// recorded so, which is off the CPU and without autodiff.
+    ///
+    /// # Shapes
+    /// - coarse: `[B, classes, rows, cols]`, f32
+    /// - labels: `[B, H, W]`, class codes or 255
+    ///
+    /// # Panics
+    /// The shapes don't agree.
+    pub(crate) fn of_coarse(
+        &self,
+        coarse: &Tensor<4>,
+        labels: &Array3<u8>,
+        align_corners: bool,
+    ) -> Option<Tensor<1>> {
+        #[cfg(feature = "flex")]
+        if crate::kernel::is_recorded(&coarse.device()) {
+            use crate::kernel::loss::{Labels, loss};
+            let (_, height, width) = labels.dim();
+            let labels = Labels {
+                codes: labels.iter().copied().collect(),
+                size: [height, width],
+                align_corners,
+            };
+            return Some(loss(coarse.clone(), labels, self.objective()));
+        }
+        let _ = (coarse, labels, align_corners);
+        None
+    }
+
+    /// The loss for [`nephos_kernel`].
+    #[cfg(feature = "flex")]
+    fn objective(&self) -> nephos_kernel::loss::Objective {
+        use nephos_kernel::loss::{Kind, Objective};
+        let smoothing = self.config.label_smoothing;
+        let (kind, weighted) = match self.config.kind {
+            LossKind::CrossEntropy => (Kind::CrossEntropy(smoothing), true),
+            LossKind::Focal => (Kind::Focal(self.config.focal_gamma), true),
+            LossKind::Dice => (Kind::Dice, false),
+            LossKind::CrossEntropyDice => (Kind::CrossEntropyDice(smoothing), true),
+        };
+        let weights = self.config.class_weights.clone();
+        Objective {
+            kind,
+            class_weights: if weighted { weights } else { Vec::new() },
         }
     }
 
@@ -190,6 +240,38 @@ mod tests {
             let labels = TensorData::new(golden.labels.clone(), [b, h, w]);
             let labels = Tensor::<3, Int>::from_data(labels, &device);
             let loss = Loss::new(&case.config, c, &device).forward(logits.clone(), labels);
+            let value = loss.clone().into_scalar::<f32>();
+            assert!(
+                (value - case.loss).abs() < 1e-5,
+                "{:?}: {value}",
+                case.config
+            );
+            let gradient = logits.grad(&loss.backward()).unwrap();
+            let gradient = gradient.try_into_vec_as::<f32>().unwrap();
+            for (ours, torchs) in gradient.iter().zip(&case.gradient) {
+                assert!(
+                    (ours - torchs).abs() < 1e-6,
+                    "{:?}: {ours} {torchs}",
+                    case.config
+                );
+            }
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "flex")]
+    fn the_loss_of_coarse_scores_is_that_of_upsampled_ones() {
+        let golden = golden();
+        let device = Device::flex().autodiff();
+        let [b, c, h, w] = golden.shape;
+        let codes = golden.labels.iter().map(|code| *code as u8).collect();
+        let codes = Array3::from_shape_vec((b, h, w), codes).unwrap();
+        for case in golden.losses {
+            // On a grid of the image's size upsampling changes nothing.
+            let data = TensorData::new(golden.logits.clone(), [b, c, h, w]);
+            let logits = Tensor::<4>::from_data(data, &device).require_grad();
+            let loss = Loss::new(&case.config, c, &device);
+            let loss = loss.of_coarse(&logits, &codes, true).unwrap();
             let value = loss.clone().into_scalar::<f32>();
             assert!(
                 (value - case.loss).abs() < 1e-5,

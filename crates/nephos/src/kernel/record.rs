@@ -1,0 +1,102 @@
+//! Operations on slices that autodiff records as one step each.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use burn::backend::autodiff::Autodiff;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Flex, GradientCheckpointingStrategy, TensorMetadata};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::slices::{FlexTensor, in_order, numbers};
+
+/// Training on the CPU.
+type Recording = Autodiff<Flex, NoCheckpointing>;
+
+/// A tensor on its way into an operation.
+pub(super) type Input = FloatTensor<Recording>;
+
+/// A function of `N` slices with a backward pass of its own.
+pub(super) trait Operation<const N: usize>: Debug + Send + 'static {
+    /// What the backward pass needs beside the inputs.
+    type Saved: Debug + Send + Sync + 'static;
+
+    /// The output, and what to save.
+    fn forward(&self, inputs: [&[f32]; N]) -> (Vec<f32>, Self::Saved);
+
+    /// The gradients by the inputs, from that by the output; those not `wanted` may
+    /// be empty.
+    fn backward(
+        &self,
+        inputs: [&[f32]; N],
+        saved: &Self::Saved,
+        gradient: &[f32],
+        wanted: [bool; N],
+    ) -> [Vec<f32>; N];
+}
+
+/// Whether [`record`] takes tensors of `device`.
+pub(super) fn takes(device: &Device) -> bool {
+    super::is_cpu(device)
+        && device.gradient_checkpointing_strategy() == Some(GradientCheckpointingStrategy::Disabled)
+}
+
+/// A tensor for [`record`].
+///
+/// # Panics
+/// Its device is not one that `record` [`takes`].
+pub(super) fn input<const D: usize>(tensor: Tensor<D>) -> Input {
+    (tensor.try_into_primitive::<Recording>()).expect("a tensor that trains on the CPU")
+}
+
+/// The output of `operation`, of this shape, with its backward pass recorded.
+///
+/// # Panics
+/// The shape does not have as many elements as the output has numbers.
+pub(super) fn record<O: Operation<N>, const N: usize, const D: usize>(
+    operation: O,
+    inputs: [Input; N],
+    shape: [usize; D],
+) -> Tensor<D> {
+    let guards = inputs.each_ref().map(|input| input.node());
+    let inputs = inputs.map(|input| in_order(input.into_primitive()));
+    let (output, saved) = operation.forward(inputs.each_ref().map(numbers));
+    let output = FlexTensor::from_data(TensorData::new(output, shape));
+    let prepared = Recorded(operation).prepare::<NoCheckpointing>(guards);
+    let output = match prepared.compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish((inputs, Arc::new(saved)), output),
+        OpsKind::UnTracked(prep) => prep.finish(output),
+    };
+    Tensor::from_primitive::<Recording>(output)
+}
+
+/// The backward pass of an operation.
+#[derive(Debug)]
+struct Recorded<O>(O);
+
+impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Recorded<O> {
+    type State = ([FlexTensor; N], Arc<O::Saved>);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, N>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let (inputs, saved) = ops.state;
+        let gradient = in_order(grads.consume::<Flex>(&ops.node));
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let slices = inputs.each_ref().map(numbers);
+        let results = self.0.backward(slices, &saved, numbers(&gradient), wanted);
+        for ((parent, input), values) in ops.parents.into_iter().zip(inputs).zip(results) {
+            if let Some(parent) = parent {
+                let data = TensorData::new(values, input.shape());
+                grads.register::<Flex>(parent.id, FlexTensor::from_data(data));
+            }
+        }
+    }
+}
