@@ -160,7 +160,7 @@ pub struct DecoderConfig {
     /// Features after each doubling of the grid of tokens, coarsest first; empty:
     /// the scores of the tokens are upsampled at once (reference).
     pub stages: Vec<usize>,
-    /// Join the stem's features to each stage of their size.
+    /// Join the stem's features, and the image, to the stages of their size.
     pub detail: bool,
     /// A residual block after each stage.
     pub residual: bool,
@@ -253,17 +253,24 @@ impl ModelConfig {
     }
 
     /// The level of the stem, from 1, whose features have the size of the decoder's
-    /// stage `stage`, from 0, and are joined there.
+    /// stage `stage`, from 0, and are joined there; 0 is the image itself.
     pub(crate) fn detail_level(&self, stage: usize) -> Option<usize> {
         let cell = self.patch.size >> (stage + 1);
         let level = cell.checked_ilog2()? as usize;
-        let joined = self.decoder.detail && (1..=self.stem.channels.len()).contains(&level);
-        joined.then_some(level)
+        (self.decoder.detail && level <= self.stem.channels.len()).then_some(level)
     }
 
-    /// Width of those features.
-    pub(crate) fn detail_width(&self, stage: usize) -> Option<usize> {
-        Some(self.stem.channels[self.detail_level(stage)? - 1])
+    /// Width of what is joined, for images of `channels` channels.
+    pub(crate) fn detail_width(&self, stage: usize, channels: usize) -> Option<usize> {
+        Some(match self.detail_level(stage)? {
+            0 => channels,
+            level => self.stem.channels[level - 1],
+        })
+    }
+
+    /// Whether a stage of the decoder joins what the stem sees, or the image.
+    pub(crate) fn decoder_sees_image(&self) -> bool {
+        (0..self.decoder.stages.len()).any(|stage| self.detail_level(stage).is_some())
     }
 
     /// How many patches away an input can change a score after the graph, at most: the
@@ -451,8 +458,9 @@ mod tests {
         assert_eq!(model.grid(17, 8), Some((3, 1)));
         // Stages at 1/4, 1/2 and 1 of the resolution; the stem has 1/2 and 1/4.
         let levels: Vec<_> = (0..3).map(|stage| model.detail_level(stage)).collect();
-        assert_eq!(levels, [Some(2), Some(1), None]);
-        assert_eq!(model.detail_width(0), Some(12));
+        assert_eq!(levels, [Some(2), Some(1), Some(0)]);
+        let widths: Vec<_> = (0..3).map(|stage| model.detail_width(stage, 5)).collect();
+        assert_eq!(widths, [Some(12), Some(8), Some(5)]);
         model.decoder.stages.push(16);
         assert!(model.validate().unwrap_err().contains("model.patch.size"));
     }

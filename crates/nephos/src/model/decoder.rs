@@ -31,8 +31,8 @@ pub struct Decoder {
 
 impl Decoder {
     /// A decoder of the graph's nodes and, as `config` asks, of the patch
-    /// embeddings.
-    pub fn new(config: &ModelConfig, device: &Device) -> Self {
+    /// embeddings and the detail of images of `channels` channels.
+    pub fn new(config: &ModelConfig, channels: usize, device: &Device) -> Self {
         let decoder = &config.decoder;
         let skip = if decoder.skip { config.patch.width } else { 0 };
         let pad = decoder.kernel / 2;
@@ -47,7 +47,7 @@ impl Decoder {
             .init(device),
             stages: (inputs.zip(&decoder.stages).enumerate())
                 .map(|(stage, (inputs, &width))| {
-                    let detail = config.detail_width(stage).unwrap_or(0);
+                    let detail = config.detail_width(stage, channels).unwrap_or(0);
                     UpStage::new(inputs, detail, width, decoder.residual, device)
                 })
                 .collect(),
@@ -65,7 +65,8 @@ impl Decoder {
     /// - nodes: `[B, rows * cols, graph width]`
     /// - embeddings: `[B, rows * cols, patch width]`
     /// - detail: one a stage, `[B, width, rows * 2^stage, cols * 2^stage]`, stages
-    ///   counted from 1, where the stem has features of that size
+    ///   counted from 1, where the stem has features of that size or the
+    ///   image has it
     /// - output: `[B, classes, rows * 2^stages, cols * 2^stages]`, f32
     ///
     /// # Panics
@@ -127,7 +128,7 @@ mod tests {
             let mut config = ModelConfig::default();
             config.decoder.width = 6;
             config.decoder.align_corners = align_corners;
-            let decoder = Decoder::new(&config, &device);
+            let decoder = Decoder::new(&config, 3, &device);
             let features = Tensor::random([2, 6, 3, 5], Distribution::Default, &device);
             let ours = decoder.upsample(
                 compute.conv2d(&decoder.conv_out, features.clone()),

@@ -84,7 +84,7 @@ impl Segmenter {
             position: Position::new(config, device),
             encoder: Encoder::new(&config.encoder, config.patch.width, device),
             graph: Graph::new(&config.graph, config.patch.width, device),
-            decoder: Decoder::new(config, device),
+            decoder: Decoder::new(config, channels, device),
             config: config.clone(),
         }
     }
@@ -218,7 +218,7 @@ impl Segmenter {
         let [_, rows, cols] = nodes.dims();
         let sequence = |grid: Tensor<3>| grid.flatten::<2>(1, 2).transpose().unsqueeze::<3>();
         let image = self.pad(image.unsqueeze::<4>());
-        let detail = self.detail(&self.stem.forward(image, compute));
+        let detail = self.detail(&image, &self.stem.forward(image.clone(), compute));
         let (nodes, embeddings) = (sequence(nodes), sequence(embeddings)); // [1, N, …]
         let scores = (self.decoder).classify(nodes, embeddings, detail, [rows, cols], compute);
         scores.squeeze_dim::<3>(0)
@@ -235,10 +235,16 @@ impl Segmenter {
         zeros.slice_assign([s![..], s![..], s![..height], s![..width]], images)
     }
 
-    /// The stem's features for each stage of the decoder.
-    fn detail(&self, levels: &[Tensor<4>]) -> Vec<Option<Tensor<4>>> {
+    /// The stem's features, or the image, for each stage of the decoder.
+    fn detail(&self, images: &Tensor<4>, levels: &[Tensor<4>]) -> Vec<Option<Tensor<4>>> {
         (0..self.config.decoder.stages.len())
-            .map(|stage| Some(levels[self.config.detail_level(stage)? - 1].clone()))
+            .map(|stage| {
+                let detail = match self.config.detail_level(stage)? {
+                    0 => images,
+                    level => &levels[level - 1],
+                };
+                Some(detail.clone())
+            })
             .collect()
     }
 
@@ -249,7 +255,7 @@ impl Segmenter {
         let (embeddings, grid) = self.patch_embed.forward(features, compute); // [B, N, patch width]
         let placed = (self.position).forward(embeddings.clone(), grid, compute);
         Tokens {
-            detail: self.detail(&levels),
+            detail: self.detail(&images, &levels),
             encoded: self.encoder.forward(placed, compute),
             embeddings,
             grid,

@@ -209,7 +209,7 @@ fn decoder() {
             align_corners,
             ..DecoderConfig::default()
         };
-        let module = golden.load(Decoder::new(&config, &device()));
+        let module = golden.load(Decoder::new(&config, 3, &device()));
         let [nodes, skip] = ["input/nodes", "input/skip"]
             .map(|name| golden.tensor::<3>(name, &device()).require_grad());
         let coarse = module.classify(

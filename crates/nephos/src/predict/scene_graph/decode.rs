@@ -102,10 +102,9 @@ fn pixels(
     own: Range<usize>,
 ) -> Result<(Array3<f32>, Array2<bool>)> {
     let height = scene.info().size[0];
-    // Only a stem looks at the image again.
-    let rows = match config.stem.channels.is_empty() {
-        true => own.clone(),
-        false => seen.start * config.patch.size..height.min(seen.end * config.patch.size),
+    let rows = match config.decoder_sees_image() {
+        false => own.clone(),
+        true => seen.start * config.patch.size..height.min(seen.end * config.patch.size),
     };
     let strip = Strip::read(scene, bands, gain, rows.start, rows.len())?;
     let valid = strip
