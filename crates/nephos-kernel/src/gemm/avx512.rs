@@ -9,6 +9,8 @@ pub(super) struct Avx512;
 
 /// Columns of a register.
 const LANES: usize = 16;
+/// Rows of half a tile.
+const HALF: usize = 7;
 
 impl Kernel for Avx512 {
     const ROWS: usize = 14;
@@ -62,13 +64,20 @@ unsafe fn multiply<const ROWS: usize, const REGISTERS: usize>(tile: &Tile) {
                 }
             }
         }
-        let mut b = tile.b;
-        let mut a = tile.a;
-        let mut row = [0; ROWS];
-        for (i, row) in row.iter_mut().enumerate() {
-            *row = opaque(i * tile.a_row);
+        for i in 0..ROWS {
+            for register in 0..REGISTERS {
+                let out = tile.out.wrapping_add(at(i, register)).cast::<i8>();
+                _mm_prefetch::<_MM_HINT_ET0>(out);
+            }
         }
+        let mut b = tile.b;
+        // Rows of two halves of the tile: two bases, and distances from them that are
+        // one register each, or a scale of one.
+        let (mut low, mut high) = (tile.a, tile.a.wrapping_add(HALF * tile.a_row));
+        let mut row = tile.a_row * size_of::<f32>();
+        let (mut three, mut five) = (3 * row, 5 * row);
         for _ in 0..tile.depth {
+            keep(&mut low, &mut high, [&mut row, &mut three, &mut five]);
             let mut columns = [_mm512_setzero_ps(); REGISTERS];
             for (register, column) in columns.iter_mut().enumerate() {
                 *column = _mm512_loadu_ps(b.add(register * LANES));
@@ -76,14 +85,21 @@ unsafe fn multiply<const ROWS: usize, const REGISTERS: usize>(tile: &Tile) {
             // Written out, because the compiler would not unroll all of it.
             macro_rules! row {
                 ($($i:literal)*) => { $(if $i < ROWS {
-                    let a = _mm512_set1_ps(*a.wrapping_add(row[$i]));
+                    let base = if $i < HALF { low } else { high };
+                    let a = _mm512_set1_ps(*base.wrapping_byte_add(match $i % HALF {
+                        3 => three,
+                        5 => five,
+                        6 => 2 * three,
+                        scale => scale * row,
+                    }));
                     for (sum, &column) in sum[$i].iter_mut().zip(&columns) {
                         *sum = _mm512_fmadd_ps(a, column, *sum);
                     }
                 })* };
             }
             row!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
-            a = a.wrapping_add(tile.a_step);
+            low = low.wrapping_add(tile.a_step);
+            high = high.wrapping_add(tile.a_step);
             b = b.add(Avx512::PANEL);
         }
         let floor = _mm512_set1_ps(tile.floor);
@@ -100,13 +116,21 @@ unsafe fn multiply<const ROWS: usize, const REGISTERS: usize>(tile: &Tile) {
     }
 }
 
-/// The same number, of which the compiler knows nothing: it keeps it in a register
-/// instead of adding it up row by row.
+/// Makes the compiler forget what it knows of these numbers, so that it keeps each
+/// in a register and scales them in the address of a load, instead of keeping every
+/// row's distance, for which there are not enough registers.
 #[inline(always)]
-fn opaque(mut x: usize) -> usize {
+fn keep(low: &mut *const f32, high: &mut *const f32, [row, three, five]: [&mut usize; 3]) {
     // SAFETY: there are no instructions.
     unsafe {
-        std::arch::asm!("/* {0} */", inout(reg) x, options(pure, nomem, nostack, preserves_flags));
+        std::arch::asm!(
+            "/* {0} {1} {2} {3} {4} */",
+            inout(reg) * low,
+            inout(reg) * high,
+            inout(reg) * row,
+            inout(reg) * three,
+            inout(reg) * five,
+            options(pure, readonly, nostack, preserves_flags)
+        );
     }
-    x
 }

@@ -1,74 +1,61 @@
-//! The left-hand matrix as a task reads it: in place where that is fast, else a copy.
+//! The left-hand matrix as a tile reads it: in place where that is fast, else a copy.
 
 use std::ops::Range;
 
 use super::Matrix;
 use super::aligned::Aligned;
+use super::packed::copy_short;
 use super::tile::Kernel;
 
 /// Row strides that are a multiple of this put the rows of a tile into the same
 /// few sets of a first-level cache.
 const CLASH: usize = 512;
 
-/// Some rows of a left-hand matrix, cut into tiles.
-pub(super) struct Left {
-    start: *const f32,
-    /// Rows of the output at which tiles start, and the end of the last.
-    cuts: Vec<usize>,
-    row: usize,
-    step: usize,
-    /// Elements from tile to tile, where that is not their rows times `row`.
-    tile: Option<usize>,
+/// Some rows and columns of a left-hand matrix.
+pub(super) struct Rows {
+    /// Element `(i, k)` is at `start + i * row + k * step`.
+    pub start: *const f32,
+    pub row: usize,
+    pub step: usize,
 }
 
-impl Left {
-    /// The rows of `a` from each cut to the next.
-    pub(super) fn new<K: Kernel>(
+impl Rows {
+    /// The part of `a`, at most [`Kernel::ROWS`] high, where a kernel can read it;
+    /// what has to be copied goes to `scratch`.
+    pub(super) fn of<K: Kernel>(
         a: Matrix<'_>,
-        cuts: impl Iterator<Item = usize>,
+        rows: Range<usize>,
+        terms: Range<usize>,
         scratch: &mut Aligned,
     ) -> Self {
-        let cuts: Vec<usize> = cuts.collect();
-        let (first, end) = (cuts[0], cuts[cuts.len() - 1]);
-        let (rows, depth) = (end - first, a.cols());
         let (row, step) = (a.row_stride(), a.col_stride());
-        if rows == 0 || depth == 0 || (step == 1 && !row.is_multiple_of(CLASH)) {
-            let start = a.data.as_ptr().wrapping_add(first * row);
-            return Self {
-                start,
-                cuts,
-                row,
-                step,
-                tile: None,
-            };
+        let (count, depth) = (rows.len(), terms.len());
+        let first = rows.start * row + terms.start * step;
+        if depth == 0 || (step == 1 && !row.is_multiple_of(CLASH)) {
+            let start = a.data.as_ptr().wrapping_add(first);
+            return Self { start, row, step };
         }
+        let data = &a.data[first..];
         if row == 1 {
-            // Columns lie together: copy those of a tile one after the other.
-            scratch.resize((cuts.len() - 1) * depth * K::ROWS);
-            for (cut, to) in cuts
-                .windows(2)
-                .zip(scratch.chunks_exact_mut(depth * K::ROWS))
-            {
-                for (k, to) in to.chunks_exact_mut(K::ROWS).enumerate() {
-                    let from = &a.data[k * step + cut[0]..k * step + cut[1]];
-                    to[..from.len()].copy_from_slice(from);
-                }
+            // Columns lie together: they are copied one after the other, whole ones
+            // where there are numbers, though fewer may be asked for.
+            scratch.resize(depth * K::ROWS);
+            for (k, to) in scratch.chunks_exact_mut(K::ROWS).enumerate() {
+                let from = &data[k * step..];
+                let count = if from.len() < K::ROWS { count } else { K::ROWS };
+                copy_short(&from[..count], &mut to[..count]);
             }
-            let start = scratch.as_ptr();
-            let tile = Some(depth * K::ROWS);
             return Self {
-                start,
-                cuts,
+                start: scratch.as_ptr(),
                 row: 1,
                 step: K::ROWS,
-                tile,
             };
         }
         // An odd number of cache lines from row to row.
         let line = (depth.div_ceil(16) | 1) * 16;
-        scratch.resize(rows * line);
+        scratch.resize(count * line);
         for (i, to) in scratch.chunks_exact_mut(line).enumerate() {
-            let from = &a.data[(first + i) * row..];
+            let from = &data[i * row..];
             if step == 1 {
                 to[..depth].copy_from_slice(&from[..depth]);
             } else {
@@ -79,31 +66,8 @@ impl Left {
         }
         Self {
             start: scratch.as_ptr(),
-            cuts,
             row: line,
             step: 1,
-            tile: None,
         }
-    }
-
-    /// The rows of each tile, and where its first element is.
-    pub(super) fn tiles(&self) -> impl Iterator<Item = (Range<usize>, *const f32)> {
-        self.cuts.windows(2).enumerate().map(|(index, cut)| {
-            let offset = match self.tile {
-                Some(tile) => index * tile,
-                None => (cut[0] - self.cuts[0]) * self.row,
-            };
-            (cut[0]..cut[1], self.start.wrapping_add(offset))
-        })
-    }
-
-    /// Elements from row to row of a tile.
-    pub(super) fn row(&self) -> usize {
-        self.row
-    }
-
-    /// Elements from column to column of a tile.
-    pub(super) fn step(&self) -> usize {
-        self.step
     }
 }

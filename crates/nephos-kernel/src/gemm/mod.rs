@@ -18,6 +18,7 @@ mod packed;
 mod portable;
 mod product;
 mod tile;
+mod transpose;
 
 use std::cell::Cell;
 
@@ -25,6 +26,7 @@ use isa::Isa;
 use product::{Output, product};
 
 pub use epilogue::{Act, Epilogue};
+pub use gelu::gelu_in_place;
 pub use matrix::Matrix;
 pub use packed::Packed;
 
@@ -92,27 +94,6 @@ pub fn matmul_unpacked(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_product_of_odd_sizes_is_right() {
-        let (m, k, n) = (5, 7, 37);
-        let a: Vec<f32> = (0..m * k).map(|i| (i % 11) as f32 - 5.0).collect();
-        let b: Vec<f32> = (0..k * n).map(|i| (i % 13) as f32 - 6.0).collect();
-        let mut out = vec![0.0; m * n];
-        matmul_unpacked(
-            Matrix::new(&a, m, k),
-            Matrix::new(&b, k, n),
-            &mut out,
-            n,
-            &Epilogue::default(),
-        );
-        for i in 0..m {
-            for j in 0..n {
-                let sum: f32 = (0..k).map(|l| a[i * k + l] * b[l * n + j]).sum();
-                assert_eq!(out[i * n + j], sum);
-            }
-        }
-    }
-}
+mod reference;
+#[cfg(test)]
+pub(crate) mod tests;

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::Matrix;
 use super::aligned::Aligned;
 use super::isa::Isa;
+use super::transpose::transpose;
 
 /// Panels with fewer numbers than this in all are packed by one thread.
 const SMALL: usize = 1 << 15;
@@ -104,19 +105,43 @@ fn fill_panel(columns: Matrix<'_>, panel: &mut [f32], width: usize) {
     let (data, row, col) = (columns.data, columns.row_stride(), columns.col_stride());
     if col == 1 {
         for (i, to) in panel.chunks_exact_mut(width).enumerate() {
-            to[..count].copy_from_slice(&data[i * row..][..count]);
+            copy_short(&data[i * row..][..count], &mut to[..count]);
         }
-    } else {
-        /// Rows copied at a time: a cache line of a transposed matrix.
+    } else if row == 1 {
+        /// Rows copied at a time: of each column, a cache line.
         const BLOCK: usize = 16;
         for (block, to) in panel.chunks_mut(BLOCK * width).enumerate() {
-            let rows = to.len() / width;
-            for j in 0..count {
-                let from = &data[block * BLOCK * row + j * col..];
-                for i in 0..rows {
-                    to[i * width + j] = from[i * row];
-                }
+            let from = &data[block * BLOCK..];
+            transpose(from, col, to, width, [to.len() / width, count]);
+        }
+    } else {
+        for (i, to) in panel.chunks_exact_mut(width).enumerate() {
+            for (j, to) in to[..count].iter_mut().enumerate() {
+                *to = data[i * row + j * col];
             }
         }
     }
+}
+
+/// Copies a few numbers, without a call where their count is the usual one.
+#[inline(always)]
+pub(super) fn copy_short(from: &[f32], to: &mut [f32]) {
+    fn whole<const COUNT: usize>(from: &[f32], to: &mut [f32]) -> Option<()> {
+        let from: &[f32; COUNT] = from.try_into().ok()?;
+        let to: &mut [f32; COUNT] = to.try_into().ok()?;
+        *to = *from;
+        Some(())
+    }
+    match from.len() {
+        32 => whole::<32>(from, to),
+        16 => whole::<16>(from, to),
+        14 => whole::<14>(from, to),
+        8 => whole::<8>(from, to),
+        6 => whole::<6>(from, to),
+        _ => {
+            to.copy_from_slice(from);
+            Some(())
+        }
+    }
+    .expect("as many numbers as there is room for");
 }

@@ -12,12 +12,16 @@ use std::ptr::null;
 use rayon::prelude::*;
 
 use super::aligned::Aligned;
-use super::left::Left;
+use super::gelu::gelu_in_place;
+use super::left::Rows;
 use super::tile::{Kernel, Tile};
-use super::{Act, Epilogue, Matrix, Packed, gelu};
+use super::{Act, Epilogue, Matrix, Packed};
 
 /// The most terms of a sum that are added in one go.
-const DEPTH: usize = 512;
+const DEPTH: usize = 384;
+
+/// Panels that are kept in a second-level cache while tiles go by.
+const GROUP: usize = 8;
 
 /// The most and the fewest tiles that are stacked in a task while there is a
 /// choice: a panel is read from afar once for all of them.
@@ -103,25 +107,28 @@ unsafe fn run<K: Kernel>(
     let blocks = depth.div_ceil(DEPTH).max(1);
     let tiles = a.rows().div_ceil(K::ROWS);
     let mut scratch = SCRATCH.take();
-    for block in 0..blocks {
+    for (block, start) in
+        (0..blocks).flat_map(|b| panels.clone().step_by(GROUP).map(move |p| (b, p)))
+    {
         let terms = part(depth, blocks, block);
         let (first, last) = (block == 0, block + 1 == blocks);
-        let cuts = (stack.start..=stack.end).map(|tile| a.rows() * tile / tiles);
-        let left = Left::new::<K>(a.col_range(terms.clone()), cuts, &mut scratch);
-        for index in panels.clone() {
-            let col = index * K::PANEL;
-            for (rows, a) in left.tiles() {
+        let finish = if last { epilogue.activation } else { Act::None };
+        for index in stack.clone() {
+            let rows = part(a.rows(), tiles, index);
+            let left = Rows::of::<K>(a, rows.clone(), terms.clone(), &mut scratch);
+            for panel in start..panels.end.min(start + GROUP) {
+                let col = panel * K::PANEL;
                 let corner = rows.start * out.stride + col;
-                let residual =
-                    (epilogue.residual).map_or(null(), |all| all.as_ptr().wrapping_add(corner));
-                let gelu = last && epilogue.activation == Act::Gelu;
-                let relu = last && epilogue.activation == Act::Relu;
+                let residual = match epilogue.residual {
+                    Some(residual) if last => residual.as_ptr().wrapping_add(corner),
+                    _ => null(),
+                };
                 let tile = Tile {
                     depth: terms.len(),
-                    a,
-                    a_row: left.row(),
-                    a_step: left.step(),
-                    b: b.panel(index)[terms.start * K::PANEL..].as_ptr(),
+                    a: left.start,
+                    a_row: left.row,
+                    a_step: left.step,
+                    b: b.panel(panel)[terms.start * K::PANEL..].as_ptr(),
                     out: out.start.wrapping_add(corner),
                     out_row: out.stride,
                     cols: K::PANEL.min(b.cols() - col),
@@ -130,32 +137,46 @@ unsafe fn run<K: Kernel>(
                         Some(bias) if first => bias[col..].as_ptr(),
                         _ => null(),
                     },
-                    floor: if relu { 0.0 } else { f32::NEG_INFINITY },
-                    residual: if last && !gelu { residual } else { null() },
+                    floor: match finish {
+                        Act::Relu => 0.0,
+                        _ => f32::NEG_INFINITY,
+                    },
+                    residual: match finish {
+                        Act::Gelu => null(),
+                        _ => residual,
+                    },
                 };
                 // SAFETY: the tile lies within the output, the residual and the bias,
-                // its rows and terms within the left-hand matrix, and its terms
-                // within the panel.
+                // its rows and terms within the left-hand matrix or its copy, and its
+                // terms within the panel.
                 unsafe { K::tile(rows.len(), &tile) };
-                if gelu {
-                    for i in 0..rows.len() {
-                        // SAFETY: row `i` of the tile, which this task alone touches.
-                        unsafe {
-                            let at = tile.out.wrapping_add(i * out.stride);
-                            let row = std::slice::from_raw_parts_mut(at, tile.cols);
-                            gelu::gelu_in_place(row);
-                            if !residual.is_null() {
-                                let residual = residual.wrapping_add(i * out.stride);
-                                let residual = std::slice::from_raw_parts(residual, tile.cols);
-                                for (x, residual) in row.iter_mut().zip(residual) {
-                                    *x += residual;
-                                }
-                            }
-                        }
-                    }
+                if finish == Act::Gelu {
+                    // SAFETY: as above; only this task touches the tile.
+                    unsafe { gelu_tile(rows.len(), &tile, residual) };
                 }
             }
         }
     }
     SCRATCH.set(scratch);
+}
+
+/// The GELU of a tile, and the residual after it.
+///
+/// # Safety
+/// The tile and the residual, unless null, are valid for its rows and columns.
+unsafe fn gelu_tile(rows: usize, tile: &Tile, residual: *const f32) {
+    for i in 0..rows {
+        let row = i * tile.out_row;
+        // SAFETY: row `i` lies within the output.
+        let out = unsafe { std::slice::from_raw_parts_mut(tile.out.wrapping_add(row), tile.cols) };
+        gelu_in_place(out);
+        if !residual.is_null() {
+            // SAFETY: the residual has the layout of the output.
+            let residual =
+                unsafe { std::slice::from_raw_parts(residual.wrapping_add(row), tile.cols) };
+            for (x, residual) in out.iter_mut().zip(residual) {
+                *x += residual;
+            }
+        }
+    }
 }
