@@ -34,6 +34,7 @@ impl Position {
                 weights.take("block12.position.embedding", &[1, width, rows, cols])?
             }
             PositionKind::Sincos | PositionKind::None => Vec::new(),
+            PositionKind::Conditional => return None,
         };
         Some(Self {
             kind,
