@@ -12,4 +12,5 @@
 #![deny(missing_docs)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+pub mod conv;
 pub mod gemm;
