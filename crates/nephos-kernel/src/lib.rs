@@ -13,6 +13,7 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod attention;
+pub mod conv;
 pub mod dropout;
 pub mod gemm;
 pub mod graph;
