@@ -17,10 +17,12 @@ pub(super) struct Embed {
 }
 
 impl Embed {
-    pub fn new(config: &ModelConfig, channels: usize, weights: &mut Weights) -> Option<Self> {
+    pub fn new(config: &ModelConfig, weights: &mut Weights) -> Option<Self> {
         let patch = &config.patch;
         let (width, size) = (patch.width, patch.size);
         let name = "block12.patch_embed.proj";
+        let shape = weights.shape(&format!("{name}.weight"))?;
+        let channels = *shape.get(1).filter(|channels| **channels > 0)?;
         let weight = weights.take(&format!("{name}.weight"), &[width, channels, size, size])?;
         let bias = weights.take(&format!("{name}.bias"), &[width])?;
         let inputs = channels * size * size;
@@ -29,6 +31,11 @@ impl Embed {
             channels,
             project: Linear::new(&weight, [inputs, width], Some(bias)),
         })
+    }
+
+    /// Channels of the images.
+    pub fn channels(&self) -> usize {
+        self.channels
     }
 
     /// # Shapes

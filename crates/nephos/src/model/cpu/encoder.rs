@@ -4,7 +4,7 @@ use nephos_kernel::attention::{self, Shape as Attention};
 use nephos_kernel::dropout::Dropout;
 use nephos_kernel::gemm::Act;
 
-use super::Shape;
+use super::{Shape, Stage};
 use super::linear::{Linear, Norm};
 use super::weights::Weights;
 use crate::config::{Activation, ModelConfig, NormOrder};
@@ -90,7 +90,13 @@ impl Encoder {
     }
 
     /// Applies all layers in order to `x`, `[rows, width]`, in place.
-    pub fn forward(&self, x: &mut Vec<f32>, shape: Shape, scratch: &mut Scratch) {
+    pub fn forward(
+        &self,
+        x: &mut Vec<f32>,
+        shape: Shape,
+        scratch: &mut Scratch,
+        watch: &mut dyn FnMut(Stage),
+    ) {
         let rows = shape.rows();
         scratch.sum.resize(rows * self.width, 0.0);
         scratch.normal.resize(rows * self.width, 0.0);
@@ -99,23 +105,26 @@ impl Encoder {
         for layer in &self.layers {
             match self.order {
                 NormOrder::Post => {
-                    self.attend(layer, x, None, shape, scratch);
+                    self.attend(layer, x, None, shape, scratch, watch);
                     std::mem::swap(x, &mut scratch.sum);
                     layer.norm1.in_place(x);
-                    self.feed(layer, x, None, scratch);
+                    watch(Stage::Norm);
+                    self.feed(layer, x, None, scratch, watch);
                     std::mem::swap(x, &mut scratch.sum);
                     layer.norm2.in_place(x);
+                    watch(Stage::Norm);
                 }
                 NormOrder::Pre => {
-                    self.attend(layer, x, Some(&layer.norm1), shape, scratch);
+                    self.attend(layer, x, Some(&layer.norm1), shape, scratch, watch);
                     std::mem::swap(x, &mut scratch.sum);
-                    self.feed(layer, x, Some(&layer.norm2), scratch);
+                    self.feed(layer, x, Some(&layer.norm2), scratch, watch);
                     std::mem::swap(x, &mut scratch.sum);
                 }
             }
         }
         if let Some(norm) = &self.norm {
             norm.in_place(x);
+            watch(Stage::Norm);
         }
     }
 
@@ -127,15 +136,18 @@ impl Encoder {
         norm: Option<&Norm>,
         shape: Shape,
         scratch: &mut Scratch,
+        watch: &mut dyn FnMut(Stage),
     ) {
         let input = match norm {
             Some(norm) => {
                 norm.forward(x, &mut scratch.normal);
+                watch(Stage::Norm);
                 &scratch.normal
             }
             None => x,
         };
         (layer.in_proj).forward(input, None, Act::None, &mut scratch.packed);
+        watch(Stage::QueryKeyValue);
         let attention = Attention {
             batch: shape.batch,
             tokens: shape.tokens(),
@@ -150,19 +162,30 @@ impl Encoder {
             None,
             &mut scratch.attention,
         );
+        watch(Stage::Attention);
         (layer.out_proj).forward(&scratch.normal, Some(x), Act::None, &mut scratch.sum);
+        watch(Stage::Project);
     }
 
     /// `sum = x + feed_forward(norm(x))`.
-    fn feed(&self, layer: &Layer, x: &[f32], norm: Option<&Norm>, scratch: &mut Scratch) {
+    fn feed(
+        &self,
+        layer: &Layer,
+        x: &[f32],
+        norm: Option<&Norm>,
+        scratch: &mut Scratch,
+        watch: &mut dyn FnMut(Stage),
+    ) {
         let input = match norm {
             Some(norm) => {
                 norm.forward(x, &mut scratch.normal);
+                watch(Stage::Norm);
                 &scratch.normal
             }
             None => x,
         };
         (layer.linear1).forward(input, None, self.activation, &mut scratch.hidden);
         (layer.linear2).forward(&scratch.hidden, Some(x), Act::None, &mut scratch.sum);
+        watch(Stage::FeedForward);
     }
 }

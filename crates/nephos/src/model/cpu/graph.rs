@@ -4,7 +4,7 @@ use nephos_kernel::gemm::{Act, Epilogue, Matrix, matmul_unpacked};
 use nephos_kernel::graph::{self, sorted};
 use rayon::prelude::*;
 
-use super::Shape;
+use super::{Shape, Stage};
 use super::linear::Linear;
 use super::weights::Weights;
 use crate::config::{Affinity, ModelConfig};
@@ -88,6 +88,7 @@ impl Graph {
         tokens: &'a [f32],
         shape: Shape,
         scratch: &'a mut Scratch,
+        watch: &mut dyn FnMut(Stage),
     ) -> &'a [f32] {
         if self.layers.is_empty() {
             return tokens;
@@ -118,6 +119,7 @@ impl Graph {
             (layer.project).forward(input, None, Act::None, projected);
             (layer.score).forward(projected, None, Act::None, scores);
             self.split(shape, scores, s, t);
+            watch(Stage::GraphProject);
             match layer.affinity_scale {
                 None => {
                     let of = graph::Shape {
@@ -134,6 +136,7 @@ impl Graph {
                     self.biased(scale, shape, known, buffers, nodes);
                 }
             }
+            watch(Stage::GraphAttention);
         }
         nodes
     }

@@ -7,6 +7,7 @@
 //!
 //! The readable network is the reference; the tests hold both together.
 
+mod conv;
 mod decoder;
 mod embed;
 mod encoder;
@@ -32,7 +33,6 @@ pub use weights::Weights;
 #[derive(Debug)]
 pub struct Engine {
     config: ModelConfig,
-    channels: usize,
     embed: Embed,
     position: Position,
     encoder: Encoder,
@@ -54,6 +54,35 @@ pub struct Scratch {
     decoder: decoder::Scratch,
     upsample: Option<(Shape, Bilinear)>,
     stretched: Vec<f32>,
+}
+
+/// A part of the forward pass, for whoever asks where the time goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Patches, and their product with the embedding.
+    Embed,
+    /// Positions added.
+    Position,
+    /// Query, key and value of a layer.
+    QueryKeyValue,
+    /// Attention itself.
+    Attention,
+    /// The projection after it, with the residual sum.
+    Project,
+    /// The feed-forward part, with the residual sum.
+    FeedForward,
+    /// LayerNorm.
+    Norm,
+    /// Features of the nodes of a graph layer, and their scores.
+    GraphProject,
+    /// Graph attention itself.
+    GraphAttention,
+    /// The convolution of the decoder.
+    Convolution,
+    /// Class scores of patches.
+    Classify,
+    /// Class scores of pixels.
+    Upsample,
 }
 
 /// Sizes of images and of their grid of tokens.
@@ -79,25 +108,24 @@ impl Shape {
 }
 
 impl Engine {
-    /// Packs the weights of a network with a validated configuration, for images of
-    /// `channels` channels. `None` where the weights are not those of such a network:
-    /// one is missing, left over or of another shape.
-    pub fn new(config: &ModelConfig, channels: usize, mut weights: Weights) -> Option<Self> {
+    /// Packs the weights of a network with a validated configuration. `None` where this
+    /// engine does not know the network: a weight is missing, left over or of another
+    /// shape.
+    pub fn new(config: &ModelConfig, mut weights: Weights) -> Option<Self> {
         let engine = Self {
-            embed: Embed::new(config, channels, &mut weights)?,
+            embed: Embed::new(config, &mut weights)?,
             position: Position::new(config, &mut weights)?,
             encoder: Encoder::new(config, &mut weights)?,
             graph: Graph::new(config, &mut weights)?,
             decoder: Decoder::new(config, &mut weights)?,
             config: config.clone(),
-            channels,
         };
         weights.is_empty().then_some(engine)
     }
 
     /// Channels of the images.
     pub fn channels(&self) -> usize {
-        self.channels
+        self.embed.channels()
     }
 
     /// Classes that are scored.
@@ -117,9 +145,24 @@ impl Engine {
     pub fn forward(
         &self,
         images: &[f32],
+        sizes: [usize; 3],
+        scratch: &mut Scratch,
+        logits: &mut [f32],
+    ) {
+        self.forward_watched(images, sizes, scratch, logits, &mut |_| ());
+    }
+
+    /// As [`Engine::forward`]; `watch` is told of each stage when it is done.
+    ///
+    /// # Panics
+    /// As [`Engine::forward`].
+    pub fn forward_watched(
+        &self,
+        images: &[f32],
         [batch, height, width]: [usize; 3],
         scratch: &mut Scratch,
         logits: &mut [f32],
+        watch: &mut dyn FnMut(Stage),
     ) {
         let (rows, cols) = (self.config.grid(height, width))
             .unwrap_or_else(|| panic!("{height} x {width} pixels are smaller than one patch"));
@@ -129,7 +172,7 @@ impl Engine {
             grid: [rows, cols],
         };
         let pixels = batch * height * width;
-        assert_eq!(images.len(), pixels * self.channels, "numbers of images");
+        assert_eq!(images.len(), pixels * self.channels(), "numbers of images");
         assert_eq!(logits.len(), pixels * self.config.classes, "numbers of logits");
         if batch == 0 {
             return;
@@ -146,10 +189,12 @@ impl Engine {
         coarse.resize(shape.rows() * self.config.classes, 0.0);
 
         (self.embed).forward(images, shape, &mut scratch.embed, embeddings);
+        watch(Stage::Embed);
         (self.position).forward(embeddings, shape, &mut scratch.position, tokens);
-        self.encoder.forward(tokens, shape, &mut scratch.encoder);
-        let nodes = self.graph.forward(tokens, shape, &mut scratch.graph);
-        (self.decoder).classify(nodes, embeddings, shape, &mut scratch.decoder, coarse);
+        watch(Stage::Position);
+        (self.encoder).forward(tokens, shape, &mut scratch.encoder, watch);
+        let nodes = self.graph.forward(tokens, shape, &mut scratch.graph, watch);
+        (self.decoder).classify(nodes, embeddings, shape, &mut scratch.decoder, coarse, watch);
 
         let upsample = match scratch.upsample.take() {
             Some((known, upsample)) if known == shape => upsample,
@@ -160,5 +205,6 @@ impl Engine {
         };
         upsample.resample(coarse, logits, &mut scratch.stretched);
         scratch.upsample = Some((shape, upsample));
+        watch(Stage::Upsample);
     }
 }

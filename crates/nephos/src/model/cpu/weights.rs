@@ -24,6 +24,11 @@ impl Weights {
         fits.then_some(values)
     }
 
+    /// The shape of the weight `name`.
+    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.0.get(name).map(|(shape, _)| shape.as_slice())
+    }
+
     /// Whether all have been taken.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
