@@ -43,7 +43,11 @@ impl GridConv {
     ) -> Option<Self> {
         let weight = weights.take(&format!("{name}.weight"), &[width, inputs, side, side])?;
         let kernel = if side == 3 {
-            Kernel::Three(Conv3x3Packed::new(&weight, [width, inputs], TileSize::Three))
+            Kernel::Three(Conv3x3Packed::new(
+                &weight,
+                [width, inputs],
+                TileSize::Three,
+            ))
         } else {
             let places = side * side;
             let tap = |place: usize| {
@@ -120,7 +124,9 @@ impl GridConv {
             let input = Matrix::strided(&bordered[first..], [places, inputs], [inputs, 1]);
             matmul(input, tap, lines, self.width, &epilogue);
         }
-        for (to, from) in (to.chunks_exact_mut(cols * self.width)).zip(lines.chunks(line * self.width)) {
+        for (to, from) in
+            (to.chunks_exact_mut(cols * self.width)).zip(lines.chunks(line * self.width))
+        {
             to.copy_from_slice(&from[..to.len()]);
         }
     }

@@ -3,10 +3,10 @@
 use nephos_kernel::gemm::Act;
 use rayon::prelude::*;
 
-use super::{Shape, Stage};
 use super::conv::{self, GridConv};
 use super::linear::Linear;
 use super::weights::Weights;
+use super::{Shape, Stage};
 use crate::config::ModelConfig;
 
 /// A convolution on the grid of tokens, and a classifier of each.

@@ -41,15 +41,23 @@ impl Embed {
     /// # Shapes
     /// - images: `[batch, channels, height, width]`
     /// - tokens: `[batch * rows * cols, patch width]`
-    pub fn forward(&self, images: &[f32], shape: Shape, patches: &mut Vec<f32>, tokens: &mut [f32]) {
+    pub fn forward(
+        &self,
+        images: &[f32],
+        shape: Shape,
+        patches: &mut Vec<f32>,
+        tokens: &mut [f32],
+    ) {
         let inputs = self.channels * self.patch.size * self.patch.size;
         let image = self.channels * shape.pixels[0] * shape.pixels[1];
         patches.resize(shape.tokens() * inputs, 0.0);
         for (image, tokens) in (images.chunks_exact(image))
             .zip(tokens.chunks_exact_mut(shape.tokens() * self.patch.width))
         {
-            (patches.par_chunks_exact_mut(shape.grid[1] * inputs).enumerate())
-                .for_each(|(row, patches)| self.cut(image, shape, row, patches));
+            (patches
+                .par_chunks_exact_mut(shape.grid[1] * inputs)
+                .enumerate())
+            .for_each(|(row, patches)| self.cut(image, shape, row, patches));
             (self.project).forward(patches, None, Act::None, tokens);
         }
     }
@@ -66,9 +74,14 @@ impl Embed {
         let [height, width] = shape.pixels;
         for channel in 0..self.channels {
             for line in 0..size {
-                let y = (row * stride + line).checked_sub(padding).filter(|y| *y < height);
+                let y = (row * stride + line)
+                    .checked_sub(padding)
+                    .filter(|y| *y < height);
                 let pixels = y.map(|y| &image[(channel * height + y) * width..][..width]);
-                for (col, patch) in patches.chunks_exact_mut(self.channels * size * size).enumerate() {
+                for (col, patch) in patches
+                    .chunks_exact_mut(self.channels * size * size)
+                    .enumerate()
+                {
                     let to = &mut patch[(channel * size + line) * size..][..size];
                     // The pixels from `first` to `end` of the padded line that exist.
                     let left = col * stride;

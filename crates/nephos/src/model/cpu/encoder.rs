@@ -4,9 +4,9 @@ use nephos_kernel::attention::{self, Shape as Attention};
 use nephos_kernel::dropout::Dropout;
 use nephos_kernel::gemm::Act;
 
-use super::{Shape, Stage};
 use super::linear::{Linear, Norm};
 use super::weights::Weights;
+use super::{Shape, Stage};
 use crate::config::{Activation, ModelConfig, NormOrder};
 
 /// The layers, and the norm after the last.

@@ -4,9 +4,9 @@ use nephos_kernel::gemm::{Act, Epilogue, Matrix, matmul_unpacked};
 use nephos_kernel::graph::{self, sorted};
 use rayon::prelude::*;
 
-use super::{Shape, Stage};
 use super::linear::Linear;
 use super::weights::Weights;
+use super::{Shape, Stage};
 use crate::config::{Affinity, ModelConfig};
 
 /// Rows of scores that exist at a time where the affinity is added to them.
@@ -52,14 +52,16 @@ impl Graph {
         let (width, head) = (graph.width, graph.width / heads);
         let layer = |index: usize| {
             let name = format!("gat.layers.{index}");
-            let inputs = if index == 0 { config.patch.width } else { width };
+            let inputs = if index == 0 {
+                config.patch.width
+            } else {
+                width
+            };
             let project = weights.take(&format!("{name}.W.weight"), &[width, inputs])?;
             let score = weights.take(&format!("{name}.a.weight"), &[heads, 2 * head])?;
             let affinity_scale = match graph.affinity {
                 Affinity::None => None,
-                Affinity::Bias => {
-                    Some(weights.take(&format!("{name}.affinity_scale"), &[1])?[0])
-                }
+                Affinity::Bias => Some(weights.take(&format!("{name}.affinity_scale"), &[1])?[0]),
             };
             // Row `half * heads + h` holds that half of head h's vector at its features.
             let mut rows = vec![0.0; 2 * heads * width];
@@ -107,7 +109,11 @@ impl Graph {
         scores.resize(rows * 2 * self.heads, 0.0);
         s.resize(rows * self.heads, 0.0);
         t.resize(rows * self.heads, 0.0);
-        if self.layers.iter().any(|layer| layer.affinity_scale.is_some()) {
+        if self
+            .layers
+            .iter()
+            .any(|layer| layer.affinity_scale.is_some())
+        {
             let width = tokens.len() / rows;
             scratch.unit.resize(tokens.len(), 0.0);
             (scratch.unit.par_chunks_exact_mut(width))

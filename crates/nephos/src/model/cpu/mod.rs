@@ -16,18 +16,19 @@ mod linear;
 mod position;
 mod weights;
 
-#[cfg(test)]
-mod tests;
-
 use nephos_kernel::interpolate::Bilinear;
 
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, PositionKind};
 use decoder::Decoder;
 use embed::Embed;
 use encoder::Encoder;
 use graph::Graph;
 use position::Position;
 pub use weights::Weights;
+
+/// Tokens that go through the network together, about: more images than this holds
+/// gain little and cost memory.
+const TOKENS: usize = 1024;
 
 /// The network, packed for a CPU.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ pub struct Scratch {
     encoder: encoder::Scratch,
     graph: graph::Scratch,
     decoder: decoder::Scratch,
-    upsample: Option<(Shape, Bilinear)>,
+    upsample: Option<Bilinear>,
     stretched: Vec<f32>,
 }
 
@@ -109,9 +110,12 @@ impl Shape {
 
 impl Engine {
     /// Packs the weights of a network with a validated configuration. `None` where this
-    /// engine does not know the network: a weight is missing, left over or of another
-    /// shape.
+    /// engine does not know the network ([`Engine::knows`]), or a weight is missing, left over
+    /// or of another shape.
     pub fn new(config: &ModelConfig, mut weights: Weights) -> Option<Self> {
+        if !Self::knows(config) {
+            return None;
+        }
         let engine = Self {
             embed: Embed::new(config, &mut weights)?,
             position: Position::new(config, &mut weights)?,
@@ -121,6 +125,14 @@ impl Engine {
             config: config.clone(),
         };
         weights.is_empty().then_some(engine)
+    }
+
+    /// Whether this engine computes networks of such a configuration.
+    pub fn knows(config: &ModelConfig) -> bool {
+        config.stem.channels.is_empty()
+            && config.encoder.taps.is_empty()
+            && config.encoder.position != PositionKind::Conditional
+            && config.decoder.stages.is_empty()
     }
 
     /// Channels of the images.
@@ -166,17 +178,32 @@ impl Engine {
     ) {
         let (rows, cols) = (self.config.grid(height, width))
             .unwrap_or_else(|| panic!("{height} x {width} pixels are smaller than one patch"));
-        let shape = Shape {
-            batch,
-            pixels: [height, width],
-            grid: [rows, cols],
-        };
-        let pixels = batch * height * width;
-        assert_eq!(images.len(), pixels * self.channels(), "numbers of images");
-        assert_eq!(logits.len(), pixels * self.config.classes, "numbers of logits");
-        if batch == 0 {
-            return;
+        let (image, scores) = (
+            height * width * self.channels(),
+            height * width * self.classes(),
+        );
+        assert_eq!(images.len(), batch * image, "numbers of images");
+        assert_eq!(logits.len(), batch * scores, "numbers of logits");
+        let together = (TOKENS / (rows * cols)).max(1);
+        let chunks = (images.chunks(together * image)).zip(logits.chunks_mut(together * scores));
+        for (images, logits) in chunks {
+            let shape = Shape {
+                batch: images.len() / image,
+                pixels: [height, width],
+                grid: [rows, cols],
+            };
+            self.forward_together(images, shape, scratch, logits, watch);
         }
+    }
+
+    fn forward_together(
+        &self,
+        images: &[f32],
+        shape: Shape,
+        scratch: &mut Scratch,
+        logits: &mut [f32],
+        watch: &mut dyn FnMut(Stage),
+    ) {
         let Scratch {
             embeddings,
             tokens,
@@ -194,17 +221,22 @@ impl Engine {
         watch(Stage::Position);
         (self.encoder).forward(tokens, shape, &mut scratch.encoder, watch);
         let nodes = self.graph.forward(tokens, shape, &mut scratch.graph, watch);
-        (self.decoder).classify(nodes, embeddings, shape, &mut scratch.decoder, coarse, watch);
+        (self.decoder).classify(
+            nodes,
+            embeddings,
+            shape,
+            &mut scratch.decoder,
+            coarse,
+            watch,
+        );
 
+        let align_corners = self.config.decoder.align_corners;
         let upsample = match scratch.upsample.take() {
-            Some((known, upsample)) if known == shape => upsample,
-            _ => {
-                let align_corners = self.config.decoder.align_corners;
-                Bilinear::new(shape.grid, shape.pixels, align_corners)
-            }
+            Some(upsample) if upsample.is(shape.grid, shape.pixels, align_corners) => upsample,
+            _ => Bilinear::new(shape.grid, shape.pixels, align_corners),
         };
         upsample.resample(coarse, logits, &mut scratch.stretched);
-        scratch.upsample = Some((shape, upsample));
+        scratch.upsample = Some(upsample);
         watch(Stage::Upsample);
     }
 }

@@ -12,7 +12,11 @@ pub struct Weights(BTreeMap<String, (Vec<usize>, Vec<f32>)>);
 impl FromIterator<(String, Vec<usize>, Vec<f32>)> for Weights {
     fn from_iter<I: IntoIterator<Item = (String, Vec<usize>, Vec<f32>)>>(tensors: I) -> Self {
         let tensors = tensors.into_iter();
-        Self(tensors.map(|(name, shape, values)| (name, (shape, values))).collect())
+        Self(
+            tensors
+                .map(|(name, shape, values)| (name, (shape, values)))
+                .collect(),
+        )
     }
 }
 
