@@ -5,12 +5,14 @@ use burn::tensor::{Device, Tensor, s};
 
 use super::affinity::{affinity, cosine_affinity};
 use super::compute::Compute;
+use super::cpu::Engine;
 use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::graph::Graph;
 use super::patch_embed::PatchEmbed;
 use super::position::Position;
 use super::stem::Stem;
+use super::weights::collect;
 use crate::config::{ModelConfig, Precision};
 
 /// A Vision Transformer whose tokens a graph attention network refines and a
@@ -87,6 +89,17 @@ impl Segmenter {
             decoder: Decoder::new(config, channels, device),
             config: config.clone(),
         }
+    }
+
+    /// What the network is.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The same network without tensors, for inference in f32 on this machine's CPU;
+    /// `None` where the engine does not know the configuration.
+    pub fn packed(&self) -> Option<Engine> {
+        Engine::new(&self.config, collect(self).into_iter().collect())
     }
 
     /// Class scores (logits) of every pixel, in f32.

@@ -3,6 +3,7 @@
 mod cog;
 mod containers;
 mod dataset;
+mod engine;
 mod landsat;
 mod masks;
 mod model;

@@ -76,10 +76,7 @@ fn run(
     reflectance: &Array3<f32>,
     options: &RunOptions,
 ) -> (Kept, RunStats) {
-    let network = Network {
-        segmenter,
-        device: &Device::flex(),
-    };
+    let network = Network::in_parts(segmenter.clone(), &Device::flex());
     let mut kept = Kept::default();
     let stats = run_scene_graph(
         &network,

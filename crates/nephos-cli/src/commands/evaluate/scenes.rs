@@ -33,12 +33,8 @@ pub fn evaluate(
     let mut confusion = ConfusionMatrix::new(bundle.config.model.classes);
     let mut samples = Vec::new();
     let mut loss = 0.0;
-    let predictor = Predictor {
-        bundle,
-        identity: Identity::of(model)?,
-        device,
-    };
-    let data = &predictor.bundle.config.data;
+    let predictor = Predictor::new(bundle, Identity::of(model)?, &device);
+    let data = &predictor.config.data;
     for (path, label) in pairs {
         let scene = scene::open_scene(path, options)?;
         let info = scene.info();

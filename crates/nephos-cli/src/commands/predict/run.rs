@@ -52,13 +52,9 @@ impl Runner {
         Ok(Self {
             data,
             scene,
-            settings,
             fingerprint: fingerprint(&options),
-            predictor: Predictor {
-                bundle,
-                identity,
-                device,
-            },
+            predictor: Predictor::new(bundle, identity, &device, settings.graph),
+            settings,
         })
     }
 
@@ -79,8 +75,8 @@ impl Runner {
         match &job.input {
             Input::Scene(path) => {
                 let scene = scene::open_scene(path, &self.scene)?;
-                let bands = choose_bands(scene.as_ref(), &predictor.bundle.config.data, ui)?;
-                let gain = predictor.bundle.config.data.input_gain();
+                let bands = choose_bands(scene.as_ref(), &predictor.config.data, ui)?;
+                let gain = predictor.config.data.input_gain();
                 self.write(job, scene.as_ref(), &bands, gain, ui)
             }
             Input::Sample { dataset, index } => {
