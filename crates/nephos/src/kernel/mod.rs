@@ -15,6 +15,8 @@
 //! [`Flex`]: burn::backend::Flex
 
 #[cfg(feature = "flex")]
+pub(crate) mod dropout;
+#[cfg(feature = "flex")]
 pub mod graph;
 #[cfg(feature = "flex")]
 mod slices;
