@@ -109,16 +109,18 @@ fn pairwise_attention(c: &mut Criterion) {
                     let Layer {
                         shape,
                         wh,
+                        grad,
                         s,
                         t,
                         out,
-                        ..
+                        by_s,
+                        by_t,
                     } = &mut layer;
                     pairwise::forward(shape, wh, s, t, SLOPE, &pairs, true, out);
                     let mut by = pairwise::Gradients {
                         wh: out,
-                        s: &mut layer.by_s,
-                        t: &mut layer.by_t,
+                        s: by_s,
+                        t: by_t,
                         tokens: if bias.is_some() {
                             &mut by_tokens
                         } else {
@@ -126,7 +128,7 @@ fn pairwise_attention(c: &mut Criterion) {
                         },
                         scale: 0.0,
                     };
-                    pairwise::backward(shape, wh, s, t, SLOPE, &pairs, &layer.grad, &mut by);
+                    pairwise::backward(shape, wh, s, t, SLOPE, &pairs, grad, &mut by);
                 });
             });
         }
