@@ -3,12 +3,12 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, s};
 
-use super::affinity::{affinity, cosine_affinity};
+use super::affinity::{affinity, unit};
 use super::compute::Compute;
 use super::cpu::Engine;
 use super::decoder::Decoder;
 use super::encoder::Encoder;
-use super::graph::Graph;
+use super::graph::{Graph, Watch};
 use super::patch_embed::PatchEmbed;
 use super::position::Position;
 use super::stem::Stem;
@@ -154,7 +154,7 @@ impl Segmenter {
     pub fn forward_coarse(&self, images: Tensor<4>, precision: Precision) -> Tensor<4> {
         let compute = Compute::from(precision);
         let tokens = self.encode(images, compute);
-        let nodes = self.refine(tokens.encoded, compute, |_| ()); // [B, N, graph width]
+        let nodes = self.refine(tokens.encoded, compute, None); // [B, N, graph width]
         let Tokens {
             embeddings,
             detail,
@@ -176,9 +176,8 @@ impl Segmenter {
         let compute = Compute::from(Precision::F32);
         let tokens = self.encode(images, compute);
         let mut attention = Vec::new();
-        self.refine(tokens.encoded.clone(), compute, |layer| {
-            attention.push(layer.clone());
-        });
+        let mut watch = |layer: &Tensor<4>| attention.push(layer.clone());
+        self.refine(tokens.encoded.clone(), compute, Some(&mut watch));
         Explanation {
             affinity: affinity(tokens.encoded),
             attention,
@@ -210,7 +209,7 @@ impl Segmenter {
     /// - output: `[N, graph width]`, f32
     pub(crate) fn refine_nodes(&self, encoded: Tensor<2>) -> Tensor<2> {
         let compute = Compute::from(Precision::F32);
-        let nodes = self.refine(encoded.unsqueeze::<3>(), compute, |_| ());
+        let nodes = self.refine(encoded.unsqueeze::<3>(), compute, None);
         nodes.squeeze_dim::<2>(0)
     }
 
@@ -275,14 +274,9 @@ impl Segmenter {
         }
     }
 
-    fn refine(
-        &self,
-        encoded: Tensor<3>,
-        compute: Compute,
-        watch: impl FnMut(&Tensor<4>),
-    ) -> Tensor<3> {
-        let affinity = (self.graph.wants_affinity()).then(|| cosine_affinity(encoded.clone())); // [B, N, N]
-        (self.graph).forward(encoded, affinity.as_ref(), compute, watch)
+    fn refine(&self, encoded: Tensor<3>, compute: Compute, watch: Watch<'_>) -> Tensor<3> {
+        let unit = (self.graph.wants_affinity()).then(|| unit(encoded.clone())); // [B, N, width]
+        (self.graph).forward(encoded, unit.as_ref(), compute, watch)
     }
 }
 

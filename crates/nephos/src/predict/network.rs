@@ -22,9 +22,9 @@ pub struct Network {
     form: Form,
 }
 
-/// Most nodes of a graph whose layers compare all pairs of patches: the affinity of
-/// more would not fit in memory.
-const MAX_AFFINITY_NODES: usize = 16_384;
+/// Most nodes of a graph whose layers compare all pairs of patches: with more, the
+/// pairs take minutes.
+const MAX_AFFINITY_NODES: usize = 65_536;
 
 #[derive(Debug)]
 enum Form {

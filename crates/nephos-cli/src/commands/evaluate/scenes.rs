@@ -33,7 +33,7 @@ pub fn evaluate(
     let mut confusion = ConfusionMatrix::new(bundle.config.model.classes);
     let mut samples = Vec::new();
     let mut loss = 0.0;
-    let predictor = Predictor::new(bundle, Identity::of(model)?, &device);
+    let predictor = Predictor::new(bundle, Identity::of(model)?, &device, GraphScope::Window);
     let data = &predictor.config.data;
     for (path, label) in pairs {
         let scene = scene::open_scene(path, options)?;
