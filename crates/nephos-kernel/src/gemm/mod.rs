@@ -17,13 +17,15 @@ mod matrix;
 mod packed;
 mod portable;
 mod product;
+mod run;
 mod tile;
 mod transpose;
 
 use std::cell::Cell;
 
 use isa::Isa;
-use product::{Output, batch, product};
+use product::{batch, product};
+use run::Output;
 
 pub use epilogue::{Act, Epilogue};
 pub use gelu::gelu_in_place;
