@@ -6,15 +6,20 @@
 mod conv3x3;
 mod cook_toom;
 mod filter;
+mod general;
 #[cfg(test)]
 mod reference;
+mod strip;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod window;
 
 use std::ops::Range;
 
 pub use conv3x3::{Conv3x3Packed, TileSize};
+pub use general::ConvPacked;
+pub use window::{Layout, Window};
 
 use crate::gemm::gelu_in_place;
 

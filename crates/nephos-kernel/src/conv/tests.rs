@@ -1,6 +1,6 @@
 //! Every convolution against the reference.
 
-use super::reference::{self, Window};
+use super::reference;
 use super::*;
 use crate::gemm::Act;
 use crate::gemm::tests::noise;
@@ -10,7 +10,7 @@ const TILES: [TileSize; 3] = [TileSize::Two, TileSize::Three, TileSize::Four];
 const THREE: Window = Window {
     kernel: [3, 3],
     stride: 1,
-    padding: 1,
+    padding: [1, 1],
 };
 
 fn close(fast: &[f32], exact: &[f64], bound: f64) {
@@ -113,5 +113,56 @@ fn the_number_of_threads_changes_nothing() {
         };
         let one = run(1);
         assert!(one == run(2) && one == run(3));
+    }
+}
+
+/// Kernel, stride, padding; then `[batch, height, width, inputs, outputs]`.
+const WINDOWS: [([usize; 2], usize, [usize; 2], [usize; 5]); 9] = [
+    ([3, 3], 1, [1, 1], [2, 9, 40, 3, 33]),
+    ([3, 3], 2, [1, 1], [1, 10, 31, 16, 20]),
+    ([3, 3], 2, [1, 1], [1, 1, 1, 2, 1]),
+    ([19, 19], 19, [5, 5], [1, 50, 69, 3, 40]),
+    ([1, 1], 1, [0, 0], [2, 5, 6, 7, 8]),
+    ([2, 5], 3, [0, 2], [1, 8, 12, 4, 5]),
+    ([3, 3], 1, [1, 1], [1, 4, 5, 200, 9]),
+    ([4, 4], 4, [0, 0], [1, 17, 18, 3, 12]),
+    ([3, 1], 1, [2, 0], [1, 3, 3, 500, 3]),
+];
+
+#[test]
+fn windows_of_any_kind_are_the_convolution() {
+    for (kernel, stride, padding, [batch, height, width, inputs, outputs]) in WINDOWS {
+        let window = Window {
+            kernel,
+            stride,
+            padding,
+        };
+        let shape = Shape {
+            batch,
+            height,
+            width,
+        };
+        let image = noise(batch * height * width * inputs, 1);
+        let weight = filters(outputs, inputs, window.area());
+        let bias = noise(outputs, 3);
+        let exact = reference::forward(&image, shape, &weight, [outputs, inputs], window);
+        let packed = ConvPacked::new(&weight, [outputs, inputs], window);
+        let mut out = vec![f32::NAN; exact.len()];
+        let last = Layout::ChannelsLast;
+        packed.forward(&image, last, shape, None, Act::None, &mut out);
+        close(&out, &exact, 1e-5);
+
+        let area = height * width;
+        let mut first = vec![0.0; image.len()];
+        for (at, &x) in image.iter().enumerate() {
+            let (pixel, c) = (at / inputs, at % inputs);
+            first[(pixel / area * inputs + c) * area + pixel % area] = x;
+        }
+        let relu: Vec<f64> = (exact.iter().enumerate())
+            .map(|(at, x)| (x + f64::from(bias[at % outputs])).max(0.0))
+            .collect();
+        let layout = Layout::ChannelsFirst;
+        packed.forward(&first, layout, shape, Some(&bias), Act::Relu, &mut out);
+        close(&out, &relu, 1e-5);
     }
 }

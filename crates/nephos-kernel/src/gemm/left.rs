@@ -8,20 +8,20 @@ use super::packed::copy_short;
 use super::tile::Kernel;
 
 /// The most terms of a sum that are added in one go.
-pub(super) const DEPTH: usize = 384;
+pub(crate) const DEPTH: usize = 384;
 
 /// Row strides that are a multiple of this put the rows of a tile into the same
 /// few sets of a first-level cache.
 const CLASH: usize = 512;
 
 /// Part `index` of `count` nearly equal parts of `0..len`.
-pub(super) fn part(len: usize, count: usize, index: usize) -> Range<usize> {
+pub(crate) fn part(len: usize, count: usize, index: usize) -> Range<usize> {
     len * index / count..len * (index + 1) / count
 }
 
 /// Where a kernel finds some rows and terms of a left-hand matrix: term `k` of row
 /// `i` of segment `s` is at `start + s * segment_step + i * row + k * step`.
-pub(super) struct Rows {
+pub(crate) struct Rows {
     pub start: *const f32,
     pub row: usize,
     pub step: usize,
@@ -34,7 +34,7 @@ pub(super) struct Rows {
 /// A left-hand matrix, cut into tiles of rows and blocks of terms.
 ///
 /// The blocks depend on nothing but the matrix, so that sums do not either.
-pub(super) trait Left: Sync {
+pub(crate) trait Left: Sync {
     /// How many tiles there are.
     fn tiles<K: Kernel>(&self) -> usize;
     /// The rows of the output that a tile covers, at most [`Kernel::ROWS`].

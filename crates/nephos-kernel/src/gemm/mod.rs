@@ -12,14 +12,14 @@ mod avx512;
 mod epilogue;
 mod gelu;
 pub(crate) mod isa;
-mod left;
+pub(crate) mod left;
 mod matrix;
 mod packed;
 mod portable;
 mod product;
 mod run;
-mod tile;
-mod transpose;
+pub(crate) mod tile;
+pub(crate) mod transpose;
 
 use std::cell::Cell;
 
@@ -72,6 +72,53 @@ pub fn matmul(
         Isa::Avx2 => unsafe { product::<avx2::Avx2>(a, b, out, epilogue) },
         // SAFETY: as above.
         Isa::Portable => unsafe { product::<portable::Portable>(a, b, out, epilogue) },
+    }
+}
+
+/// [`matmul`] by one thread, with a left-hand matrix of any kind.
+///
+/// # Panics
+/// As [`matmul`].
+pub(crate) fn matmul_left(
+    a: &impl left::Left,
+    b: &Packed,
+    out: &mut [f32],
+    out_stride: usize,
+    epilogue: &Epilogue<'_>,
+) {
+    fn whole<K: tile::Kernel>(
+        a: &impl left::Left,
+        b: &Packed,
+        out: &mut [f32],
+        out_stride: usize,
+        epilogue: &Epilogue<'_>,
+    ) {
+        let (tiles, n) = (a.tiles::<K>(), b.cols());
+        assert_eq!(
+            a.terms(a.blocks() - 1).end,
+            b.rows(),
+            "terms of a, rows of b"
+        );
+        if tiles == 0 || n == 0 {
+            return;
+        }
+        let m = a.rows::<K>(tiles - 1).end;
+        assert!(out_stride >= n && out.len() >= (m - 1) * out_stride + n);
+        epilogue.check(m, n, out_stride);
+        let out = Output {
+            start: out.as_mut_ptr(),
+            stride: out_stride,
+        };
+        let panels = n.div_ceil(K::PANEL);
+        // SAFETY: only instructions that there are are packed for; shapes are checked above.
+        unsafe { run::run::<K>(a, b, out, epilogue, 0..tiles, 0..panels) };
+    }
+    match b.isa() {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => whole::<avx512::Avx512>(a, b, out, out_stride, epilogue),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => whole::<avx2::Avx2>(a, b, out, out_stride, epilogue),
+        Isa::Portable => whole::<portable::Portable>(a, b, out, out_stride, epilogue),
     }
 }
 

@@ -5,7 +5,7 @@
 /// The pointers are valid for the rows and columns the tile says, whatever the
 /// kernel; `b` is a whole panel, all terms' rows of [`Kernel::PANEL`] numbers.
 #[derive(Clone, Copy)]
-pub(super) struct Tile {
+pub(crate) struct Tile {
     /// Segments of each sum.
     pub segments: usize,
     /// Terms of a segment.
@@ -42,7 +42,7 @@ pub(super) struct Tile {
 }
 
 /// A set of instructions to multiply with.
-pub(super) trait Kernel {
+pub(crate) trait Kernel {
     /// The most rows of a tile.
     const ROWS: usize;
     /// Columns of a panel.
