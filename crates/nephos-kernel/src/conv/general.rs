@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use rayon::prelude::*;
 
-use super::strip::Strip;
+use super::strip::{Strip, Windows};
 use super::{Layout, Shape, Window, check_image};
 use crate::gemm::aligned::Aligned;
 use crate::gemm::{Act, Epilogue, Matrix, Packed, matmul_left};
@@ -109,20 +109,24 @@ impl ConvPacked {
             strips.extend(parts.map(|(strip, out)| (image, strip * rows, out)));
         }
         let work = |(index, first, out): (usize, usize, &mut [f32])| {
-            let rows = first..first + out.len() / row;
-            let scratch = SCRATCH.take();
-            let window = self.window;
-            let strip = Strip::new(
-                image,
-                layout,
-                shape,
-                self.inputs,
-                window,
-                index,
-                rows,
-                scratch,
-            );
-            matmul_left(&strip, &self.filters, out, self.outputs, &epilogue);
+            let Window {
+                kernel,
+                stride,
+                padding,
+            } = self.window;
+            let windows = Windows {
+                kernel,
+                stride,
+                first: [
+                    (first * stride) as isize - padding[0] as isize,
+                    -(padding[1] as isize),
+                ],
+                count: [out.len() / row, size.width],
+            };
+            let pixels = [shape.height, shape.width, self.inputs];
+            let image = &image[index * pixels.iter().product::<usize>()..];
+            let strip = Strip::new(image, layout, pixels, windows, SCRATCH.take());
+            matmul_left(&strip, &self.filters, out, self.outputs, &epilogue, false);
             SCRATCH.set(strip.into_data());
         };
         if strips.len() == 1 {
@@ -134,7 +138,7 @@ impl ConvPacked {
 }
 
 /// How many rows of the output make a strip.
-pub(super) fn strip_rows(window: Window, shape: Shape, channels: usize, out: Shape) -> usize {
+fn strip_rows(window: Window, shape: Shape, channels: usize, out: Shape) -> usize {
     let line = (shape.width + 2 * window.padding[1]) * channels.max(1) * window.stride;
     let fit = STRIP / line.max(1);
     let wanted = (out.batch * out.height).div_ceil(STRIPS * rayon::current_num_threads());

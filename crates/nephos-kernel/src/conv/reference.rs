@@ -53,3 +53,28 @@ pub(super) fn forward(
     });
     out
 }
+
+/// The gradients of `sum(forward * gradient)` by the image and by the weight.
+pub(super) fn backward(
+    image: &[f32],
+    shape: Shape,
+    weight: &[f32],
+    [outputs, inputs]: [usize; 2],
+    window: Window,
+    gradient: &[f32],
+) -> (Vec<f64>, Vec<f64>) {
+    let area = window.area();
+    let mut by_image = vec![0.0; image.len()];
+    let mut by_weight = vec![0.0; weight.len()];
+    taps(shape, window, |to, from, tap| {
+        for k in 0..outputs {
+            let gradient = f64::from(gradient[to * outputs + k]);
+            for c in 0..inputs {
+                let (at, filter) = (from * inputs + c, (k * inputs + c) * area + tap);
+                by_image[at] += gradient * f64::from(weight[filter]);
+                by_weight[filter] += gradient * f64::from(image[at]);
+            }
+        }
+    });
+    (by_image, by_weight)
+}

@@ -166,3 +166,76 @@ fn windows_of_any_kind_are_the_convolution() {
         close(&out, &relu, 1e-5);
     }
 }
+
+#[test]
+fn gradients_of_any_window_are_those_of_the_reference() {
+    for (kernel, stride, padding, [batch, height, width, inputs, outputs]) in WINDOWS {
+        let window = Window {
+            kernel,
+            stride,
+            padding,
+        };
+        let shape = Shape {
+            batch,
+            height,
+            width,
+        };
+        let size = window.output(shape);
+        let image = noise(batch * height * width * inputs, 1);
+        let weight = filters(outputs, inputs, window.area());
+        let gradient = noise(size.batch * size.height * size.width * outputs, 4);
+        let channels = [outputs, inputs];
+        let (by_image, mut by_weight) =
+            reference::backward(&image, shape, &weight, channels, window, &gradient);
+
+        let mut out = vec![f32::NAN; image.len()];
+        ConvInputGradient::new(&weight, channels, window).backward(&gradient, shape, &mut out);
+        close(&out, &by_image, 1e-5);
+
+        let mut out = noise(weight.len(), 5);
+        by_weight
+            .iter_mut()
+            .zip(&out)
+            .for_each(|(x, &before)| *x += f64::from(before));
+        let layout = Layout::ChannelsLast;
+        add_weight_gradient(&image, layout, shape, &gradient, channels, window, &mut out);
+        close(&out, &by_weight, 1e-4);
+    }
+}
+
+#[test]
+fn the_way_back_of_minimal_filtering_is_that_of_the_reference() {
+    for [batch, height, width, inputs, outputs] in SHAPES {
+        let shape = Shape {
+            batch,
+            height,
+            width,
+        };
+        let image = noise(batch * height * width * inputs, 1);
+        let weight = filters(outputs, inputs, 9);
+        let gradient = noise(batch * height * width * outputs, 4);
+        let channels = [outputs, inputs];
+        let (by_image, _) = reference::backward(&image, shape, &weight, channels, THREE, &gradient);
+        for tile in TILES {
+            let packed = Conv3x3Packed::input_gradient(&weight, channels, tile);
+            let mut out = vec![f32::NAN; image.len()];
+            packed.forward(&gradient, shape, None, Act::None, &mut out);
+            close(&out, &by_image, 1e-5);
+        }
+    }
+}
+
+#[test]
+fn the_gradient_by_the_bias_sums_columns() {
+    let gradient = noise(1000 * 7, 1);
+    let mut out = vec![1.0; 7];
+    add_bias_gradient(&gradient, &mut out);
+    let exact: Vec<f64> = (0..7)
+        .map(|j| {
+            1.0 + (0..1000)
+                .map(|i| f64::from(gradient[i * 7 + j]))
+                .sum::<f64>()
+        })
+        .collect();
+    close(&out, &exact, 1e-4);
+}

@@ -52,30 +52,11 @@ pub fn matmul(
     out_stride: usize,
     epilogue: &Epilogue<'_>,
 ) {
-    let (m, n) = (a.rows(), b.cols());
     assert_eq!(a.cols(), b.rows(), "columns of a, rows of b");
-    if m == 0 || n == 0 {
-        return;
-    }
-    assert!(out_stride >= n && out.len() >= (m - 1) * out_stride + n);
-    epilogue.check(m, n, out_stride);
-    let out = Output {
-        start: out.as_mut_ptr(),
-        stride: out_stride,
-    };
-    match b.isa() {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: only instructions that there are are packed for; shapes are checked above.
-        Isa::Avx512 => unsafe { product::<avx512::Avx512>(a, b, out, epilogue) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 => unsafe { product::<avx2::Avx2>(a, b, out, epilogue) },
-        // SAFETY: as above.
-        Isa::Portable => unsafe { product::<portable::Portable>(a, b, out, epilogue) },
-    }
+    matmul_left(&a, b, out, out_stride, epilogue, true);
 }
 
-/// [`matmul`] by one thread, with a left-hand matrix of any kind.
+/// [`matmul`] with a left-hand matrix of any kind, by all threads if `parallel`.
 ///
 /// # Panics
 /// As [`matmul`].
@@ -85,6 +66,7 @@ pub(crate) fn matmul_left(
     out: &mut [f32],
     out_stride: usize,
     epilogue: &Epilogue<'_>,
+    parallel: bool,
 ) {
     fn whole<K: tile::Kernel>(
         a: &impl left::Left,
@@ -92,6 +74,7 @@ pub(crate) fn matmul_left(
         out: &mut [f32],
         out_stride: usize,
         epilogue: &Epilogue<'_>,
+        parallel: bool,
     ) {
         let (tiles, n) = (a.tiles::<K>(), b.cols());
         assert_eq!(
@@ -109,16 +92,15 @@ pub(crate) fn matmul_left(
             start: out.as_mut_ptr(),
             stride: out_stride,
         };
-        let panels = n.div_ceil(K::PANEL);
         // SAFETY: only instructions that there are are packed for; shapes are checked above.
-        unsafe { run::run::<K>(a, b, out, epilogue, 0..tiles, 0..panels) };
+        unsafe { product::<K>(a, b, out, epilogue, parallel) };
     }
     match b.isa() {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => whole::<avx512::Avx512>(a, b, out, out_stride, epilogue),
+        Isa::Avx512 => whole::<avx512::Avx512>(a, b, out, out_stride, epilogue, parallel),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => whole::<avx2::Avx2>(a, b, out, out_stride, epilogue),
-        Isa::Portable => whole::<portable::Portable>(a, b, out, out_stride, epilogue),
+        Isa::Avx2 => whole::<avx2::Avx2>(a, b, out, out_stride, epilogue, parallel),
+        Isa::Portable => whole::<portable::Portable>(a, b, out, out_stride, epilogue, parallel),
     }
 }
 

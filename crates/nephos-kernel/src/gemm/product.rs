@@ -22,27 +22,32 @@ const TASKS: usize = 4;
 /// The same for many products at once.
 const BATCH_TASKS: usize = 24;
 
-/// `out = epilogue(a b)` by one kernel.
+/// `out = epilogue(a b)` by one kernel, by one thread unless it is to be `parallel`.
 ///
 /// # Safety
 /// The processor has the kernel's instructions, and `b` is packed for them. The
 /// shapes fit, and `out` is writable for the rows of `a` and the columns of `b`.
 pub(super) unsafe fn product<K: Kernel>(
-    a: Matrix<'_>,
+    a: &impl Left,
     b: &Packed,
     out: Output,
     epilogue: &Epilogue<'_>,
+    parallel: bool,
 ) {
-    let threads = rayon::current_num_threads();
+    let threads = if parallel {
+        rayon::current_num_threads()
+    } else {
+        1
+    };
     let wanted = match threads {
         1 => 1,
-        _ => (work(&a, b) / TASK).clamp(1, TASKS * threads),
+        _ => (work::<K>(a, b) / TASK).clamp(1, TASKS * threads),
     };
-    let plan = Plan::new::<K>(&a, b, wanted);
+    let plan = Plan::new::<K>(a, b, wanted);
     let task = |index: usize| {
         let (rows, panels) = plan.task(index);
         // SAFETY: the caller's promises; the tasks are disjoint.
-        unsafe { run::<K>(&a, b, out, epilogue, rows, panels) };
+        unsafe { run::<K>(a, b, out, epilogue, rows, panels) };
     };
     if wanted == 1 {
         (0..plan.count()).for_each(task);
@@ -70,7 +75,7 @@ pub(super) unsafe fn batch<K: Kernel>(
     } else {
         1
     };
-    let wanted = (work(first, &b[0]) * a.len() / TASK).min(BATCH_TASKS * threads);
+    let wanted = (work::<K>(first, &b[0]) * a.len() / TASK).min(BATCH_TASKS * threads);
     let plan = Plan::new::<K>(first, &b[0], wanted.div_ceil(a.len()).max(1));
     let task = |index: usize| {
         let (which, index) = (index / plan.count(), index % plan.count());
@@ -97,8 +102,11 @@ pub(super) unsafe fn batch<K: Kernel>(
 }
 
 /// Multiplications of a product, and what comes with each row.
-fn work(a: &Matrix<'_>, b: &Packed) -> usize {
-    a.rows() * b.cols() * (a.cols() + 16)
+fn work<K: Kernel>(a: &impl Left, b: &Packed) -> usize {
+    match a.tiles::<K>() {
+        0 => 0,
+        tiles => a.rows::<K>(tiles - 1).end * b.cols() * (b.rows() + 16),
+    }
 }
 
 /// An output cut into tasks.
@@ -111,7 +119,7 @@ struct Plan {
 
 impl Plan {
     /// About `wanted` tasks.
-    fn new<K: Kernel>(a: &Matrix<'_>, b: &Packed, wanted: usize) -> Self {
+    fn new<K: Kernel>(a: &impl Left, b: &Packed, wanted: usize) -> Self {
         let tiles = a.tiles::<K>();
         let panels = b.cols().div_ceil(K::PANEL);
         let row_parts = wanted
