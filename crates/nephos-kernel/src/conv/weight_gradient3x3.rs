@@ -10,6 +10,7 @@ use super::cook_toom::{CookToom, TAPS};
 use super::transform::gather_tile;
 use super::{Shape, check_image};
 use crate::gemm::aligned::Aligned;
+use crate::gemm::transpose::transpose;
 use crate::gemm::{BatchLayout, Matrix, Packed, matmul_batch};
 
 /// Outputs and inputs of a tile, along each side.
@@ -113,7 +114,8 @@ pub fn add_weight_gradient3x3(
                     })
                     .collect();
                 let mut sums = vec![0.0; BLOCK * AREA * cols];
-                let mut taps = vec![0.0; TAPS * TAPS * cols];
+                let mut taps = vec![0.0; BLOCK * TAPS * TAPS * cols];
+                let mut turned = vec![0.0; BLOCK * TAPS * TAPS * cols];
                 for start in (0..inputs).step_by(BLOCK) {
                     let rows = BLOCK.min(inputs - start);
                     let left: Vec<Matrix<'_>> = (0..AREA)
@@ -127,13 +129,17 @@ pub fn add_weight_gradient3x3(
                         row: AREA * cols,
                     };
                     matmul_batch(&left, &packed, &mut sums, layout, false);
-                    for (c, sums) in sums.chunks_exact(AREA * cols).take(rows).enumerate() {
-                        gather_tile(&by_filter, sums, [INPUTS, INPUTS, cols], [0, 0], &mut taps);
-                        let channel = (start + c) * TAPS * TAPS;
-                        for (tap, all) in taps.chunks_exact(cols).enumerate() {
-                            for (k, x) in all.iter().enumerate() {
-                                filters[k * inputs * TAPS * TAPS + channel + tap] += x;
-                            }
+                    let size = TAPS * TAPS * cols;
+                    let tiles = sums.chunks_exact(AREA * cols).take(rows);
+                    for (sums, taps) in tiles.zip(taps.chunks_exact_mut(size)) {
+                        gather_tile(&by_filter, sums, [INPUTS, INPUTS, cols], [0, 0], taps);
+                    }
+                    let line = rows * TAPS * TAPS;
+                    transpose(&taps, cols, &mut turned, line, [cols, line]);
+                    for (k, turned) in turned.chunks_exact(line).take(cols).enumerate() {
+                        let filter = &mut filters[(k * inputs + start) * TAPS * TAPS..][..line];
+                        for (x, turned) in filter.iter_mut().zip(turned) {
+                            *x += turned;
                         }
                     }
                 }
