@@ -12,18 +12,20 @@ mod avx512;
 mod epilogue;
 mod gelu;
 pub(crate) mod isa;
-mod left;
+pub(crate) mod left;
 mod matrix;
 mod packed;
 mod portable;
 mod product;
-mod tile;
-mod transpose;
+mod run;
+pub(crate) mod tile;
+pub(crate) mod transpose;
 
 use std::cell::Cell;
 
 use isa::Isa;
-use product::{Output, batch, product};
+use product::{batch, product};
+use run::Output;
 
 pub use epilogue::{Act, Epilogue};
 pub use gelu::gelu_in_place;
@@ -50,26 +52,55 @@ pub fn matmul(
     out_stride: usize,
     epilogue: &Epilogue<'_>,
 ) {
-    let (m, n) = (a.rows(), b.cols());
     assert_eq!(a.cols(), b.rows(), "columns of a, rows of b");
-    if m == 0 || n == 0 {
-        return;
+    matmul_left(&a, b, out, out_stride, epilogue, true);
+}
+
+/// [`matmul`] with a left-hand matrix of any kind, by all threads if `parallel`.
+///
+/// # Panics
+/// As [`matmul`].
+pub(crate) fn matmul_left(
+    a: &impl left::Left,
+    b: &Packed,
+    out: &mut [f32],
+    out_stride: usize,
+    epilogue: &Epilogue<'_>,
+    parallel: bool,
+) {
+    fn whole<K: tile::Kernel>(
+        a: &impl left::Left,
+        b: &Packed,
+        out: &mut [f32],
+        out_stride: usize,
+        epilogue: &Epilogue<'_>,
+        parallel: bool,
+    ) {
+        let (tiles, n) = (a.tiles::<K>(), b.cols());
+        assert_eq!(
+            a.terms(a.blocks() - 1).end,
+            b.rows(),
+            "terms of a, rows of b"
+        );
+        if tiles == 0 || n == 0 {
+            return;
+        }
+        let m = a.rows::<K>(tiles - 1).end;
+        assert!(out_stride >= n && out.len() >= (m - 1) * out_stride + n);
+        epilogue.check(m, n, out_stride);
+        let out = Output {
+            start: out.as_mut_ptr(),
+            stride: out_stride,
+        };
+        // SAFETY: only instructions that there are are packed for; shapes are checked above.
+        unsafe { product::<K>(a, b, out, epilogue, parallel) };
     }
-    assert!(out_stride >= n && out.len() >= (m - 1) * out_stride + n);
-    epilogue.check(m, n, out_stride);
-    let out = Output {
-        start: out.as_mut_ptr(),
-        stride: out_stride,
-    };
     match b.isa() {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: only instructions that there are are packed for; shapes are checked above.
-        Isa::Avx512 => unsafe { product::<avx512::Avx512>(a, b, out, epilogue) },
+        Isa::Avx512 => whole::<avx512::Avx512>(a, b, out, out_stride, epilogue, parallel),
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 => unsafe { product::<avx2::Avx2>(a, b, out, epilogue) },
-        // SAFETY: as above.
-        Isa::Portable => unsafe { product::<portable::Portable>(a, b, out, epilogue) },
+        Isa::Avx2 => whole::<avx2::Avx2>(a, b, out, out_stride, epilogue, parallel),
+        Isa::Portable => whole::<portable::Portable>(a, b, out, out_stride, epilogue, parallel),
     }
 }
 

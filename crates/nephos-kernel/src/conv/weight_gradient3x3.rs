@@ -1,0 +1,154 @@
+//! The gradient of a 3 × 3 convolution by its filters, by minimal filtering.
+//!
+//! With `Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A`, the gradient by `g` is
+//! `Gᵀ [(A dY Aᵀ) ⊙ (Bᵀ d B)] G`, summed over tiles: one product of matrices for each
+//! of the numbers of a tile.
+
+use rayon::prelude::*;
+
+use super::cook_toom::{CookToom, TAPS};
+use super::transform::gather_tile;
+use super::{Shape, check_image};
+use crate::gemm::aligned::Aligned;
+use crate::gemm::transpose::transpose;
+use crate::gemm::{BatchLayout, Matrix, Packed, matmul_batch};
+
+/// Outputs and inputs of a tile, along each side.
+const OUTPUTS: usize = 3;
+const INPUTS: usize = OUTPUTS + TAPS - 1;
+/// Numbers of a tile.
+const AREA: usize = INPUTS * INPUTS;
+
+/// Transformed numbers that are kept at a time.
+const TILES: usize = 1 << 22;
+
+/// Input channels and panels of output channels whose sums stay in a cache.
+const BLOCK: usize = 56;
+const PANELS: usize = 2;
+
+/// Adds the gradient by the filters of a 3 × 3 convolution with stride 1 and padding 1
+/// to `out`; faster than [`super::add_weight_gradient`] for many channels.
+///
+/// # Shapes
+/// - image: `[batch, height, width, inputs]`
+/// - gradient: by the output, `[batch, height, width, outputs]`
+/// - out: `[outputs, inputs, 3, 3]`
+///
+/// # Panics
+/// A shape is another.
+pub fn add_weight_gradient3x3(
+    image: &[f32],
+    shape: Shape,
+    gradient: &[f32],
+    [outputs, inputs]: [usize; 2],
+    out: &mut [f32],
+) {
+    check_image(image, shape, inputs);
+    check_image(gradient, shape, outputs);
+    assert_eq!(out.len(), outputs * inputs * TAPS * TAPS, "filters");
+    if out.is_empty() || gradient.is_empty() {
+        return;
+    }
+    let matrices = CookToom::<OUTPUTS, INPUTS>::new();
+    let (by_output, by_filter) = (transposed(&matrices.output), transposed(&matrices.filter));
+    let [down, across] = [shape.height, shape.width].map(|len| len.div_ceil(OUTPUTS));
+    let count = shape.batch * down * across;
+    // An odd line keeps tiles out of each other's sets of a cache.
+    let [from, to] = [inputs, outputs].map(|channels| (AREA * channels).div_ceil(16) * 16 + 16);
+    let parts = (count * (from + to)).div_ceil(TILES);
+    let [mut left, mut right] = [Aligned::default(), Aligned::default()];
+    for part in 0..parts {
+        let tiles = count * part / parts..count * (part + 1) / parts;
+        let corner = |tile: usize| {
+            let (image, tile) = (tile / (down * across), tile % (down * across));
+            (
+                image,
+                [tile / across, tile % across].map(|i| (i * OUTPUTS) as isize),
+            )
+        };
+        left.resize(tiles.len() * from);
+        left.par_chunks_exact_mut(from)
+            .zip(tiles.clone())
+            .for_each(|(to, tile)| {
+                let (index, corner) = corner(tile);
+                let size = [shape.height, shape.width, inputs];
+                let image = &image[index * size.iter().product::<usize>()..];
+                let corner = corner.map(|x| x - 1);
+                gather_tile(
+                    &matrices.input,
+                    image,
+                    size,
+                    corner,
+                    &mut to[..AREA * inputs],
+                );
+            });
+        right.resize(tiles.len() * to);
+        right
+            .par_chunks_exact_mut(to)
+            .zip(tiles.clone())
+            .for_each(|(to, tile)| {
+                let (index, corner) = corner(tile);
+                let size = [shape.height, shape.width, outputs];
+                let gradient = &gradient[index * size.iter().product::<usize>()..];
+                gather_tile(
+                    &by_output,
+                    gradient,
+                    size,
+                    corner,
+                    &mut to[..AREA * outputs],
+                );
+            });
+
+        let width = PANELS * Packed::default().panel_width();
+        let filters = out.par_chunks_mut(width * inputs * TAPS * TAPS);
+        filters
+            .with_max_len(1)
+            .enumerate()
+            .for_each(|(index, filters)| {
+                let first = index * width;
+                let cols = width.min(outputs - first);
+                let packed: Vec<Packed> = (0..AREA)
+                    .map(|i| {
+                        let right = &right[i * outputs + first..];
+                        Packed::new(Matrix::strided(right, [tiles.len(), cols], [to, 1]))
+                    })
+                    .collect();
+                let mut sums = vec![0.0; BLOCK * AREA * cols];
+                let mut taps = vec![0.0; BLOCK * TAPS * TAPS * cols];
+                let mut turned = vec![0.0; BLOCK * TAPS * TAPS * cols];
+                for start in (0..inputs).step_by(BLOCK) {
+                    let rows = BLOCK.min(inputs - start);
+                    let left: Vec<Matrix<'_>> = (0..AREA)
+                        .map(|i| {
+                            let left = &left[i * inputs + start..];
+                            Matrix::strided(left, [tiles.len(), rows], [from, 1]).transposed()
+                        })
+                        .collect();
+                    let layout = BatchLayout {
+                        product: cols,
+                        row: AREA * cols,
+                    };
+                    matmul_batch(&left, &packed, &mut sums, layout, false);
+                    let size = TAPS * TAPS * cols;
+                    let tiles = sums.chunks_exact(AREA * cols).take(rows);
+                    for (sums, taps) in tiles.zip(taps.chunks_exact_mut(size)) {
+                        gather_tile(&by_filter, sums, [INPUTS, INPUTS, cols], [0, 0], taps);
+                    }
+                    let line = rows * TAPS * TAPS;
+                    transpose(&taps, cols, &mut turned, line, [cols, line]);
+                    for (k, turned) in turned.chunks_exact(line).take(cols).enumerate() {
+                        let filter = &mut filters[(k * inputs + start) * TAPS * TAPS..][..line];
+                        for (x, turned) in filter.iter_mut().zip(turned) {
+                            *x += turned;
+                        }
+                    }
+                }
+            });
+    }
+}
+
+fn transposed<const ROWS: usize, const COLS: usize>(
+    m: &[[f32; COLS]; ROWS],
+) -> [[f32; ROWS]; COLS] {
+    std::array::from_fn(|j| std::array::from_fn(|i| m[i][j]))
+}
