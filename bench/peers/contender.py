@@ -22,7 +22,7 @@ def answer(**value):
 
 
 def serve(work, tensors):
-    """Answers requests: `work` is timed; `tensors` makes named tensors of its result.
+    """Answers requests: `work` is timed; `tensors` makes named arrays of its result.
     Where the result is a dictionary of numbers, it stands beside the seconds."""
     answer(ready=True)
     for line in sys.stdin:
@@ -34,10 +34,9 @@ def serve(work, tensors):
             answer(seconds=seconds, **(result if isinstance(result, dict) else {}))
             del result
         elif request == "output":
-            from safetensors.torch import save_file
+            from safetensors.numpy import save_file
 
-            named = {name: t.detach().contiguous() for name, t in tensors(work()).items()}
-            save_file(named, path)
+            save_file(tensors(work()), path)
             answer(output=path)
         else:
             raise SystemExit(f"{line!r}: expected `time` or `output PATH`")

@@ -23,4 +23,4 @@ def forward():
     return model(images)
 
 
-contender.serve(forward, lambda logits: {"logits": logits})
+contender.serve(forward, lambda logits: models.arrays({"logits": logits}))

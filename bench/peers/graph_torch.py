@@ -41,7 +41,7 @@ else:
 
 if mode == "forward":
     with torch.no_grad():
-        contender.serve(run, lambda output: {"nodes": output})
+        contender.serve(run, lambda output: models.arrays({"nodes": output}))
 else:
     nodes.requires_grad_()
 
@@ -54,10 +54,12 @@ else:
 
     contender.serve(
         work,
-        lambda output: {
-            "nodes": output,
-            "input": nodes.grad,
-            "layers.0.W.weight": weight.grad,
-            "layers.0.a.weight": torch.cat([s.grad.view(1, -1) for s in score], dim=1),
-        },
+        lambda output: models.arrays(
+            {
+                "nodes": output,
+                "input": nodes.grad,
+                "layers.0.W.weight": weight.grad,
+                "layers.0.a.weight": torch.cat([s.grad.view(1, -1) for s in score], dim=1),
+            }
+        ),
     )

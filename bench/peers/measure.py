@@ -33,7 +33,6 @@ class Contender:
         return self
 
     def __exit__(self, *_):
-        self.peak_mib = max(self.peak_mib or 0, self._peak() or 0) or None
         self.process.stdin.close()
         self.process.wait()
 
@@ -94,12 +93,33 @@ def race(contenders, rounds, least):
     for contender in contenders:
         contender.time()
         contender.forget_peak()
+    before = clock()
     for round_ in range(rounds):
         for contender in contenders if round_ % 2 == 0 else reversed(contenders):
             time.sleep(PAUSE)
             contender.turn(least)
     for contender in contenders:
         contender.note_peak()
+    stolen.append([b - a for a, b in zip(before, clock())])
+
+
+# Of each race: ticks of all processors, and those other guests of the machine had.
+stolen = []
+
+
+def clock():
+    """Ticks so far: of all processors, and of those the ones other guests had."""
+    try:
+        ticks = [int(t) for t in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+        return sum(ticks), ticks[7]
+    except (OSError, IndexError, ValueError):
+        return 0, 0
+
+
+def stolen_share():
+    """Share of the processors' time that other guests of the machine took in all races."""
+    total = sum(ticks for ticks, _ in stolen)
+    return sum(theirs for _, theirs in stolen) / total if total else 0.0
 
 
 def summary(contenders, ours):

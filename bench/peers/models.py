@@ -69,3 +69,8 @@ def build(kind, weights, dropout=DROPOUT):
 def threads(count):
     torch.set_num_threads(count)
     torch.set_num_interop_threads(1)
+
+
+def arrays(tensors):
+    """NumPy arrays of named tensors."""
+    return {name: t.detach().contiguous().numpy() for name, t in tensors.items()}

@@ -22,6 +22,8 @@ def add_options(parser):
     parser.add_argument("--least", type=float, default=0.5, metavar="SECONDS",
                         help="shortest turn: faster contenders go several times (default 0.5)")
     parser.add_argument("--threads", type=int, default=2, help="threads of each (default 2)")
+    parser.add_argument("--skip-compare", action="store_true",
+                        help="only time: an earlier run has compared the outputs")
     parser.add_argument("--only", metavar="A,B", help="only these contenders")
     parser.add_argument("--json", metavar="FILE", help="write everything measured here")
     parser.add_argument("--target", default=REPOSITORY / "target" / "release", type=pathlib.Path,
@@ -88,6 +90,8 @@ class Suite:
 
     def compare(self, contenders, relative=False, tolerance=TOLERANCE):
         """The largest difference of each contender's output from the first's, by name."""
+        if self.options.skip_compare:
+            return {}
         paths = {c.name: self.work / f"output-{i}.safetensors" for i, c in enumerate(contenders)}
         for contender in contenders:
             contender.output(paths[contender.name])
