@@ -1,7 +1,7 @@
 //! The whole network.
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, s};
 
 use super::affinity::{affinity, cosine_affinity};
 use super::compute::Compute;
@@ -10,20 +10,24 @@ use super::encoder::Encoder;
 use super::graph::Graph;
 use super::patch_embed::PatchEmbed;
 use super::position::Position;
+use super::stem::Stem;
 use crate::config::{ModelConfig, Precision};
 
 /// A Vision Transformer whose tokens a graph attention network refines and a
 /// decoder brings back to the pixels.
 ///
 /// Images of any size work: each is cut into as many patches as fit
-/// ([`ModelConfig::grid`]).
+/// ([`ModelConfig::grid`]); before a stem it is first padded to whole patches.
 #[derive(Module, Debug)]
 pub struct Segmenter {
+    stem: Stem,
     patch_embed: PatchEmbed,
     position: Position,
     encoder: Encoder,
     graph: Graph,
     decoder: Decoder,
+    #[module(skip)]
+    config: ModelConfig,
 }
 
 /// What the network looks at, from [`Segmenter::explain`].
@@ -41,6 +45,8 @@ pub struct Explanation {
 
 /// The stations of the forward pass before the decoder.
 struct Tokens {
+    /// One a stage of the decoder, where the stem has features of its size.
+    detail: Vec<Option<Tensor<4>>>,
     /// `[B, N, patch width]`: the skip connection.
     embeddings: Tensor<3>,
     /// `[B, N, patch width]`: the encoder's output.
@@ -55,7 +61,8 @@ impl Segmenter {
     ///
     /// Convolutions and linear layers start uniform in ±1/√(inputs), biases
     /// included; the packed projection of attention starts Xavier uniform; its
-    /// biases, and the affinity's scale, start at zero; norms at one and zero.
+    /// biases, and the affinity's scale, start at zero; norms at one and zero. The
+    /// 3×3 convolutions of stem and stages start Kaiming uniform, for ReLU.
     ///
     /// # Panics
     /// The configuration was not validated.
@@ -68,12 +75,17 @@ impl Segmenter {
     /// A network whose weights are drawn only when first used, for a caller that
     /// sets all of them.
     pub(super) fn unset(config: &ModelConfig, channels: usize, device: &Device) -> Self {
+        let stem = &config.stem.channels;
+        let reduction = config.stem.reduction();
+        let features = *stem.last().unwrap_or(&channels);
         Self {
-            patch_embed: PatchEmbed::new(&config.patch, channels, device),
+            stem: Stem::new(stem, channels, device),
+            patch_embed: PatchEmbed::new(&config.patch, features, reduction, device),
             position: Position::new(config, device),
             encoder: Encoder::new(&config.encoder, config.patch.width, device),
             graph: Graph::new(&config.graph, config.patch.width, device),
             decoder: Decoder::new(config, device),
+            config: config.clone(),
         }
     }
 
@@ -98,10 +110,18 @@ impl Segmenter {
     pub fn forward_with(&self, images: Tensor<4>, precision: Precision) -> Tensor<4> {
         let [_, _, height, width] = images.dims();
         let coarse = self.forward_coarse(images, precision); // [B, classes, rows, cols]
-        self.decoder.upsample(coarse, [height, width])
+        let padded = self.config.padded(height, width);
+        let scores = self.decoder.upsample(coarse, padded);
+        if padded == [height, width] {
+            scores
+        } else {
+            scores.slice([s![..], s![..], s![..height], s![..width]])
+        }
     }
 
-    /// Class scores of every patch, before upsampling.
+    /// Class scores of every cell of the decoder's last grid, before upsampling to
+    /// the pixels of the (padded) image: a patch each, `2^stages` along each side of
+    /// a patch where the decoder has stages.
     ///
     /// # Shapes
     /// - images: `[B, channels, H, W]`
@@ -113,7 +133,13 @@ impl Segmenter {
         let compute = Compute::from(precision);
         let tokens = self.encode(images, compute);
         let nodes = self.refine(tokens.encoded, compute, |_| ()); // [B, N, graph width]
-        (self.decoder).classify(nodes, tokens.embeddings, tokens.grid, compute)
+        let Tokens {
+            embeddings,
+            detail,
+            grid,
+            ..
+        } = tokens;
+        (self.decoder).classify(nodes, embeddings, detail, grid, compute)
     }
 
     /// The affinity of all pairs of patches and the attention of each graph
@@ -139,9 +165,23 @@ impl Segmenter {
     }
 
     fn encode(&self, images: Tensor<4>, compute: Compute) -> Tokens {
-        let (embeddings, grid) = self.patch_embed.forward(images, compute); // [B, N, patch width]
-        let placed = self.position.forward(embeddings.clone(), grid);
+        let [batch, channels, height, width] = images.dims();
+        let [rows, cols] = self.config.padded(height, width);
+        let images = if [rows, cols] == [height, width] {
+            images
+        } else {
+            let zeros = Tensor::zeros([batch, channels, rows, cols], &images.device());
+            zeros.slice_assign([s![..], s![..], s![..height], s![..width]], images)
+        };
+        let levels = self.stem.forward(images.clone(), compute);
+        let features = levels.last().unwrap_or(&images).clone();
+        let (embeddings, grid) = self.patch_embed.forward(features, compute); // [B, N, patch width]
+        let placed = (self.position).forward(embeddings.clone(), grid, compute);
+        let detail = (0..self.config.decoder.stages.len())
+            .map(|stage| Some(levels[self.config.detail_level(stage)? - 1].clone()))
+            .collect();
         Tokens {
+            detail,
             encoded: self.encoder.forward(placed, compute),
             embeddings,
             grid,
