@@ -11,3 +11,5 @@
 
 #![deny(missing_docs)]
 #![deny(clippy::undocumented_unsafe_blocks)]
+
+pub mod gemm;
