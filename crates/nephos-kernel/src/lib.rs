@@ -12,4 +12,13 @@
 #![deny(missing_docs)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+pub mod attention;
+pub mod dropout;
 pub mod gemm;
+pub mod graph;
+pub mod interpolate;
+mod lanes;
+pub mod loss;
+pub mod norm;
+mod shared;
+mod versions;

@@ -1,0 +1,46 @@
+//! Graph attention over the fully connected graph, without its `N × N` matrix.
+//!
+//! A layer of graph attention (Veličković et al. 2018,
+//! doi:10.48550/arXiv.1710.10903) whose every node sees every node is
+//!
+//! `h'_i = Σ_j softmax_j(LeakyReLU(s_i + t_j)) Wh_j`.
+//!
+//! - [`sorted`]: exactly that in O(N log N + N d) time, by sorting the scores;
+//! - [`reference`](mod@reference): the formula as it stands, in f64.
+
+mod order;
+pub mod reference;
+mod scan;
+mod sink;
+pub mod sorted;
+mod wide;
+
+/// The sizes of a layer of graph attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Independent graphs.
+    pub batch: usize,
+    /// Nodes of a graph, `N`.
+    pub nodes: usize,
+    /// Attention heads, each with scores of its own.
+    pub heads: usize,
+    /// Features of one head.
+    pub head: usize,
+}
+
+impl Shape {
+    /// Elements of the features, `[batch, nodes, heads * head]`.
+    pub fn features(&self) -> usize {
+        self.batch * self.nodes * self.width()
+    }
+
+    /// Elements of one kind of score, `[batch, heads, nodes]`.
+    pub fn scores(&self) -> usize {
+        self.batch * self.heads * self.nodes
+    }
+
+    /// Features of a node, all heads together.
+    pub fn width(&self) -> usize {
+        self.heads * self.head
+    }
+}

@@ -1,0 +1,291 @@
+//! One row of pixels: probabilities, their loss, and its gradient.
+
+use super::upsample::Taps;
+use super::{IGNORED, Objective, Totals};
+use crate::versions::versions;
+
+/// Room for one row of pixels, `[classes, width]` where not said otherwise.
+pub(super) struct Row {
+    classes: usize,
+    /// One row of cells `[classes, cols]`.
+    cells: Vec<f32>,
+    /// Scores less the largest score of the pixel.
+    scores: Vec<f32>,
+    probabilities: Vec<f32>,
+    gradient: Vec<f32>,
+    /// `[width]`: the logarithm of the sum of exponentials of `scores`.
+    log_sum: Vec<f32>,
+    /// `[width]`: the largest score, and then whatever is needed a pixel.
+    pixel: Vec<f32>,
+}
+
+impl Row {
+    pub(super) fn new(classes: usize, cols: &Taps) -> Self {
+        let pixels = || vec![0.0; classes * cols.samples()];
+        Self {
+            classes,
+            cells: vec![0.0; classes * cols.cells()],
+            scores: pixels(),
+            probabilities: pixels(),
+            gradient: pixels(),
+            log_sum: vec![0.0; cols.samples()],
+            pixel: vec![0.0; cols.samples()],
+        }
+    }
+
+    /// Reads the scores of pixel row `y` of an image and makes probabilities of
+    /// them.
+    ///
+    /// # Shapes
+    /// - coarse: `[classes, rows, cols]`
+    pub(super) fn read(&mut self, coarse: &[f32], [rows, cols]: [&Taps; 2], y: usize) {
+        let image = coarse.chunks_exact(rows.cells() * cols.cells());
+        let [(above, near), (below, far)] = rows.at(y);
+        for (cells, map) in self.cells.chunks_exact_mut(cols.cells()).zip(image) {
+            let above = &map[above * cols.cells()..][..cols.cells()];
+            let below = &map[below * cols.cells()..][..cols.cells()];
+            for ((cell, above), below) in cells.iter_mut().zip(above).zip(below) {
+                *cell = near * above + far * below;
+            }
+        }
+        soften(self, cols);
+    }
+
+    /// The class of the largest score of each pixel, the first of equals.
+    pub(super) fn best(&self, out: &mut [u8]) {
+        let width = out.len();
+        for (x, best) in out.iter_mut().enumerate() {
+            let score = |class: usize| self.scores[class * width + x];
+            // The largest score of a pixel was taken from all: it is zero now.
+            *best = (0..self.classes).find(|c| score(*c) >= 0.0).unwrap_or(0) as u8;
+        }
+    }
+
+    /// Adds the row to `totals`.
+    pub(super) fn add_to(&self, totals: &mut Totals<'_>, objective: &Objective, labels: &[u8]) {
+        let width = labels.len();
+        let valid = labels.iter().enumerate().filter(|(_, l)| **l != IGNORED);
+        if let Some(cross) = objective.cross() {
+            let share = f64::from(cross.smoothing) / self.classes as f64;
+            for (x, label) in valid.clone() {
+                let log_p =
+                    |class: usize| f64::from(self.scores[class * width + x] - self.log_sum[x]);
+                let label = usize::from(*label);
+                let weight = f64::from(objective.weight(label));
+                let hit = log_p(label);
+                *totals.weight += weight;
+                let term = match cross.gamma {
+                    Some(gamma) => focus(hit as f32, gamma)[0],
+                    None => 1.0 - cross.smoothing,
+                };
+                *totals.loss -= f64::from(term) * weight * hit;
+                if share > 0.0 {
+                    let weighted = |class| f64::from(objective.weight(class)) * log_p(class);
+                    *totals.loss -= share * (0..self.classes).map(weighted).sum::<f64>();
+                }
+            }
+        }
+        if objective.has_dice() {
+            for (x, label) in valid {
+                for (class, sums) in totals.overlap.iter_mut().enumerate() {
+                    let p = f64::from(self.probabilities[class * width + x]);
+                    let there = f64::from(u8::from(class == usize::from(*label)));
+                    sums[0] += p * there;
+                    sums[1] += p * p + there;
+                }
+            }
+        }
+    }
+
+    /// The gradient of the row with respect to one row of cells, in units of
+    /// `1 / weight` for cross-entropy and with `slopes` for Dice, both times
+    /// `factor`.
+    ///
+    /// # Shapes
+    /// - slopes: for each class the derivatives of the loss by Σ p t and Σ p²
+    /// - out: `[classes, cols]`
+    pub(super) fn gradient(
+        &mut self,
+        objective: &Objective,
+        labels: &[u8],
+        cols: &Taps,
+        scales: &Scales,
+        out: &mut [f32],
+    ) {
+        slope(self, objective, labels, scales);
+        gather(&self.gradient, cols, out);
+    }
+}
+
+/// What a gradient is multiplied by.
+pub(super) struct Scales {
+    /// Of cross-entropy: the factor of the loss over the total weight.
+    pub cross: f32,
+    /// Of Dice, a class: the derivatives of the loss by Σ p t and by Σ p², times
+    /// the factor of the loss.
+    pub dice: Vec<[f32; 2]>,
+}
+
+/// The focal factor (1 − p)^γ and its derivative by log p.
+///
+/// At exactly 1 − p = 0 the slope of a power below one is infinite, so less than
+/// 1e-6 counts as 1e-6, without a slope.
+fn focus(log_p: f32, gamma: f32) -> [f32; 2] {
+    const LEAST: f32 = 1e-6;
+    let p = log_p.exp();
+    let miss = 1.0 - p;
+    if miss < LEAST {
+        [LEAST.powf(gamma), 0.0]
+    } else {
+        [miss.powf(gamma), -gamma * miss.powf(gamma - 1.0) * p]
+    }
+}
+
+versions! {
+    /// From one row of cells to the scores and probabilities of its pixels.
+    fn soften(row: &mut Row, cols: &Taps) {
+        let width = cols.samples();
+        let Row { cells, scores, probabilities, log_sum, pixel: largest, .. } = row;
+        largest.fill(f32::NEG_INFINITY);
+        for (cells, scores) in cells.chunks_exact(cols.cells()).zip(scores.chunks_exact_mut(width)) {
+            cols.read(cells, scores);
+            for (largest, score) in largest.iter_mut().zip(scores) {
+                *largest = if *score > *largest { *score } else { *largest };
+            }
+        }
+        log_sum.fill(0.0);
+        let classes = scores.chunks_exact_mut(width).zip(probabilities.chunks_exact_mut(width));
+        for (scores, probabilities) in classes {
+            let pixels = scores.iter_mut().zip(probabilities).zip(log_sum.iter_mut());
+            for (((score, p), sum), largest) in pixels.zip(largest.iter()) {
+                *score -= largest;
+                *p = exp(*score);
+                *sum += *p;
+            }
+        }
+        for probabilities in probabilities.chunks_exact_mut(width) {
+            for (p, sum) in probabilities.iter_mut().zip(log_sum.iter()) {
+                *p /= sum;
+            }
+        }
+        for sum in log_sum {
+            *sum = sum.ln();
+        }
+    }
+}
+
+versions! {
+    /// From probabilities to the gradient by the scores of a row.
+    fn slope(row: &mut Row, objective: &Objective, labels: &[u8], scales: &Scales) {
+        let width = labels.len();
+        let Row { classes, scores, probabilities, gradient, log_sum, pixel, .. } = row;
+        gradient.fill(0.0);
+        if let Some(cross) = objective.cross() {
+            let share = scales.cross * cross.smoothing / *classes as f32;
+            let all: f32 = (0..*classes).map(|class| objective.weight(class)).sum();
+            for (x, (label, pull)) in labels.iter().zip(pixel.iter_mut()).enumerate() {
+                *pull = 0.0;
+                if *label != IGNORED {
+                    let at = usize::from(*label) * width + x;
+                    let weight = scales.cross * objective.weight(usize::from(*label));
+                    let hit = match cross.gamma {
+                        Some(gamma) => {
+                            let log_p = scores[at] - log_sum[x];
+                            let [focus, slope] = focus(log_p, gamma);
+                            weight * (focus + slope * log_p)
+                        }
+                        None => weight * (1.0 - cross.smoothing),
+                    };
+                    gradient[at] -= hit;
+                    *pull = hit + share * all;
+                }
+            }
+            let classes = gradient.chunks_exact_mut(width).zip(probabilities.chunks_exact(width));
+            for (class, (gradient, probabilities)) in classes.enumerate() {
+                let spread = share * objective.weight(class);
+                let pixels = gradient.iter_mut().zip(probabilities).zip(pixel.iter());
+                for ((gradient, p), pull) in pixels {
+                    let spread = if *pull == 0.0 { 0.0 } else { spread };
+                    *gradient += pull * p - spread;
+                }
+            }
+        }
+        for (x, label) in labels.iter().enumerate().filter(|(_, l)| **l != IGNORED) {
+            // The derivative by each probability, less its mean over the classes.
+            let by_p = |class: usize| {
+                let [hit, square] = scales.dice[class];
+                let there = if class == usize::from(*label) { hit } else { 0.0 };
+                there + 2.0 * square * probabilities[class * width + x]
+            };
+            let dice = 0..scales.dice.len();
+            let mean: f32 = dice.clone().map(|c| by_p(c) * probabilities[c * width + x]).sum();
+            for class in dice {
+                let at = class * width + x;
+                gradient[at] += probabilities[at] * (by_p(class) - mean);
+            }
+        }
+    }
+}
+
+versions! {
+    /// From the gradient of a row of pixels to that of its row of cells.
+    fn gather(gradient: &[f32], cols: &Taps, out: &mut [f32]) {
+        let classes = gradient.chunks_exact(cols.samples());
+        for (pixels, cells) in classes.zip(out.chunks_exact_mut(cols.cells())) {
+            cols.gather(pixels, cells);
+        }
+    }
+}
+
+/// e^x for x ≤ 0, to a relative 2e-7; 0 far below.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    /// The Taylor coefficients of 2^x from the first on: ln(2)^k / k!.
+    const SERIES: [f32; 7] = {
+        let mut series = [0.0; 7];
+        let (mut term, mut k) = (1.0f64, 0);
+        while k < 7 {
+            term *= std::f64::consts::LN_2 / (k + 1) as f64;
+            series[k] = term as f32;
+            k += 1;
+        }
+        series
+    };
+    // Adding 1.5 · 2²³ leaves no bits for a fraction.
+    const SHIFT: f32 = 12_582_912.0;
+    let x = x * std::f32::consts::LOG2_E;
+    let shifted = if x < -126.0 { -126.0 } else { x } + SHIFT;
+    let rest = x - (shifted - SHIFT);
+    let mut value = SERIES[6];
+    for coefficient in SERIES[..6].iter().rev() {
+        value = value * rest + coefficient;
+    }
+    // What was shifted ends in the integer.
+    let power = shifted
+        .to_bits()
+        .wrapping_sub(SHIFT.to_bits())
+        .wrapping_add(127);
+    let value = (value * rest + 1.0) * f32::from_bits(power << 23);
+    if x < -126.0 { 0.0 } else { value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponentials_are_right_to_a_few_units_in_the_last_place() {
+        for i in 0..870_000 {
+            let x = i as f32 * -1e-4;
+            let exact = f64::from(x).exp();
+            let error = (f64::from(exp(x)) / exact - 1.0).abs();
+            // x · log₂ e is rounded, which weighs more the larger x is.
+            assert!(error < 2e-7 + 8e-8 * f64::from(-x), "{x}: {error:e}");
+        }
+        assert_eq!(
+            [exp(0.0), exp(-1e9), exp(f32::NEG_INFINITY)],
+            [1.0, 0.0, 0.0]
+        );
+        assert!(exp(f32::NAN).is_nan());
+    }
+}
