@@ -12,7 +12,8 @@
 //! - [`train`]: the [`Trainer`](train::Trainer);
 //! - [`predict`]: from an image to classes and probabilities, and evaluation;
 //! - [`mask`]: class maps as GeoTIFF, PNG and NumPy files;
-//! - [`report`]: scores, curves and figures.
+//! - [`report`]: scores, curves and figures;
+//! - [`kernel`]: operations of the network that a CPU computes with kernels of its own.
 //!
 //! [`config::Config`] holds every setting and reads TOML; [`device::select`] is
 //! where a backend is chosen.
@@ -46,6 +47,7 @@ pub mod config;
 pub mod dataset;
 pub mod device;
 pub mod error;
+pub mod kernel;
 pub mod mask;
 pub mod model;
 pub mod output;

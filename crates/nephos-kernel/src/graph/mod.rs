@@ -13,7 +13,7 @@ pub mod reference;
 mod scan;
 mod sink;
 pub mod sorted;
-mod wide;
+mod strip;
 
 /// The sizes of a layer of graph attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,55 +4,25 @@ use std::marker::PhantomData;
 
 use super::order::Side;
 use super::scan::{Rows, Sink};
-use super::wide::dot_of_sum;
-
-/// A slice that several threads write to, each its own elements.
-pub(super) struct Writable<'a, T> {
-    start: *mut T,
-    length: usize,
-    slice: PhantomData<&'a mut [T]>,
-}
-
-// SAFETY: `part` is the only access; its callers keep threads apart.
-unsafe impl<T: Send> Sync for Writable<'_, T> {}
-
-impl<'a, T> Writable<'a, T> {
-    pub fn new(slice: &'a mut [T]) -> Self {
-        Self {
-            start: slice.as_mut_ptr(),
-            length: slice.len(),
-            slice: PhantomData,
-        }
-    }
-
-    /// Elements `at..at + length`.
-    ///
-    /// # Safety
-    /// No two of the parts alive at a time overlap.
-    #[inline(always)]
-    #[allow(clippy::mut_from_ref)]
-    pub unsafe fn part(&self, at: usize, length: usize) -> &mut [T] {
-        assert!(at <= self.length && length <= self.length - at);
-        // SAFETY: within the slice, whose exclusive borrow `self` holds.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(at), length) }
-    }
-}
+use super::strip::Strip;
+use crate::lanes::Lanes;
+use crate::shared::Shared;
 
 /// Writes `plus P + minus M`, with a target's own factors, to its row of `out`.
 pub(super) struct Combine<'a> {
     targets: &'a Side,
-    out: &'a Writable<'a, f32>,
+    out: Shared<'a>,
     stride: usize,
     offset: usize,
     relu: bool,
 }
 
 impl<'a> Combine<'a> {
-    /// Target `i` has its row at `offset + i * stride`. No other sink in use at
-    /// the same time may have these rows.
+    /// Target `i` has its row at `offset + i * stride`, where no other sink in use
+    /// at the same time writes.
     pub fn new(
         targets: &'a Side,
-        out: &'a Writable<'a, f32>,
+        out: Shared<'a>,
         stride: usize,
         offset: usize,
         relu: bool,
@@ -66,41 +36,54 @@ impl<'a> Combine<'a> {
         }
     }
 
+    /// # Safety
+    /// `rank` is that of a target, and nobody else has the strip.
     #[inline(always)]
-    fn row(&self, rank: usize, at: usize, length: usize) -> &mut [f32] {
+    unsafe fn row<L: Lanes, const V: usize>(&self, rank: usize, strip: Strip<V>) -> *mut f32 {
         let row = self.targets.order[rank] as usize;
-        let start = self.offset + row * self.stride + at;
-        // SAFETY: `order` is a permutation, so ranks have different rows; a rank
-        // and a range of its features belong to one thread at a time.
-        unsafe { self.out.part(start, length) }
+        let length = (V - 1) * L::COUNT + strip.count;
+        let start = self.offset + row * self.stride + strip.at;
+        // SAFETY: ranks have different rows, since the order is a permutation, and
+        // one thread at a time.
+        unsafe { self.out.range(start, length).as_mut_ptr() }
     }
 }
 
 impl Sink for Combine<'_> {
     #[inline(always)]
-    fn plus(&self, rank: usize, at: usize, base: &[f32], part: &[f32]) {
-        let factor = self.targets.plus[rank];
-        let out = self.row(rank, at, base.len());
-        for (out, (base, part)) in out.iter_mut().zip(base.iter().zip(part)) {
-            *out = factor * (base + part);
+    unsafe fn touches(&self, rank: usize, at: usize) -> [*const f32; 2] {
+        let row = self.targets.order[rank] as usize;
+        // SAFETY: nothing is borrowed.
+        let start = unsafe { self.out.range(0, 0) }.as_ptr();
+        let row = start.wrapping_add(self.offset + row * self.stride + at);
+        [row; 2]
+    }
+
+    #[inline(always)]
+    unsafe fn plus<L: Lanes, const V: usize>(&self, rank: usize, strip: Strip<V>, sum: [L; V]) {
+        // SAFETY: the caller's.
+        unsafe {
+            let factor = L::splat(self.targets.plus[rank]);
+            let row = self.row::<L, V>(rank, strip);
+            strip.store(sum.map(|sum| sum.mul(factor)), row);
         }
     }
 
     #[inline(always)]
-    fn minus(&self, rank: usize, at: usize, base: &[f32], part: &[f32]) {
-        let factor = self.targets.minus[rank];
-        let out = self.row(rank, at, base.len());
-        let sums = out.iter_mut().zip(base.iter().zip(part));
-        if self.relu {
-            for (out, (base, part)) in sums {
-                let sum = *out + factor * (base + part);
-                // Not `max`, which would hide NaN.
-                *out = if sum < 0.0 { 0.0 } else { sum };
+    unsafe fn minus<L: Lanes, const V: usize>(&self, rank: usize, strip: Strip<V>, sum: [L; V]) {
+        // SAFETY: the caller's.
+        unsafe {
+            let factor = L::splat(self.targets.minus[rank]);
+            let row = self.row::<L, V>(rank, strip);
+            let mut all: [L; V] = strip.load(row);
+            for v in 0..V {
+                all[v] = sum[v].mul_add(factor, all[v]);
+                if self.relu {
+                    // `max` gives its argument where either is NaN.
+                    all[v] = L::splat(0.0).max(all[v]);
+                }
             }
-        } else {
-            for (out, (base, part)) in sums {
-                *out += factor * (base + part);
-            }
+            strip.store(all, row);
         }
     }
 }
@@ -109,50 +92,99 @@ impl Sink for Combine<'_> {
 pub(super) struct Dots<'a> {
     targets: &'a Side,
     rows: Rows<'a>,
-    out: Writable<'a, [f64; 2]>,
+    out: *mut [f64; 2],
+    slice: PhantomData<&'a mut [[f64; 2]]>,
 }
+
+// SAFETY: a rank belongs to one thread at a time.
+unsafe impl Sync for Dots<'_> {}
 
 impl<'a> Dots<'a> {
     /// `out` is in the order of the targets and starts at zero.
+    ///
+    /// # Panics
+    /// `out` is not as long as there are targets.
     pub fn new(targets: &'a Side, rows: Rows<'a>, out: &'a mut [[f64; 2]]) -> Self {
+        assert_eq!(out.len(), targets.order.len());
         Self {
             targets,
             rows,
-            out: Writable::new(out),
+            out: out.as_mut_ptr(),
+            slice: PhantomData,
         }
     }
 
+    /// # Safety
+    /// As [`Sink::plus`].
     #[inline(always)]
-    fn add(&self, rank: usize, which: usize, at: usize, base: &[f32], part: &[f32]) {
-        let row = self.rows.part(self.targets.order[rank], at, base.len());
-        // SAFETY: a rank belongs to one thread at a time.
-        let out = unsafe { self.out.part(rank, 1) };
-        out[0][which] += dot_of_sum(base, part, row);
+    unsafe fn add<L: Lanes, const V: usize>(
+        &self,
+        rank: usize,
+        which: usize,
+        strip: Strip<V>,
+        sum: [L; V],
+    ) {
+        // SAFETY: the caller's.
+        unsafe {
+            let row: [L; V] = strip.load(self.rows.at(self.targets.order[rank], strip.at));
+            let mut products = [L::splat(0.0); V];
+            for v in 0..V {
+                products[v] = row[v].mul(sum[v]);
+            }
+            let mut half = V / 2;
+            while half > 0 {
+                for v in 0..half {
+                    products[v] = products[v].add(products[v + half]);
+                }
+                half /= 2;
+            }
+            (*self.out.add(rank))[which] += f64::from(products[0].sum());
+        }
     }
 }
 
 impl Sink for Dots<'_> {
     #[inline(always)]
-    fn plus(&self, rank: usize, at: usize, base: &[f32], part: &[f32]) {
-        self.add(rank, 0, at, base, part);
+    unsafe fn touches(&self, rank: usize, at: usize) -> [*const f32; 2] {
+        // SAFETY: the caller's.
+        [unsafe { self.rows.at(self.targets.order[rank], at) }; 2]
     }
 
     #[inline(always)]
-    fn minus(&self, rank: usize, at: usize, base: &[f32], part: &[f32]) {
-        self.add(rank, 1, at, base, part);
+    unsafe fn plus<L: Lanes, const V: usize>(&self, rank: usize, strip: Strip<V>, sum: [L; V]) {
+        // SAFETY: the caller's.
+        unsafe { self.add(rank, 0, strip, sum) }
+    }
+
+    #[inline(always)]
+    unsafe fn minus<L: Lanes, const V: usize>(&self, rank: usize, strip: Strip<V>, sum: [L; V]) {
+        // SAFETY: the caller's.
+        unsafe { self.add(rank, 1, strip, sum) }
     }
 }
 
-impl<A: Sink, B: Sink> Sink for (A, B) {
+impl Sink for (Combine<'_>, Dots<'_>) {
     #[inline(always)]
-    fn plus(&self, rank: usize, at: usize, base: &[f32], part: &[f32]) {
-        self.0.plus(rank, at, base, part);
-        self.1.plus(rank, at, base, part);
+    unsafe fn touches(&self, rank: usize, at: usize) -> [*const f32; 2] {
+        // SAFETY: the caller's.
+        unsafe { [self.0.touches(rank, at)[0], self.1.touches(rank, at)[0]] }
     }
 
     #[inline(always)]
-    fn minus(&self, rank: usize, at: usize, base: &[f32], part: &[f32]) {
-        self.0.minus(rank, at, base, part);
-        self.1.minus(rank, at, base, part);
+    unsafe fn plus<L: Lanes, const V: usize>(&self, rank: usize, strip: Strip<V>, sum: [L; V]) {
+        // SAFETY: the caller's.
+        unsafe {
+            self.0.plus(rank, strip, sum);
+            self.1.plus(rank, strip, sum);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn minus<L: Lanes, const V: usize>(&self, rank: usize, strip: Strip<V>, sum: [L; V]) {
+        // SAFETY: the caller's.
+        unsafe {
+            self.0.minus(rank, strip, sum);
+            self.1.minus(rank, strip, sum);
+        }
     }
 }

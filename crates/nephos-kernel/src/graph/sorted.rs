@@ -16,7 +16,9 @@ use rayon::prelude::*;
 use super::Shape;
 use super::order::Order;
 use super::scan::{Rows, scan};
-use super::sink::{Combine, Dots, Writable};
+use super::sink::{Combine, Dots};
+use crate::lanes::Level;
+use crate::shared::Shared;
 
 /// `out_i = Σ_j softmax_j(LeakyReLU(s_i + t_j)) wh_j`, then ReLU where asked for.
 ///
@@ -40,11 +42,11 @@ pub fn forward(
 ) {
     check(shape, wh, s, t, slope);
     assert_eq!(out.len(), shape.features(), "output of {shape:?}");
-    let out = Writable::new(out);
+    let (out, level) = (Shared::new(out), Level::best());
     places(shape).for_each(|place| {
         let order = Order::new(place.scores(s), place.scores(t), slope);
-        let sink = Combine::new(&order.rows, &out, place.stride(), place.offset(), relu);
-        scan(&order.nodes, place.rows(wh), &order.rows, &sink);
+        let sink = Combine::new(&order.rows, out, place.stride(), place.offset(), relu);
+        scan(&order.nodes, place.rows(wh), &order.rows, level, &sink);
     });
 }
 
@@ -76,26 +78,22 @@ pub fn backward(
     assert_eq!(by_wh.len(), shape.features(), "features of {shape:?}");
     assert_eq!(by_s.len(), shape.scores(), "scores of {shape:?}");
     assert_eq!(by_t.len(), shape.scores(), "scores of {shape:?}");
-    let by_wh = Writable::new(by_wh);
+    let (by_wh, level) = (Shared::new(by_wh), Level::best());
     let scores =
         (by_s.par_chunks_mut(shape.nodes.max(1))).zip(by_t.par_chunks_mut(shape.nodes.max(1)));
     places(shape).zip(scores).for_each(|(place, (by_s, by_t))| {
         let order = Order::new(place.scores(s), place.scores(t), slope);
         let (wh, grad) = (place.rows(wh), place.rows(grad));
         let mut dots = vec![[0.0; 2]; shape.nodes];
-        scan(
-            &order.nodes,
-            wh,
-            &order.rows,
-            &Dots::new(&order.rows, grad, &mut dots),
-        );
+        let sink = Dots::new(&order.rows, grad, &mut dots);
+        scan(&order.nodes, wh, &order.rows, level, &sink);
         let along = by_rows(&order, slope, &dots, by_s);
 
         // The same with rows and nodes exchanged.
         dots.fill([0.0; 2]);
-        let combine = Combine::new(&order.nodes, &by_wh, place.stride(), place.offset(), false);
+        let combine = Combine::new(&order.nodes, by_wh, place.stride(), place.offset(), false);
         let sink = (combine, Dots::new(&order.nodes, wh, &mut dots));
-        scan(&order.rows, grad, &order.nodes, &sink);
+        scan(&order.rows, grad, &order.nodes, level, &sink);
         by_nodes(&order, slope, &dots, &along, by_t);
     });
 }
@@ -172,6 +170,7 @@ impl Place {
         let features = &features[self.batch * graph..][..graph];
         Rows::new(
             features,
+            self.shape.nodes,
             self.stride(),
             self.head * self.shape.head,
             self.shape.head,

@@ -1,0 +1,39 @@
+//! Where Burn meets the arithmetic of [`nephos_kernel`].
+//!
+//! Each operation is a backend extension: a trait whose methods [`Flex`] fills
+//! with a kernel and autodiff with a derivative written by hand, and a function on
+//! tensors that calls it. Other backends don't have these operations: layers ask
+//! [`is_cpu`] and else compute the same with plain tensors, which is also the
+//! readable form.
+//!
+//! To add one: name the forward and the backward pass in a trait marked
+//! `#[backend_extension(Flex, Autodiff)]`, implement both for [`Flex`] on slices
+//! (the `slices` module), implement the forward pass for `Autodiff<B, C>` by preparing a
+//! [`Backward`](burn::backend::autodiff::ops::Backward) whose state holds what the
+//! backward pass reads. `graph` is the pattern.
+//!
+//! [`Flex`]: burn::backend::Flex
+
+#[cfg(feature = "flex")]
+pub mod graph;
+#[cfg(feature = "flex")]
+mod slices;
+
+use burn::tensor::Device;
+
+/// Whether tensors of `device` are computed by this crate's kernels.
+pub fn is_cpu(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    {
+        use burn::backend::DispatchDevice;
+        matches!(
+            device.clone().inner().as_dispatch(),
+            DispatchDevice::Flex(_)
+        )
+    }
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = device;
+        false
+    }
+}
