@@ -73,6 +73,12 @@ impl Dropout {
         self.threshold == 0
     }
 
+    /// The factor of what is not dropped, `1 / (1 - rate)`.
+    #[inline]
+    pub fn kept(&self) -> f32 {
+        self.kept
+    }
+
     /// The factor of element `index`: 0, or `1 / (1 - rate)`.
     #[inline(always)]
     pub fn scale(&self, index: u64) -> f32 {

@@ -12,13 +12,19 @@
 #![deny(missing_docs)]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
+mod activation;
 pub mod attention;
 pub mod dropout;
+pub mod encoder;
+mod exponential;
 pub mod gemm;
 pub mod graph;
 pub mod interpolate;
 mod lanes;
+pub mod linear;
 pub mod loss;
 pub mod norm;
+pub mod patches;
 mod shared;
+pub mod token_conv;
 mod versions;

@@ -65,7 +65,7 @@ impl Shape {
 
     /// The index of the weight of a key and a query in a sequence, for dropout.
     /// Queries lie next to each other; indices past the last query mean nothing.
-    fn weight_index(self, sequence: usize, key: usize, query: usize) -> u64 {
+    pub(crate) fn weight_index(self, sequence: usize, key: usize, query: usize) -> u64 {
         let tokens = self.tokens as u64;
         (sequence as u64 * tokens + key as u64) * tokens + query as u64
     }
