@@ -14,6 +14,7 @@
 
 mod activation;
 pub mod attention;
+pub mod conv;
 pub mod dropout;
 pub mod encoder;
 mod exponential;

@@ -33,11 +33,24 @@ const TASK: usize = 500_000;
 /// Tasks per thread, so that none waits long for the last.
 const TASKS: usize = 4;
 
+/// The same for many products at once.
+const BATCH_TASKS: usize = 24;
+
 /// The output: where it starts and how far apart its rows are.
 #[derive(Clone, Copy)]
 pub(super) struct Output {
     pub start: *mut f32,
     pub stride: usize,
+}
+
+impl Output {
+    /// The output that starts so many elements further on.
+    fn moved(self, offset: usize) -> Self {
+        Self {
+            start: self.start.wrapping_add(offset),
+            ..self
+        }
+    }
 }
 
 // SAFETY: tasks write disjoint tiles of the output.
@@ -65,29 +78,100 @@ pub(super) unsafe fn product<K: Kernel>(
     out: Output,
     epilogue: &Epilogue<'_>,
 ) {
-    let tiles = a.rows().div_ceil(K::ROWS);
-    let panels = b.cols().div_ceil(K::PANEL);
     let threads = rayon::current_num_threads();
-    let work = a.rows() * b.cols() * (a.cols() + 16);
     let wanted = match threads {
         1 => 1,
-        _ => (work / TASK).clamp(1, TASKS * threads),
+        _ => (work(&a, b) / TASK).clamp(1, TASKS * threads),
     };
-    let row_parts = wanted
-        .min(tiles.div_ceil(STACK.start))
-        .max(tiles.div_ceil(STACK.end));
-    let col_parts = wanted.div_ceil(row_parts).min(panels);
+    let plan = Plan::new::<K>(&a, b, wanted);
     let task = |index: usize| {
-        let rows = part(tiles, row_parts, index / col_parts);
-        let panels = part(panels, col_parts, index % col_parts);
+        let (rows, panels) = plan.task(index);
         // SAFETY: the caller's promises; the tasks are disjoint.
         unsafe { run::<K>(a, b, out, epilogue, rows, panels) };
     };
-    let count = row_parts * col_parts;
     if wanted == 1 {
+        (0..plan.count()).for_each(task);
+    } else {
+        let tasks = (0..plan.count()).into_par_iter();
+        tasks.with_max_len(1).for_each(task);
+    }
+}
+
+/// `out[i] = a[i] b[i]` by one kernel, for matrices of equal shapes; outputs start
+/// `step` elements apart. One thread does it all unless it is to be `parallel`.
+///
+/// # Safety
+/// As [`product`], for each output.
+pub(super) unsafe fn batch<K: Kernel>(
+    a: &[Matrix<'_>],
+    b: &[Packed],
+    out: Output,
+    step: usize,
+    parallel: bool,
+) {
+    let Some(first) = a.first() else { return };
+    let threads = if parallel {
+        rayon::current_num_threads()
+    } else {
+        1
+    };
+    let wanted = (work(first, &b[0]) * a.len() / TASK).min(BATCH_TASKS * threads);
+    let plan = Plan::new::<K>(first, &b[0], wanted.div_ceil(a.len()).max(1));
+    let task = |index: usize| {
+        let (which, index) = (index / plan.count(), index % plan.count());
+        let (rows, panels) = plan.task(index);
+        let out = out.moved(which * step);
+        // SAFETY: the caller's promises; the tasks are disjoint.
+        unsafe { run::<K>(a[which], &b[which], out, &Epilogue::default(), rows, panels) };
+    };
+    let count = a.len() * plan.count();
+    if threads == 1 || wanted <= 1 {
         (0..count).for_each(task);
     } else {
         (0..count).into_par_iter().with_max_len(1).for_each(task);
+    }
+}
+
+/// Multiplications of a product, and what comes with each row.
+fn work(a: &Matrix<'_>, b: &Packed) -> usize {
+    a.rows() * b.cols() * (a.cols() + 16)
+}
+
+/// An output cut into tasks.
+struct Plan {
+    tiles: usize,
+    panels: usize,
+    row_parts: usize,
+    col_parts: usize,
+}
+
+impl Plan {
+    /// About `wanted` tasks.
+    fn new<K: Kernel>(a: &Matrix<'_>, b: &Packed, wanted: usize) -> Self {
+        let tiles = a.rows().div_ceil(K::ROWS);
+        let panels = b.cols().div_ceil(K::PANEL);
+        let row_parts = wanted
+            .min(tiles.div_ceil(STACK.start))
+            .max(tiles.div_ceil(STACK.end));
+        let col_parts = wanted.div_ceil(row_parts).min(panels);
+        Self {
+            tiles,
+            panels,
+            row_parts,
+            col_parts,
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.row_parts * self.col_parts
+    }
+
+    /// The tiles, from top to bottom, and the panels of a task.
+    fn task(&self, index: usize) -> (Range<usize>, Range<usize>) {
+        (
+            part(self.tiles, self.row_parts, index / self.col_parts),
+            part(self.panels, self.col_parts, index % self.col_parts),
+        )
     }
 }
 

@@ -7,6 +7,7 @@
 mod affinity;
 mod attention;
 mod compute;
+pub mod cpu;
 mod decoder;
 mod encoder;
 mod graph;

@@ -73,8 +73,9 @@ impl Position {
             tokens + grid.flatten::<3>(2, 3).swap_dims(1, 2)
         } else if self.sincos {
             let width = tokens.dims()[2];
-            let positions = sincos(rows, cols, width, &tokens.device());
-            tokens + positions.unsqueeze::<3>()
+            let positions = TensorData::new(sincos(rows, cols, width), [1, rows * cols, width]);
+            let device = tokens.device();
+            tokens + Tensor::from_data(positions, &device)
         } else if let Some(conv) = &self.conditional {
             let [batch, _, width] = tokens.dims();
             let grid = (tokens.clone().swap_dims(1, 2)).reshape([batch, width, rows, cols]);
@@ -88,7 +89,7 @@ impl Position {
 
 /// Sines and cosines of the row in the first half of the features, of the column
 /// in the second, `[rows * cols, width]`: sin of `width / 4` frequencies, then cos.
-fn sincos(rows: usize, cols: usize, width: usize, device: &Device) -> Tensor<2> {
+pub(super) fn sincos(rows: usize, cols: usize, width: usize) -> Vec<f32> {
     let quarter = width / 4;
     let mut values = Vec::with_capacity(rows * cols * width);
     for row in 0..rows {
@@ -100,7 +101,7 @@ fn sincos(rows: usize, cols: usize, width: usize, device: &Device) -> Tensor<2> 
             }
         }
     }
-    Tensor::from_data(TensorData::new(values, [rows * cols, width]), device)
+    values
 }
 
 #[cfg(test)]
