@@ -16,13 +16,14 @@ import pathlib
 
 import suites
 from measure import stolen_share
-from suites import forward, gemm, graph, tile, train
+from suites import forward, gemm, graph, stages, tile, train
 
 SUITES = {
     "forward": (forward, "the reference model's forward pass, [1, 3, 509, 509]"),
     "train": (train, "its training step at batch 1, Adam included"),
     "graph": (graph, "one graph attention layer, d = 512, by the number of nodes"),
     "tile": (tile, "a whole tile of 10980², against OmniCloudMask's two networks"),
+    "stages": (stages, "where nephos's forward pass spends its time, against the machine's peak"),
     "gemm": (gemm, "matrix products of the model's shapes: the machine's peak"),
 }
 

@@ -16,29 +16,23 @@ def add_options(parser):
 
 
 def run(suite, options):
-    import numpy
-    from safetensors.numpy import save_file
-
-    weights, images = suite.weights(), suite.work / "images.safetensors"
-    if not images.exists():
-        pixels = numpy.random.default_rng(42).random((1, 3, 509, 509), numpy.float32)
-        save_file({"images": pixels}, images)
+    weights, pixels = suite.weights(), images(suite)
     contenders = []
     for kind, name in KINDS.items():
         if kind == "compiled" and not compiler():
             print("torch.compile is left out: there is no C++ compiler")
         elif suite.wants(kind):
             need("torch")
-            arguments = [kind, weights, images, options.threads]
+            arguments = [kind, weights, pixels, options.threads]
             contenders.append(suite.python(name, "forward_torch.py", *arguments))
     if suite.wants("onnx"):
         need("onnx", "onnxscript", "onnxruntime")
         model = suite.work / "optimised.onnx"
         if not model.exists():
             suite.script("prepare.py", "onnx", weights, model)
-        arguments = [model, images, options.threads]
+        arguments = [model, pixels, options.threads]
         contenders.append(suite.python("ONNX Runtime", "forward_onnx.py", *arguments))
-    contenders.append(suite.example("bench_forward", weights, images))
+    contenders.append(suite.example("bench_forward", weights, pixels))
     with contextlib.ExitStack() as stack:
         for contender in contenders:
             stack.enter_context(contender)
@@ -47,3 +41,15 @@ def run(suite, options):
     rows = summary(contenders, contenders[-1])
     table(rows, differences)
     return {"rows": rows, "differences": differences}
+
+
+def images(suite):
+    """One image as the model takes it."""
+    import numpy
+    from safetensors.numpy import save_file
+
+    path = suite.work / "images.safetensors"
+    if not path.exists():
+        pixels = numpy.random.default_rng(42).random((1, 3, 509, 509), numpy.float32)
+        save_file({"images": pixels}, path)
+    return path
