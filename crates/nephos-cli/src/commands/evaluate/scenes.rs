@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use nephos::device::Device;
 use nephos::model::Bundle;
 use nephos::model::weights::Identity;
-use nephos::predict::{Evaluation, Labels, Predictor, Settings};
+use nephos::predict::{Evaluation, GraphScope, Labels, Predictor, Settings};
 use nephos::report::ConfusionMatrix;
 use nephos::scene::{self, SceneOptions};
 
