@@ -6,14 +6,19 @@
 //! `h'_i = Σ_j softmax_j(LeakyReLU(s_i + t_j)) Wh_j`.
 //!
 //! - [`sorted`]: exactly that in O(N log N + N d) time, by sorting the scores;
+//! - [`pairwise`]: all pairs, a block of rows at a time, for what no sum over
+//!   sorted scores can give: dropout on the attention, and a bias for each pair;
 //! - [`reference`](mod@reference): the formula as it stands, in f64.
 
 mod order;
+pub mod pairwise;
 pub mod reference;
 mod scan;
 mod sink;
 pub mod sorted;
 mod strip;
+
+use crate::dropout::Dropout;
 
 /// The sizes of a layer of graph attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,5 +47,36 @@ impl Shape {
     /// Features of a node, all heads together.
     pub fn width(&self) -> usize {
         self.heads * self.head
+    }
+}
+
+/// What makes a pair of nodes more than the sum of its scores.
+#[derive(Debug, Clone, Copy)]
+pub struct Pairs<'a> {
+    /// Added to the scores.
+    pub bias: Option<Bias<'a>>,
+    /// On the attention; pair `(i, j)` of a head is element
+    /// `((batch * heads + head) * nodes + i) * nodes + j`.
+    pub dropout: Dropout,
+}
+
+/// An affinity of pairs: `scale * z_i · z_j`, the same for all heads.
+#[derive(Debug, Clone, Copy)]
+pub struct Bias<'a> {
+    /// `z`, `[batch, nodes, width]`; of length one for cosines.
+    pub tokens: &'a [f32],
+    /// Numbers of a token.
+    pub width: usize,
+    /// What products are multiplied by.
+    pub scale: f32,
+}
+
+impl Pairs<'_> {
+    /// Neither bias nor dropout.
+    pub fn plain() -> Self {
+        Self {
+            bias: None,
+            dropout: Dropout::off(),
+        }
     }
 }

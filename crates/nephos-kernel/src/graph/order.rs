@@ -173,7 +173,7 @@ mod tests {
         let t = [0.0, -1.0, 3.0, 3.0, -2.0, -90.0, f32::NEG_INFINITY];
         for slope in [0.0, 0.2, 1.0] {
             let order = Order::new(&s, &t, slope);
-            let dense = reference::attention(&s, &t, slope);
+            let dense = reference::attention(&s, &t, slope, |_, _| 0.0);
             for (rank, &i) in order.rows.order.iter().enumerate() {
                 for (place, &j) in order.nodes.order.iter().enumerate() {
                     let positive = place >= order.rows.split[rank] as usize;

@@ -188,7 +188,7 @@ impl Place {
     }
 }
 
-fn check(shape: &Shape, wh: &[f32], s: &[f32], t: &[f32], slope: f64) {
+pub(super) fn check(shape: &Shape, wh: &[f32], s: &[f32], t: &[f32], slope: f64) {
     assert!(shape.heads > 0 && shape.head > 0, "features in {shape:?}");
     assert_eq!(wh.len(), shape.features(), "features of {shape:?}");
     assert_eq!(s.len(), shape.scores(), "scores of {shape:?}");
@@ -197,4 +197,4 @@ fn check(shape: &Shape, wh: &[f32], s: &[f32], t: &[f32], slope: f64) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -16,6 +16,8 @@
 //! [`Flex`]: burn::backend::Flex
 
 #[cfg(feature = "flex")]
+pub(crate) mod adam;
+#[cfg(feature = "flex")]
 pub(crate) mod decoder;
 #[cfg(feature = "flex")]
 pub(crate) mod dropout;

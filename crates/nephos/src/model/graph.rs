@@ -5,8 +5,11 @@ use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::activation::{leaky_relu, relu, softmax};
 use burn::tensor::{Device, Tensor, assert_shape};
 
+use super::affinity::affinity;
 use super::compute::Compute;
 use crate::config::{Affinity, GraphConfig};
+#[cfg(feature = "flex")]
+use crate::kernel;
 
 /// A stack of graph attention layers (Veličković et al. 2018,
 /// doi:10.48550/arXiv.1710.10903) in which every node is a neighbour of every
@@ -16,11 +19,15 @@ pub struct Graph {
     layers: Vec<GraphAttention>,
 }
 
+/// Someone who wants to see the attention of each layer, `[B, heads, N, N]`.
+pub type Watch<'a> = Option<&'a mut dyn FnMut(&Tensor<4>)>;
+
 /// One graph attention layer.
 ///
 /// The published score `a · [Wh_i ‖ Wh_j]` is linear in each half, so it is
 /// `s_i + t_j` with `s = Wh a₁` and `t = Wh a₂`: no tensor of `N × N × 2 width`
-/// numbers is ever made.
+/// numbers is ever made. On a CPU not even one of `N × N` is, unless someone
+/// watches: there [`kernel::graph`](crate::kernel::graph) computes the same.
 #[derive(Module, Debug)]
 pub struct GraphAttention {
     /// `W`, without bias; all heads together.
@@ -45,27 +52,30 @@ impl Graph {
         }
     }
 
-    /// Whether a layer adds the affinity to its scores.
+    /// Whether a layer adds the affinity of tokens to its scores.
     pub(super) fn wants_affinity(&self) -> bool {
         (self.layers.iter()).any(|layer| layer.affinity_scale.is_some())
     }
 
-    /// Applies all layers in order; the attention of each goes to `watch`.
+    /// Applies all layers in order.
     ///
     /// # Shapes
     /// - nodes: `[B, N, width]`
-    /// - affinity: `[B, N, N]`, cosines; read only by layers that want it
-    /// - attention: `[B, heads, N, N]`
+    /// - unit: `[B, N, any]`, tokens of length one whose products are the affinity;
+    ///   read only by layers that want it
     /// - output: `[B, N, config.width]`, f32
+    ///
+    /// # Panics
+    /// A layer wants the affinity and there are no tokens.
     pub fn forward(
         &self,
         nodes: Tensor<3>,
-        affinity: Option<&Tensor<3>>,
+        unit: Option<&Tensor<3>>,
         compute: Compute,
-        mut watch: impl FnMut(&Tensor<4>),
+        mut watch: Watch<'_>,
     ) -> Tensor<3> {
         (self.layers.iter()).fold(nodes, |nodes, layer| {
-            layer.forward(nodes, affinity, compute, &mut watch)
+            layer.forward(nodes, unit, compute, &mut watch)
         })
     }
 }
@@ -102,44 +112,104 @@ impl GraphAttention {
         }
     }
 
-    /// # Shapes
     /// As [`Graph::forward`].
-    ///
-    /// # Panics
-    /// The layer wants the affinity and there is none.
     fn forward(
         &self,
         nodes: Tensor<3>,
-        affinity: Option<&Tensor<3>>,
+        unit: Option<&Tensor<3>>,
         compute: Compute,
-        watch: &mut impl FnMut(&Tensor<4>),
+        watch: &mut Watch<'_>,
     ) -> Tensor<3> {
-        let [batch, count, _] = nodes.dims();
-        let [heads, pair] = self.score.dims();
-        let head = pair / 2;
+        let wh = compute.linear(&self.project, nodes); // [B, N, heads * head]
+        let bias = self.affinity_scale.as_ref().map(|scale| {
+            let unit = unit.expect("tokens are given to layers that want their affinity");
+            (unit.clone(), scale.val())
+        });
+        match watch {
+            #[cfg(feature = "flex")]
+            None if kernel::is_cpu(&wh.device()) => self.attend(compute.wide(wh), bias),
+            watch => self.attend_densely(wh, bias, compute, watch),
+        }
+    }
 
-        let wh = compute
-            .linear(&self.project, nodes) // [B, N, heads * head]
-            .reshape([batch, count, heads, head])
-            .swap_dims(1, 2); // [B, heads, N, head]
+    /// Attention by the kernels of the CPU.
+    ///
+    /// # Shapes
+    /// - wh: `[B, N, heads * head]`, f32
+    /// - bias: tokens of length one, `[B, N, any]`, and the scale of their products
+    /// - output: `[B, N, heads * head]`, f32
+    #[cfg(feature = "flex")]
+    fn attend(&self, wh: Tensor<3>, bias: Option<(Tensor<3>, Tensor<1>)>) -> Tensor<3> {
+        use kernel::{dropout, graph};
+        use nephos_kernel::dropout::Dropout;
+
+        let [s, t] = self.halves(self.by_head(wh.clone()));
+        let dropout = match dropout::rate(&self.dropout) {
+            0.0 => Dropout::off(),
+            rate => {
+                let [key] = dropout::keys(&wh.device());
+                Dropout::new(key, rate)
+            }
+        };
+        match bias {
+            Some((unit, scale)) => {
+                graph::attend_biased(wh, [s, t], unit, scale, self.slope, dropout)
+            }
+            None if dropout.is_off() => graph::attend(wh, s, t, self.slope),
+            None => graph::attend_dropped(wh, s, t, self.slope, dropout),
+        }
+    }
+
+    /// Attention as its formula stands, which any backend computes.
+    ///
+    /// # Shapes
+    /// As [`GraphAttention::attend`], `wh` in the compute format.
+    fn attend_densely(
+        &self,
+        wh: Tensor<3>,
+        bias: Option<(Tensor<3>, Tensor<1>)>,
+        compute: Compute,
+        watch: &mut Watch<'_>,
+    ) -> Tensor<3> {
+        let [batch, count, width] = wh.dims();
+        let wh = self.by_head(wh); // [B, heads, N, head]
         let mut scores = leaky_relu(self.scores(compute.wide(wh.clone())), self.slope); // [B, heads, N, N]
-        if let Some(scale) = &self.affinity_scale {
-            let affinity = affinity
-                .expect("the affinity is given to layers that want it")
-                .clone();
-            assert_shape!(affinity, [batch, count, count]);
-            let bias = affinity.unsqueeze_dim::<4>(1) * scale.val().unsqueeze::<4>(); // [B, 1, N, N]
+        if let Some((unit, scale)) = bias {
+            let bias = affinity(unit).unsqueeze_dim::<4>(1) * scale.unsqueeze::<4>(); // [B, 1, N, N]
+            assert_shape!(bias, [batch, 1, count, count]);
             scores = scores + bias;
         }
         let attention = softmax(scores, 3); // [B, heads, N, N], rows sum to 1
-        watch(&attention);
+        if let Some(watch) = watch {
+            watch(&attention);
+        }
         let attention = self.dropout.forward(attention);
         let nodes = compute
             .narrow(attention)
             .matmul(wh) // [B, heads, N, head]
             .swap_dims(1, 2)
-            .reshape([batch, count, heads * head]); // [B, N, heads * head]
+            .reshape([batch, count, width]); // [B, N, heads * head]
         relu(compute.wide(nodes))
+    }
+
+    /// `[B, N, heads * head]` as `[B, heads, N, head]`.
+    fn by_head(&self, wh: Tensor<3>) -> Tensor<4> {
+        let [batch, count, width] = wh.dims();
+        wh.reshape([batch, count, self.heads, width / self.heads])
+            .swap_dims(1, 2)
+    }
+
+    /// `s_i` and `t_j`.
+    ///
+    /// # Shapes
+    /// - wh: `[B, heads, N, head]`
+    /// - output: twice `[B, heads, N]`
+    fn halves(&self, wh: Tensor<4>) -> [Tensor<3>; 2] {
+        let [heads, pair] = self.score.dims();
+        let score = self.score.val();
+        let score = score.reshape([1, heads, 2, pair / 2]).transpose(); // [1, heads, head, 2]
+        let halves = wh.matmul(score); // [B, heads, N, 2]
+        [0, 1].map(|half| halves.clone().narrow(3, half, 1).squeeze_dim::<3>(3)) // [B, heads, N]
     }
 
     /// `s_i + t_j` before the LeakyReLU.
@@ -148,13 +218,8 @@ impl GraphAttention {
     /// - wh: `[B, heads, N, head]`
     /// - output: `[B, heads, N, N]`
     fn scores(&self, wh: Tensor<4>) -> Tensor<4> {
-        let [heads, pair] = self.score.dims();
-        let score = self.score.val();
-        let score = score.reshape([1, heads, 2, pair / 2]).transpose(); // [1, heads, head, 2]
-        let halves = wh.matmul(score); // [B, heads, N, 2]
-        let s = halves.clone().narrow(3, 0, 1); // [B, heads, N, 1]
-        let t = halves.narrow(3, 1, 1).transpose(); // [B, heads, 1, N]
-        s + t // [B, heads, N, N]
+        let [s, t] = self.halves(wh);
+        s.unsqueeze_dim::<4>(3) + t.unsqueeze_dim::<4>(2)
     }
 }
 
@@ -196,49 +261,146 @@ mod tests {
         }
     }
 
+    fn compute() -> Compute {
+        Compute::from(crate::config::Precision::F32)
+    }
+
+    /// The attention that a watcher sees.
+    fn watched(graph: &Graph, nodes: Tensor<3>, unit: Option<&Tensor<3>>) -> Vec<Tensor<4>> {
+        let mut seen = Vec::new();
+        let mut watch = |attention: &Tensor<4>| seen.push(attention.clone());
+        graph.forward(nodes, unit, compute(), Some(&mut watch));
+        seen
+    }
+
     #[test]
     fn attention_rows_sum_to_one() {
         let device = Device::flex();
         let graph = Graph::new(&config(2, Affinity::None), 5, &device);
         let nodes = Tensor::random([2, 9, 5], Distribution::Default, &device);
-        let mut seen = 0;
-        graph.forward(
-            nodes,
-            None,
-            Compute::from(crate::config::Precision::F32),
-            |attention| {
-                assert_eq!(attention.dims(), [2, 2, 9, 9]);
-                let sums: Vec<f32> = attention
-                    .clone()
-                    .sum_dim(3)
-                    .into_data()
-                    .try_into_vec()
-                    .unwrap();
-                assert!(sums.iter().all(|s| (s - 1.0).abs() < 1e-5));
-                seen += 1;
-            },
-        );
-        assert_eq!(seen, 1);
+        let seen = watched(&graph, nodes, None);
+        assert_eq!(seen.len(), 1);
+        assert_eq!(seen[0].dims(), [2, 2, 9, 9]);
+        let sums = seen[0].clone().sum_dim(3).into_data();
+        let sums: Vec<f32> = sums.try_into_vec().unwrap();
+        assert!(sums.iter().all(|s| (s - 1.0).abs() < 1e-5));
     }
 
     #[test]
     fn a_large_affinity_scale_draws_attention_to_like_nodes() {
         let device = Device::flex();
-        let mut layer = GraphAttention::new(&config(1, Affinity::Bias), 4, &device);
-        layer.affinity_scale = Some(Param::from_data([50.0], &device));
+        let mut graph = Graph::new(&config(1, Affinity::Bias), 4, &device);
+        graph.layers[0].affinity_scale = Some(Param::from_data([50.0], &device));
         let nodes = Tensor::<2>::eye(4, &device).unsqueeze::<3>();
-        let affinity = super::super::affinity::cosine_affinity(nodes.clone());
-        let compute = Compute::from(crate::config::Precision::F32);
-        layer.forward(
-            nodes,
-            Some(&affinity),
-            compute,
-            &mut |attention: &Tensor<4>| {
-                let own: Vec<f32> = attention.clone().into_data().try_into_vec().unwrap();
-                for i in 0..4 {
-                    assert!(own[i * 5] > 0.99, "node {i} attends to itself");
-                }
-            },
+        let seen = watched(&graph, nodes.clone(), Some(&nodes));
+        let own: Vec<f32> = seen[0].clone().into_data().try_into_vec().unwrap();
+        for i in 0..4 {
+            assert!(own[i * 5] > 0.99, "node {i} attends to itself");
+        }
+    }
+
+    /// Output of a layer and the gradients of its weighted sum, by the nodes first
+    /// and then by all weights; densely or with the kernels.
+    #[cfg(feature = "flex")]
+    fn with_gradients(graph: &Graph, nodes: &Tensor<3>, dense: bool) -> Vec<Vec<f32>> {
+        let nodes = nodes.clone().require_grad();
+        let unit = super::super::affinity::unit(nodes.clone());
+        let mut ignore = |_: &Tensor<4>| ();
+        let watch: Watch<'_> = if dense { Some(&mut ignore) } else { None };
+        let out = graph.forward(nodes.clone(), Some(&unit), compute(), watch);
+        let weights = out.clone().detach().cos();
+        let gradients = (out.clone() * weights).sum().backward();
+        let by_nodes = nodes.grad(&gradients).unwrap();
+        let mut all = vec![out.into_data(), by_nodes.into_data()];
+        let layer = &graph.layers[0];
+        all.push(
+            layer
+                .project
+                .weight
+                .val()
+                .grad(&gradients)
+                .unwrap()
+                .into_data(),
         );
+        all.push(layer.score.val().grad(&gradients).unwrap().into_data());
+        if let Some(scale) = &layer.affinity_scale {
+            all.push(scale.val().grad(&gradients).unwrap().into_data());
+        }
+        all.into_iter()
+            .map(|data| data.try_into_vec().unwrap())
+            .collect()
+    }
+
+    #[test]
+    #[cfg(feature = "flex")]
+    fn kernels_compute_what_the_formula_does() {
+        let device = Device::flex().autodiff();
+        for (heads, affinity) in [
+            (1, Affinity::None),
+            (3, Affinity::None),
+            (1, Affinity::Bias),
+            (2, Affinity::Bias),
+        ] {
+            let mut config = config(heads, affinity);
+            config.dropout = 0.0;
+            let mut graph = Graph::new(&config, 5, &device);
+            if affinity == Affinity::Bias {
+                let scale = Param::from_data([1.5], &device);
+                graph.layers[0].affinity_scale = Some(scale);
+            }
+            let nodes = Tensor::random([2, 150, 5], Distribution::Normal(0.0, 2.0), &device);
+            let [dense, kernels] = [true, false].map(|dense| with_gradients(&graph, &nodes, dense));
+            assert_eq!(dense.len(), kernels.len());
+            for (index, (dense, kernels)) in dense.iter().zip(&kernels).enumerate() {
+                let largest = dense.iter().fold(0.0f32, |a, x| a.max(x.abs()));
+                assert!(largest > 0.0);
+                for (a, b) in dense.iter().zip(kernels) {
+                    let off = (a - b).abs();
+                    assert!(
+                        off <= 2e-5 * largest,
+                        "{heads} heads, {affinity:?}, result {index}: {a} and {b}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// The mean over many masks is the attention without dropout, and the gradient
+    /// is that of the mask of the forward pass: the output is linear in `Wh`, so its
+    /// derivative along the weights of `W` is the output itself.
+    #[test]
+    #[cfg(feature = "flex")]
+    fn dropout_is_unbiased_and_its_gradient_has_the_same_mask() {
+        let device = Device::flex().autodiff();
+        let mut config = config(2, Affinity::None);
+        config.dropout = 0.4;
+        let graph = Graph::new(&config, 5, &device);
+        let layer = &graph.layers[0];
+        device.seed(3);
+        let wh = Tensor::<3>::random([1, 70, 12], Distribution::Uniform(0.5, 1.0), &device);
+        let plain = kernel::graph::attend(
+            wh.clone(),
+            layer.halves(layer.by_head(wh.clone()))[0].clone(),
+            layer.halves(layer.by_head(wh.clone()))[1].clone(),
+            layer.slope,
+        );
+        let [s, t] = layer.halves(layer.by_head(wh.clone()));
+        let (s, t) = (s.detach(), t.detach());
+        let count = 200;
+        let mut mean = Tensor::<3>::zeros([1, 70, 12], &device);
+        for key in 0..count {
+            let wh = wh.clone().detach().require_grad();
+            let dropout = nephos_kernel::dropout::Dropout::new(key, 0.4);
+            let (s, t) = (s.clone(), t.clone());
+            let out = kernel::graph::attend_dropped(wh.clone(), s, t, layer.slope, dropout);
+            let gradients = out.clone().sum().backward();
+            let along = wh.grad(&gradients).unwrap() * wh.clone().inner();
+            let (along, total): (f32, f32) =
+                (along.sum().into_scalar(), out.clone().sum().into_scalar());
+            assert!((along - total).abs() < 1e-3 * total, "{along} {total}");
+            mean = mean + out.detach() / count as f64;
+        }
+        mean.into_data()
+            .assert_approx_eq::<f32>(&plain.into_data(), Tolerance::absolute(0.1));
     }
 }

@@ -16,11 +16,11 @@ mod position;
 mod segmenter;
 pub mod weights;
 
-pub use affinity::{affinity, cosine_affinity};
+pub use affinity::{affinity, cosine_affinity, unit};
 pub use compute::Compute;
 pub use decoder::Decoder;
 pub use encoder::Encoder;
-pub use graph::{Graph, GraphAttention};
+pub use graph::{Graph, GraphAttention, Watch};
 pub use patch_embed::PatchEmbed;
 pub use segmenter::{Explanation, Segmenter};
 pub use weights::{Bundle, Summary};

@@ -3,11 +3,11 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::affinity::{affinity, cosine_affinity};
+use super::affinity::{affinity, unit};
 use super::compute::Compute;
 use super::decoder::Decoder;
 use super::encoder::Encoder;
-use super::graph::Graph;
+use super::graph::{Graph, Watch};
 use super::patch_embed::PatchEmbed;
 use super::position::Position;
 use crate::config::{ModelConfig, Precision};
@@ -67,7 +67,7 @@ impl Segmenter {
 
     /// A network whose weights are drawn only when first used, for a caller that
     /// sets all of them.
-    pub(super) fn unset(config: &ModelConfig, channels: usize, device: &Device) -> Self {
+    pub(crate) fn unset(config: &ModelConfig, channels: usize, device: &Device) -> Self {
         Self {
             patch_embed: PatchEmbed::new(&config.patch, channels, device),
             position: Position::new(config, device),
@@ -121,7 +121,7 @@ impl Segmenter {
     pub fn forward_coarse(&self, images: Tensor<4>, precision: Precision) -> Tensor<4> {
         let compute = Compute::from(precision);
         let tokens = self.encode(images, compute);
-        let nodes = self.refine(tokens.encoded, compute, |_| ()); // [B, N, graph width]
+        let nodes = self.refine(tokens.encoded, compute, None); // [B, N, graph width]
         (self.decoder).classify(nodes, tokens.embeddings, tokens.grid, compute)
     }
 
@@ -137,9 +137,8 @@ impl Segmenter {
         let compute = Compute::from(Precision::F32);
         let tokens = self.encode(images, compute);
         let mut attention = Vec::new();
-        self.refine(tokens.encoded.clone(), compute, |layer| {
-            attention.push(layer.clone());
-        });
+        let mut watch = |layer: &Tensor<4>| attention.push(layer.clone());
+        self.refine(tokens.encoded.clone(), compute, Some(&mut watch));
         Explanation {
             affinity: affinity(tokens.encoded),
             attention,
@@ -157,14 +156,9 @@ impl Segmenter {
         }
     }
 
-    fn refine(
-        &self,
-        encoded: Tensor<3>,
-        compute: Compute,
-        watch: impl FnMut(&Tensor<4>),
-    ) -> Tensor<3> {
-        let affinity = (self.graph.wants_affinity()).then(|| cosine_affinity(encoded.clone())); // [B, N, N]
-        (self.graph).forward(encoded, affinity.as_ref(), compute, watch)
+    fn refine(&self, encoded: Tensor<3>, compute: Compute, watch: Watch<'_>) -> Tensor<3> {
+        let unit = (self.graph.wants_affinity()).then(|| unit(encoded.clone())); // [B, N, width]
+        (self.graph).forward(encoded, unit.as_ref(), compute, watch)
     }
 }
 

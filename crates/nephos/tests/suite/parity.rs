@@ -13,7 +13,7 @@ use nephos::config::{
     PatchConfig, Precision,
 };
 use nephos::model::weights::{NamedTensor, apply, collect_gradients, read};
-use nephos::model::{Compute, Decoder, Encoder, Graph, PatchEmbed, Segmenter, cosine_affinity};
+use nephos::model::{Compute, Decoder, Encoder, Graph, PatchEmbed, Segmenter, unit};
 
 /// Largest absolute difference of outputs, and largest difference of a gradient
 /// relative to that gradient's largest entry.
@@ -191,8 +191,8 @@ fn gat() {
         let golden = Golden::open("gat", file);
         let module = golden.load(Graph::new(&config, 10, &device()));
         let nodes = golden.tensor::<3>("input/nodes", &device()).require_grad();
-        let affinity = cosine_affinity(nodes.clone());
-        let output = module.forward(nodes.clone(), Some(&affinity), f32_compute(), |_| ());
+        let unit = unit(nodes.clone());
+        let output = module.forward(nodes.clone(), Some(&unit), f32_compute(), None);
         golden.check_module(&module, &[("nodes", nodes)], output);
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::graph::reference;
+use crate::graph::{Pairs, reference};
 
 /// Numbers of a fixed sequence, about uniform in [-1, 1).
 pub(in crate::graph) fn numbers(seed: u64, length: usize) -> Vec<f32> {
@@ -14,7 +14,7 @@ pub(in crate::graph) fn numbers(seed: u64, length: usize) -> Vec<f32> {
 }
 
 /// Scores for `count` nodes: each kind of row and tie there is.
-fn scores(kind: usize, seed: u64, count: usize) -> (Vec<f32>, Vec<f32>) {
+pub(in crate::graph) fn scores(kind: usize, seed: u64, count: usize) -> (Vec<f32>, Vec<f32>) {
     let (s, t) = (numbers(seed, count), numbers(seed + 1, count));
     let map = |v: &[f32], f: fn(f32) -> f32| v.iter().map(|&x| f(x)).collect();
     match kind {
@@ -30,10 +30,10 @@ fn scores(kind: usize, seed: u64, count: usize) -> (Vec<f32>, Vec<f32>) {
         _ => unreachable!(),
     }
 }
-const KINDS: usize = 6;
+pub(in crate::graph) const KINDS: usize = 6;
 
 /// The largest error, relative to the largest exact value.
-fn error(computed: &[f32], exact: &[f64]) -> f64 {
+pub(in crate::graph) fn error(computed: &[f32], exact: &[f64]) -> f64 {
     assert_eq!(computed.len(), exact.len());
     let largest = exact.iter().fold(0.0f64, |a, x| a.max(x.abs()));
     let off = (computed.iter().zip(exact))
@@ -45,7 +45,7 @@ fn error(computed: &[f32], exact: &[f64]) -> f64 {
     if largest == 0.0 { off } else { off / largest }
 }
 
-fn shape(batch: usize, nodes: usize, heads: usize, head: usize) -> Shape {
+pub(in crate::graph) fn shape(batch: usize, nodes: usize, heads: usize, head: usize) -> Shape {
     Shape {
         batch,
         nodes,
@@ -100,12 +100,12 @@ fn the_sorted_form_is_the_dense_one() {
             for slope in [0.0, 0.2, 1.0] {
                 let case = format!("{shape:?}, scores {kind}, slope {slope}");
                 let out = forward_of(&shape, &wh, &s, &t, slope);
-                let exact = reference::forward(&shape, &wh, &s, &t, slope);
+                let exact = reference::forward(&shape, &wh, &s, &t, slope, &Pairs::plain());
                 let off = error(&out, &exact);
                 assert!(off < 5e-7, "{case}: output off by {off:e}");
 
                 let [by_wh, by_s, by_t] = backward_of(&shape, &wh, &s, &t, slope, &grad);
-                let exact = reference::backward(&shape, &wh, &s, &t, slope, &grad);
+                let exact = reference::backward(&shape, &wh, &s, &t, slope, &Pairs::plain(), &grad);
                 let off = error(&by_wh, &exact.wh);
                 assert!(off < 1e-6, "{case}: gradient by wh off by {off:e}");
                 // Gradients by scores are differences that may cancel; their
@@ -128,9 +128,9 @@ fn the_reference_gradients_are_finite_differences() {
     let wh = numbers(1, shape.features());
     let grad = numbers(2, shape.features());
     let (s, t) = scores(0, 3, shape.scores());
-    let exact = reference::backward(&shape, &wh, &s, &t, 0.2, &grad);
+    let exact = reference::backward(&shape, &wh, &s, &t, 0.2, &Pairs::plain(), &grad);
     let loss = |wh: &[f32], s: &[f32], t: &[f32]| -> f64 {
-        let out = reference::forward(&shape, wh, s, t, 0.2);
+        let out = reference::forward(&shape, wh, s, t, 0.2, &Pairs::plain());
         out.iter().zip(&grad).map(|(o, &g)| o * f64::from(g)).sum()
     };
     let step = 1.0 / 1024.0;
@@ -173,7 +173,7 @@ fn infinite_scores_give_the_limit() {
     for (s, t) in cases {
         for slope in [0.0, 0.2, 1.0] {
             let out = forward_of(&shape, &wh, &s, &t, slope);
-            let exact = reference::forward(&shape, &wh, &s, &t, slope);
+            let exact = reference::forward(&shape, &wh, &s, &t, slope, &Pairs::plain());
             let off = error(&out, &exact);
             assert!(
                 off < 5e-7,
@@ -270,10 +270,10 @@ fn four_thousand_nodes_keep_six_digits() {
     let grad = numbers(2, shape.features());
     for kind in [0, 5] {
         let (s, t) = scores(kind, 3, shape.scores());
-        let exact = reference::forward(&shape, &wh, &s, &t, 0.2);
+        let exact = reference::forward(&shape, &wh, &s, &t, 0.2, &Pairs::plain());
         let off = error(&forward_of(&shape, &wh, &s, &t, 0.2), &exact);
         assert!(off < 1e-6, "scores {kind}: output off by {off:e}");
-        let exact = reference::backward(&shape, &wh, &s, &t, 0.2, &grad);
+        let exact = reference::backward(&shape, &wh, &s, &t, 0.2, &Pairs::plain(), &grad);
         let [by_wh, by_s, by_t] = backward_of(&shape, &wh, &s, &t, 0.2, &grad);
         for (by, exact) in [(by_wh, exact.wh), (by_s, exact.s), (by_t, exact.t)] {
             let off = error(&by, &exact);
