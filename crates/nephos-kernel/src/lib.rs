@@ -15,6 +15,7 @@
 mod activation;
 pub mod adam;
 pub mod attention;
+pub mod conv;
 pub mod decoder;
 pub mod dropout;
 pub mod encoder;

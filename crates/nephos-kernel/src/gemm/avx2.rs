@@ -63,16 +63,20 @@ unsafe fn multiply<const ROWS: usize>(tile: &Tile) {
             }
         }
         let (mut a, mut b) = (tile.a, tile.b);
-        for _ in 0..tile.depth {
-            let first = _mm256_loadu_ps(b);
-            let second = _mm256_loadu_ps(b.add(LANES));
-            for (i, sum) in sum.iter_mut().enumerate() {
-                let a = _mm256_broadcast_ss(&*a.wrapping_add(i * tile.a_row));
-                sum[0] = _mm256_fmadd_ps(a, first, sum[0]);
-                sum[1] = _mm256_fmadd_ps(a, second, sum[1]);
+        for _ in 0..tile.segments {
+            for _ in 0..tile.depth {
+                let first = _mm256_loadu_ps(b);
+                let second = _mm256_loadu_ps(b.add(LANES));
+                for (i, sum) in sum.iter_mut().enumerate() {
+                    let a = _mm256_broadcast_ss(&*a.wrapping_add(i * tile.a_row));
+                    sum[0] = _mm256_fmadd_ps(a, first, sum[0]);
+                    sum[1] = _mm256_fmadd_ps(a, second, sum[1]);
+                }
+                a = a.wrapping_add(tile.a_step);
+                b = b.add(Avx2::PANEL);
             }
-            a = a.wrapping_add(tile.a_step);
-            b = b.add(Avx2::PANEL);
+            // On to the next segment.
+            a = a.wrapping_add(tile.a_segment.wrapping_sub(tile.depth * tile.a_step));
         }
         let floor = _mm256_set1_ps(tile.floor);
         for (i, sum) in sum.iter().enumerate() {

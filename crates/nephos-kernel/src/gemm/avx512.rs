@@ -70,20 +70,21 @@ unsafe fn multiply<const ROWS: usize, const REGISTERS: usize>(tile: &Tile) {
                 _mm_prefetch::<_MM_HINT_ET0>(out);
             }
         }
-        let mut b = tile.b;
+        let (mut b, mut ahead) = (tile.b, tile.ahead);
         // Rows of two halves of the tile: two bases, and distances from them that are
         // one register each, or a scale of one.
         let (mut low, mut high) = (tile.a, tile.a.wrapping_add(HALF * tile.a_row));
         let mut row = tile.a_row * size_of::<f32>();
         let (mut three, mut five) = (3 * row, 5 * row);
-        for _ in 0..tile.depth {
-            keep(&mut low, &mut high, [&mut row, &mut three, &mut five]);
-            let mut columns = [_mm512_setzero_ps(); REGISTERS];
-            for (register, column) in columns.iter_mut().enumerate() {
-                *column = _mm512_loadu_ps(b.add(register * LANES));
-            }
-            // Written out, because the compiler would not unroll all of it.
-            macro_rules! row {
+        for _ in 0..tile.segments {
+            for _ in 0..tile.depth {
+                keep(&mut low, &mut high, [&mut row, &mut three, &mut five]);
+                let mut columns = [_mm512_setzero_ps(); REGISTERS];
+                for (register, column) in columns.iter_mut().enumerate() {
+                    *column = _mm512_loadu_ps(b.add(register * LANES));
+                }
+                // Written out, because the compiler would not unroll all of it.
+                macro_rules! row {
                 ($($i:literal)*) => { $(if $i < ROWS {
                     let base = if $i < HALF { low } else { high };
                     let a = _mm512_set1_ps(*base.wrapping_byte_add(match $i % HALF {
@@ -97,10 +98,17 @@ unsafe fn multiply<const ROWS: usize, const REGISTERS: usize>(tile: &Tile) {
                     }
                 })* };
             }
-            row!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
-            low = low.wrapping_add(tile.a_step);
-            high = high.wrapping_add(tile.a_step);
-            b = b.add(Avx512::PANEL);
+                row!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
+                _mm_prefetch::<_MM_HINT_T1>(ahead.cast());
+                ahead = ahead.wrapping_add(tile.ahead_step);
+                low = low.wrapping_add(tile.a_step);
+                high = high.wrapping_add(tile.a_step);
+                b = b.add(Avx512::PANEL);
+            }
+            // On to the next segment.
+            let gap = tile.a_segment.wrapping_sub(tile.depth * tile.a_step);
+            low = low.wrapping_add(gap);
+            high = high.wrapping_add(gap);
         }
         let floor = _mm512_set1_ps(tile.floor);
         for (i, sum) in sum.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! The Gaussian error linear unit.
 
-use super::isa::Isa;
+use super::isa::on_best_isa;
 
 /// The error function is `z P(z²) / Q(z²)` up to here and ±1 beyond, where it
 /// differs from that by less than a rounding error.
@@ -26,32 +26,12 @@ const Q: [f32; 6] = [
     3.823_112e-5,
 ];
 
-/// `x Φ(x)` of each number, Φ the normal distribution function; the error is below
-/// 1e-6 for |x| < 4 and below 3e-7 |x| anywhere.
-///
-/// Hendrycks & Gimpel 2016, doi:10.48550/arXiv.1606.08415.
-pub fn gelu_in_place(numbers: &mut [f32]) {
-    match Isa::best() {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has these instructions.
-        Isa::Avx512 => unsafe { avx512(numbers) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 => unsafe { avx2(numbers) },
-        Isa::Portable => each::<false>(numbers),
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn avx512(numbers: &mut [f32]) {
-    each::<true>(numbers);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn avx2(numbers: &mut [f32]) {
-    each::<true>(numbers);
+on_best_isa! {
+    /// `x Φ(x)` of each number, Φ the normal distribution function; the error is
+    /// below 1e-6 for |x| < 4 and below 3e-7 |x| anywhere.
+    ///
+    /// Hendrycks & Gimpel 2016, doi:10.48550/arXiv.1606.08415.
+    pub fn gelu_in_place[](numbers: &mut [f32]) = each;
 }
 
 #[inline(always)]

@@ -9,7 +9,7 @@ use super::{avx2::Avx2, avx512::Avx512};
 
 /// A set of instructions for which there is a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Isa {
+pub(crate) enum Isa {
     #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
@@ -35,7 +35,7 @@ impl Isa {
     }
 
     /// The best one.
-    pub(super) fn best() -> Self {
+    pub(crate) fn best() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| Self::available()[0])
     }
@@ -51,3 +51,40 @@ impl Isa {
         }
     }
 }
+
+/// Defines a function that calls an `#[inline(always)]` one, compiled once for each
+/// set of instructions. That one's last generic argument says whether fused
+/// multiply-adds are fast.
+macro_rules! on_best_isa {
+    (
+        $(#[$doc:meta])*
+        $vis:vis fn $name:ident[$($generic:ident),*]($($arg:ident: $type:ty),* $(,)?) = $body:ident;
+    ) => {
+        $(#[$doc])*
+        #[allow(clippy::too_many_arguments)]
+        $vis fn $name<$(const $generic: usize),*>($($arg: $type),*) {
+            #[cfg(target_arch = "x86_64")]
+            #[allow(clippy::too_many_arguments)]
+            #[target_feature(enable = "avx512f")]
+            fn avx512<$(const $generic: usize),*>($($arg: $type),*) {
+                $body::<$($generic,)* true>($($arg),*);
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[allow(clippy::too_many_arguments)]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2<$(const $generic: usize),*>($($arg: $type),*) {
+                $body::<$($generic,)* true>($($arg),*);
+            }
+            match $crate::gemm::isa::Isa::best() {
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the processor has these instructions.
+                $crate::gemm::isa::Isa::Avx512 => unsafe { avx512::<$($generic),*>($($arg),*) },
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: as above.
+                $crate::gemm::isa::Isa::Avx2 => unsafe { avx2::<$($generic),*>($($arg),*) },
+                $crate::gemm::isa::Isa::Portable => $body::<$($generic,)* false>($($arg),*),
+            }
+        }
+    };
+}
+pub(crate) use on_best_isa;

@@ -1,4 +1,4 @@
-//! The left-hand matrix as a tile reads it: in place where that is fast, else a copy.
+//! The left-hand matrix as tiles read it: in place where that is fast, else a copy.
 
 use std::ops::Range;
 
@@ -7,35 +7,86 @@ use super::aligned::Aligned;
 use super::packed::copy_short;
 use super::tile::Kernel;
 
+/// The most terms of a sum that are added in one go.
+pub(crate) const DEPTH: usize = 384;
+
 /// Row strides that are a multiple of this put the rows of a tile into the same
 /// few sets of a first-level cache.
 const CLASH: usize = 512;
 
-/// Some rows and columns of a left-hand matrix.
-pub(super) struct Rows {
-    /// Element `(i, k)` is at `start + i * row + k * step`.
+/// Part `index` of `count` nearly equal parts of `0..len`.
+pub(crate) fn part(len: usize, count: usize, index: usize) -> Range<usize> {
+    len * index / count..len * (index + 1) / count
+}
+
+/// Where a kernel finds some rows and terms of a left-hand matrix: term `k` of row
+/// `i` of segment `s` is at `start + s * segment_step + i * row + k * step`.
+pub(crate) struct Rows {
     pub start: *const f32,
     pub row: usize,
     pub step: usize,
+    /// Segments, and terms of each.
+    pub segments: usize,
+    pub segment: usize,
+    pub segment_step: usize,
 }
 
-impl Rows {
-    /// The part of `a`, at most [`Kernel::ROWS`] high, where a kernel can read it;
-    /// what has to be copied goes to `scratch`.
-    pub(super) fn of<K: Kernel>(
-        a: Matrix<'_>,
-        rows: Range<usize>,
-        terms: Range<usize>,
-        scratch: &mut Aligned,
-    ) -> Self {
-        let (row, step) = (a.row_stride(), a.col_stride());
+/// A left-hand matrix, cut into tiles of rows and blocks of terms.
+///
+/// The blocks depend on nothing but the matrix, so that sums do not either.
+pub(crate) trait Left: Sync {
+    /// How many tiles there are.
+    fn tiles<K: Kernel>(&self) -> usize;
+    /// The rows of the output that a tile covers, at most [`Kernel::ROWS`].
+    fn rows<K: Kernel>(&self, tile: usize) -> Range<usize>;
+    /// How many blocks there are, at least one.
+    fn blocks(&self) -> usize;
+    /// The terms of a block: rows of the right-hand matrix.
+    fn terms(&self, block: usize) -> Range<usize>;
+    /// Whether tiles are copied to be read.
+    fn copies(&self) -> bool;
+    /// A tile's part of a block; what has to be copied goes to `scratch`.
+    fn read<K: Kernel>(&self, tile: usize, block: usize, scratch: &mut Aligned) -> Rows;
+}
+
+impl Left for Matrix<'_> {
+    fn tiles<K: Kernel>(&self) -> usize {
+        self.rows().div_ceil(K::ROWS)
+    }
+
+    fn rows<K: Kernel>(&self, tile: usize) -> Range<usize> {
+        part(Matrix::rows(self), self.tiles::<K>(), tile)
+    }
+
+    fn blocks(&self) -> usize {
+        self.cols().div_ceil(DEPTH).max(1)
+    }
+
+    fn terms(&self, block: usize) -> Range<usize> {
+        part(self.cols(), self.blocks(), block)
+    }
+
+    fn copies(&self) -> bool {
+        self.col_stride() != 1 || self.row_stride().is_multiple_of(CLASH)
+    }
+
+    fn read<K: Kernel>(&self, tile: usize, block: usize, scratch: &mut Aligned) -> Rows {
+        let (rows, terms) = (Left::rows::<K>(self, tile), self.terms(block));
+        let (row, step) = (self.row_stride(), self.col_stride());
         let (count, depth) = (rows.len(), terms.len());
         let first = rows.start * row + terms.start * step;
-        if depth == 0 || (step == 1 && !row.is_multiple_of(CLASH)) {
-            let start = a.data.as_ptr().wrapping_add(first);
-            return Self { start, row, step };
+        let whole = |start, row, step| Rows {
+            start,
+            row,
+            step,
+            segments: 1,
+            segment: depth,
+            segment_step: 0,
+        };
+        if depth == 0 || !self.copies() {
+            return whole(self.data.as_ptr().wrapping_add(first), row, step);
         }
-        let data = &a.data[first..];
+        let data = &self.data[first..];
         if row == 1 {
             // Columns lie together: they are copied one after the other, whole ones
             // where there are numbers, though fewer may be asked for.
@@ -45,11 +96,7 @@ impl Rows {
                 let count = if from.len() < K::ROWS { count } else { K::ROWS };
                 copy_short(&from[..count], &mut to[..count]);
             }
-            return Self {
-                start: scratch.as_ptr(),
-                row: 1,
-                step: K::ROWS,
-            };
+            return whole(scratch.as_ptr(), 1, K::ROWS);
         }
         // An odd number of cache lines from row to row.
         let line = (depth.div_ceil(16) | 1) * 16;
@@ -64,10 +111,6 @@ impl Rows {
                 }
             }
         }
-        Self {
-            start: scratch.as_ptr(),
-            row: line,
-            step: 1,
-        }
+        whole(scratch.as_ptr(), line, 1)
     }
 }

@@ -74,6 +74,25 @@ impl Packed {
         }
     }
 
+    /// Gives it another shape and some numbers, to be overwritten through
+    /// [`Packed::panels_mut`].
+    pub(crate) fn reshape(&mut self, rows: usize, cols: usize) {
+        (self.rows, self.cols) = (rows, cols);
+        self.data
+            .resize(rows * cols.next_multiple_of(self.isa.panel()));
+    }
+
+    /// Columns of a panel.
+    pub(crate) fn panel_width(&self) -> usize {
+        self.isa.panel()
+    }
+
+    /// The panels: `k` rows of [`Packed::panel_width`] columns each.
+    pub(crate) fn panels_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        let size = self.isa.panel() * self.rows;
+        self.data.chunks_exact_mut(size.max(1))
+    }
+
     /// Number of rows, `k`.
     pub fn rows(&self) -> usize {
         self.rows

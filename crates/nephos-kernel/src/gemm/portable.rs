@@ -42,10 +42,11 @@ unsafe fn multiply<const ROWS: usize>(tile: &Tile) {
                 }
             }
         }
-        for k in 0..tile.depth {
+        for k in 0..tile.segments * tile.depth {
             let b = &*tile.b.add(k * PANEL).cast::<[f32; PANEL]>();
+            let term = k / tile.depth * tile.a_segment + k % tile.depth * tile.a_step;
             for (i, sum) in sum.iter_mut().enumerate() {
-                let a = *tile.a.add(i * tile.a_row + k * tile.a_step);
+                let a = *tile.a.add(i * tile.a_row + term);
                 for (sum, b) in sum.iter_mut().zip(b) {
                     *sum += a * b;
                 }

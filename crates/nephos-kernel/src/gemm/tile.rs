@@ -3,19 +3,28 @@
 /// A tile of the output and what goes into it.
 ///
 /// The pointers are valid for the rows and columns the tile says, whatever the
-/// kernel; `b` is a whole panel, `depth` rows of [`Kernel::PANEL`] numbers.
+/// kernel; `b` is a whole panel, all terms' rows of [`Kernel::PANEL`] numbers.
 #[derive(Clone, Copy)]
-pub(super) struct Tile {
-    /// Terms of each sum.
+pub(crate) struct Tile {
+    /// Segments of each sum.
+    pub segments: usize,
+    /// Terms of a segment.
     pub depth: usize,
-    /// The left-hand matrix: `(i, k)` at `i * a_row + k * a_step`.
+    /// The left-hand matrix: `(i, k)` of segment `s` at
+    /// `i * a_row + k * a_step + s * a_segment`.
     pub a: *const f32,
     /// Elements from one row of `a` to the next.
     pub a_row: usize,
     /// Elements from one column of `a` to the next.
     pub a_step: usize,
-    /// The panel of the right-hand matrix.
+    /// Elements from one segment of `a` to the next.
+    pub a_segment: usize,
+    /// The panel of the right-hand matrix, one segment after the other.
     pub b: *const f32,
+    /// What is wanted next from afar, a hint; any address will do.
+    pub ahead: *const f32,
+    /// Elements by which to move on in that with each term.
+    pub ahead_step: usize,
     /// The output.
     pub out: *mut f32,
     /// Elements from one row of the output, and of the residual, to the next.
@@ -33,7 +42,7 @@ pub(super) struct Tile {
 }
 
 /// A set of instructions to multiply with.
-pub(super) trait Kernel {
+pub(crate) trait Kernel {
     /// The most rows of a tile.
     const ROWS: usize;
     /// Columns of a panel.

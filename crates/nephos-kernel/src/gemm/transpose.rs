@@ -8,7 +8,7 @@
 ///
 /// # Panics
 /// A slice is too short.
-pub(super) fn transpose(
+pub(crate) fn transpose(
     from: &[f32],
     from_row: usize,
     to: &mut [f32],

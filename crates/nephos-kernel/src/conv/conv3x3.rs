@@ -1,0 +1,305 @@
+//! The 3 × 3 convolution by minimal filtering.
+
+use std::cell::Cell;
+
+use rayon::prelude::*;
+
+use super::cook_toom::CookToom;
+use super::filter::{Direction, transform_filters};
+use super::transform::{gather_tile, scatter_tile};
+use super::{Shape, apply_gelu, check_image};
+use crate::gemm::aligned::Aligned;
+use crate::gemm::{Act, BatchLayout, Matrix, Packed, matmul_batch};
+
+/// Filters that take less room than this stay in a thread's cache; each thread then
+/// goes through tiles of its own.
+const SMALL_FILTERS: usize = 1 << 18;
+
+/// Transformed numbers, in and out, that stay in a thread's cache.
+const SMALL_TILES: usize = 1 << 17;
+
+/// Transformed numbers, in and out, that are kept at a time.
+const TILES: usize = 1 << 22;
+
+/// Outputs of a tile, along each side. More of them need fewer multiplications, but
+/// more room for the filters: with `n` outputs, `(n + 2)²/9` times the room of the
+/// filters themselves, and `(n + 2)²/n²` multiplications an output instead of 9.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TileSize {
+    /// 2 × 2 outputs.
+    Two,
+    /// 3 × 3 outputs.
+    #[default]
+    Three,
+    /// 4 × 4 outputs.
+    Four,
+}
+
+/// A 3 × 3 convolution with stride 1 and padding 1, its filters transformed and
+/// packed (Winograd's minimal filtering: Lavin & Gray 2016,
+/// doi:10.1109/CVPR.2016.435).
+#[derive(Debug, Clone)]
+pub struct Conv3x3Packed {
+    filters: Vec<Packed>,
+    inputs: usize,
+    outputs: usize,
+    tile: TileSize,
+}
+
+thread_local! {
+    static SCRATCH: Cell<[Aligned; 2]> = Cell::default();
+}
+
+impl Conv3x3Packed {
+    /// Transforms filters.
+    ///
+    /// # Shapes
+    /// - weight: `[outputs, inputs, 3, 3]`
+    ///
+    /// # Panics
+    /// The weight has another size.
+    pub fn new(weight: &[f32], [outputs, inputs]: [usize; 2], tile: TileSize) -> Self {
+        let mut packed = Self {
+            filters: vec![],
+            inputs,
+            outputs,
+            tile,
+        };
+        packed.fill(weight, [outputs, inputs], Direction::Forward);
+        packed
+    }
+
+    /// Transforms filters for the way back: a convolution that takes the gradient by
+    /// the outputs to the gradient by the inputs.
+    ///
+    /// # Shapes
+    /// - weight: `[outputs, inputs, 3, 3]`, as in [`Self::new`]
+    ///
+    /// # Panics
+    /// The weight has another size.
+    pub fn input_gradient(weight: &[f32], [outputs, inputs]: [usize; 2], tile: TileSize) -> Self {
+        let mut packed = Self {
+            filters: vec![],
+            inputs: outputs,
+            outputs: inputs,
+            tile,
+        };
+        packed.fill(weight, [outputs, inputs], Direction::Backward);
+        packed
+    }
+
+    fn fill(&mut self, weight: &[f32], [outputs, inputs]: [usize; 2], direction: Direction) {
+        assert_eq!(weight.len(), outputs * inputs * 9, "3 x 3 filters");
+        let (size, filters) = ([outputs, inputs], &mut self.filters);
+        match self.tile {
+            TileSize::Two => {
+                let g = CookToom::<2, 4>::new().filter;
+                transform_filters(&g, weight, size, direction, filters);
+            }
+            TileSize::Three => {
+                let g = CookToom::<3, 5>::new().filter;
+                transform_filters(&g, weight, size, direction, filters);
+            }
+            TileSize::Four => {
+                let g = CookToom::<4, 6>::new().filter;
+                transform_filters(&g, weight, size, direction, filters);
+            }
+        }
+    }
+
+    /// Channels of the input.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Channels of the output.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// `out = activation(image ∗ filters + bias)`.
+    ///
+    /// # Shapes
+    /// - image: `[batch, height, width, inputs]`
+    /// - bias: `[outputs]`
+    /// - out: `[batch, height, width, outputs]`
+    ///
+    /// # Panics
+    /// A shape is another.
+    pub fn forward(
+        &self,
+        image: &[f32],
+        shape: Shape,
+        bias: Option<&[f32]>,
+        activation: Act,
+        out: &mut [f32],
+    ) {
+        check_image(image, shape, self.inputs);
+        check_image(out, shape, self.outputs);
+        if let Some(bias) = bias {
+            assert_eq!(bias.len(), self.outputs, "one bias per output");
+        }
+        if out.is_empty() {
+            return;
+        }
+        let finish = Finish { bias, activation };
+        match self.tile {
+            TileSize::Two => self.run::<2, 4>(image, shape, finish, out),
+            TileSize::Three => self.run::<3, 5>(image, shape, finish, out),
+            TileSize::Four => self.run::<4, 6>(image, shape, finish, out),
+        }
+    }
+
+    fn run<const OUTPUTS: usize, const INPUTS: usize>(
+        &self,
+        image: &[f32],
+        shape: Shape,
+        finish: Finish<'_>,
+        out: &mut [f32],
+    ) {
+        let row = shape.width * self.outputs;
+        // A band is a row of tiles.
+        let mut bands: Vec<&mut [f32]> = out
+            .chunks_exact_mut(shape.height * row)
+            .flat_map(|image| image.chunks_mut(OUTPUTS * row))
+            .collect();
+        let per_tile = INPUTS * INPUTS * (self.inputs + self.outputs);
+        let per_band = shape.width.div_ceil(OUTPUTS) * per_tile;
+        let layer = Layer::<OUTPUTS, INPUTS> {
+            matrices: CookToom::new(),
+            packed: self,
+            image,
+            shape,
+            finish,
+        };
+        if INPUTS * INPUTS * self.inputs * self.outputs <= SMALL_FILTERS {
+            let tiles = (SMALL_TILES / per_tile).max(14);
+            let work = |(band, out): (usize, &mut &mut [f32])| {
+                layer.bands(band, std::slice::from_mut(out), tiles, false);
+            };
+            bands.par_iter_mut().enumerate().for_each(work);
+        } else {
+            let parts = (bands.len() * per_band).div_ceil(TILES);
+            let per_part = bands.len().div_ceil(parts);
+            for (part, out) in bands.chunks_mut(per_part).enumerate() {
+                layer.bands(part * per_part, out, usize::MAX, true);
+            }
+        }
+    }
+}
+
+/// What happens to a sum before it is stored.
+#[derive(Clone, Copy)]
+struct Finish<'a> {
+    bias: Option<&'a [f32]>,
+    activation: Act,
+}
+
+struct Layer<'a, const OUTPUTS: usize, const INPUTS: usize> {
+    matrices: CookToom<OUTPUTS, INPUTS>,
+    packed: &'a Conv3x3Packed,
+    image: &'a [f32],
+    shape: Shape,
+    finish: Finish<'a>,
+}
+
+impl<const OUTPUTS: usize, const INPUTS: usize> Layer<'_, OUTPUTS, INPUTS> {
+    /// Fills some bands, the first being the `first` of all, so many tiles at a time.
+    fn bands(&self, first: usize, out: &mut [&mut [f32]], most: usize, parallel: bool) {
+        let width = self.shape.width.div_ceil(OUTPUTS);
+        if out.len() == 1 || most < width {
+            for (band, out) in out.iter_mut().enumerate() {
+                for start in (0..width).step_by(most.min(width)) {
+                    let end = width.min(start.saturating_add(most));
+                    self.tiles(
+                        first + band,
+                        start..end,
+                        std::slice::from_mut(out),
+                        parallel,
+                    );
+                }
+            }
+        } else {
+            self.tiles(first, 0..width, out, parallel);
+        }
+    }
+
+    /// Fills the tiles of these columns of some bands.
+    fn tiles(
+        &self,
+        first: usize,
+        columns: std::ops::Range<usize>,
+        out: &mut [&mut [f32]],
+        parallel: bool,
+    ) {
+        let area = INPUTS * INPUTS;
+        let [inputs, outputs] = [self.packed.inputs, self.packed.outputs];
+        let count = out.len() * columns.len();
+        // An odd line keeps tiles out of each other's sets of a cache.
+        let [from, to] = [inputs, outputs].map(|channels| (area * channels).div_ceil(16) * 16 + 16);
+        let [mut transformed, mut products] = SCRATCH.take();
+        transformed.resize(count * from);
+        products.resize(count * to);
+
+        let gather = |(index, tile): (usize, &mut [f32])| {
+            let band = first + index / columns.len();
+            let column = columns.start + index % columns.len();
+            self.gather(band, column, &mut tile[..area * inputs]);
+        };
+        let tiles = transformed.chunks_exact_mut(from);
+        if parallel {
+            let tiles = transformed.par_chunks_exact_mut(from);
+            tiles.enumerate().for_each(gather);
+        } else {
+            tiles.enumerate().for_each(gather);
+        }
+
+        let left: Vec<Matrix<'_>> = (0..area)
+            .map(|i| Matrix::strided(&transformed[i * inputs..], [count, inputs], [from, 1]))
+            .collect();
+        let layout = BatchLayout {
+            product: outputs,
+            row: to,
+        };
+        matmul_batch(&left, &self.packed.filters, &mut products, layout, parallel);
+
+        let scatter = |(band, out): (usize, &mut &mut [f32])| {
+            for (i, column) in columns.clone().enumerate() {
+                let tile = &products[(band * columns.len() + i) * to..][..area * outputs];
+                self.scatter(tile, column, out);
+            }
+        };
+        if parallel {
+            out.par_iter_mut().enumerate().for_each(scatter);
+        } else {
+            out.iter_mut().enumerate().for_each(scatter);
+        }
+        SCRATCH.set([transformed, products]);
+    }
+
+    /// Transforms the input of a tile.
+    fn gather(&self, band: usize, column: usize, tile: &mut [f32]) {
+        let Shape { height, width, .. } = self.shape;
+        let bands = height.div_ceil(OUTPUTS);
+        let size = height * width * self.packed.inputs;
+        let image = &self.image[band / bands * size..][..size];
+        let corner = [band % bands, column].map(|i| (i * OUTPUTS) as isize - 1);
+        let size = [height, width, self.packed.inputs];
+        gather_tile(&self.matrices.input, image, size, corner, tile);
+    }
+
+    /// Transforms the products of a tile back.
+    fn scatter(&self, tile: &[f32], column: usize, band: &mut [f32]) {
+        let floor = match self.finish.activation {
+            Act::Relu => 0.0,
+            _ => f32::NEG_INFINITY,
+        };
+        let size = [self.shape.width, self.packed.outputs];
+        let left = column * OUTPUTS;
+        let bias = self.finish.bias;
+        scatter_tile(&self.matrices.output, tile, bias, floor, band, size, left);
+        if self.finish.activation == Act::Gelu {
+            apply_gelu(band, size, left..size[0].min(left + OUTPUTS));
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What a convolution sees of an image.
+
+use super::Shape;
+
+/// The order of an image's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// `[batch, height, width, channels]`.
+    #[default]
+    ChannelsLast,
+    /// `[batch, channels, height, width]`.
+    ChannelsFirst,
+}
+
+/// The window of a convolution, rows before columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Its size.
+    pub kernel: [usize; 2],
+    /// Pixels from one window to the next, in both directions.
+    pub stride: usize,
+    /// Zeros before the first and after the last row and column.
+    pub padding: [usize; 2],
+}
+
+impl Window {
+    /// The size of the output.
+    ///
+    /// # Panics
+    /// The window is larger than the padded image, or the stride is zero.
+    pub fn output(&self, shape: Shape) -> Shape {
+        let size = |len: usize, axis: usize| {
+            let len = len + 2 * self.padding[axis];
+            assert!(len >= self.kernel[axis], "a window larger than its image");
+            (len - self.kernel[axis]) / self.stride + 1
+        };
+        Shape {
+            height: size(shape.height, 0),
+            width: size(shape.width, 1),
+            ..shape
+        }
+    }
+
+    /// Taps.
+    pub fn area(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+}
