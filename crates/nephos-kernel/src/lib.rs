@@ -13,6 +13,7 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 mod activation;
+pub mod adam;
 pub mod attention;
 pub mod conv;
 pub mod decoder;

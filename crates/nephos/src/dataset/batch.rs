@@ -71,18 +71,29 @@ impl Batch {
     /// The images as a tensor `[samples, bands, height, width]`, and the labels
     /// as one `[samples, height, width]`.
     pub fn into_tensors(self, device: &Device) -> (Tensor<4>, Tensor<3, Int>) {
-        let (b, c, h, w) = self.images.dim();
-        let images = self.images.into_iter().collect::<Vec<f32>>();
-        let labels = self
-            .labels
-            .iter()
-            .map(|l| i32::from(*l))
-            .collect::<Vec<_>>();
-        (
-            Tensor::from_data(TensorData::new(images, [b, c, h, w]), device),
-            Tensor::from_data(TensorData::new(labels, [b, h, w]), device),
-        )
+        let labels = label_tensor(&self.labels, device);
+        (image_tensor(self.images, device), labels)
     }
+}
+
+/// Images `[samples, bands, height, width]` as a tensor.
+pub(crate) fn image_tensor(images: Array4<f32>, device: &Device) -> Tensor<4> {
+    let (b, c, h, w) = images.dim();
+    let images = match images.is_standard_layout() {
+        true => images,
+        false => images.as_standard_layout().into_owned(),
+    };
+    let (mut values, offset) = images.into_raw_vec_and_offset();
+    values.drain(..offset.unwrap_or(0));
+    values.truncate(b * c * h * w);
+    Tensor::from_data(TensorData::new(values, [b, c, h, w]), device)
+}
+
+/// Labels `[samples, height, width]` as a tensor.
+pub(crate) fn label_tensor(labels: &Array3<u8>, device: &Device) -> Tensor<3, Int> {
+    let (b, h, w) = labels.dim();
+    let labels: Vec<i32> = labels.iter().map(|l| i32::from(*l)).collect();
+    Tensor::from_data(TensorData::new(labels, [b, h, w]), device)
 }
 
 #[cfg(test)]

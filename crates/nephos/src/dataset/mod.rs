@@ -9,6 +9,7 @@ pub mod simulate;
 pub mod split;
 
 pub use batch::Batch;
+pub(crate) use batch::{image_tensor, label_tensor};
 pub(crate) use example::label_table;
 pub use example::{Dataset, Example};
 pub use holdout::{Subset, open_filtered, open_training};

@@ -17,8 +17,9 @@ use super::trainer::{Run, stale};
 use super::validate::{Validation, check, validate};
 use crate::class::IGNORE;
 use crate::config::Precision;
-use crate::dataset::{Batch, Dataset, Loader, epoch_order};
+use crate::dataset::{Batch, Dataset, Loader, epoch_order, image_tensor, label_tensor};
 use crate::error::{Error, Result};
+use crate::model::Segmenter;
 
 /// Whether the run goes on after an epoch.
 #[derive(Debug, PartialEq, Eq)]
@@ -187,7 +188,7 @@ impl Run {
             losses.push(forward.loss);
             sum.accumulate(&self.model, forward.gradients);
         }
-        let mut gradients = sum.grads();
+        let gradients = sum.grads();
         let loss = losses.iter().sum::<f64>() / losses.len().max(1) as f64;
         let factor = 1.0 / (scale * losses.len().max(1) as f64);
         let norm = gradients::global_norm(&self.model, &gradients) * factor;
@@ -210,8 +211,10 @@ impl Run {
             // PyTorch's clip_grad_norm_.
             (f64::from(limit) / (norm + 1e-6)).min(1.0)
         });
-        gradients::scale(&self.model, &mut gradients, factor * clip);
-        self.model = self.optimizer.step(self.model.clone(), gradients, lr);
+        // The model is taken, not copied, so that its weights change in place.
+        let empty = Segmenter::unset(&self.config.model, self.config.channels(), &self.device);
+        let model = std::mem::replace(&mut self.model, empty);
+        self.model = self.optimizer.step(model, gradients, factor * clip, lr);
         Ok(step)
     }
 
@@ -221,19 +224,26 @@ impl Run {
         let weight = self
             .loss
             .batch_weight(&batch.class_counts(self.config.model.classes));
-        let codes = batch.labels.clone();
-        let (images, labels) = batch.into_tensors(&self.device);
+        let Batch { images, labels, .. } = batch;
+        let images = image_tensor(images, &self.device);
         self.device
             .seed(dropout_seed(self.config.seed, self.state.step, part));
         let precision = self.config.train.precision;
         let coarse = self.model.forward_coarse(images, precision);
+<<<<<<< HEAD
         let model = &self.config.model;
         let (_, height, width) = codes.dim();
         let padded = ignore_padding(&codes, model.padded(height, width));
         let aligned = model.decoder.align_corners;
         let loss = (self.loss.of_coarse(&coarse, &padded, aligned)).unwrap_or_else(|| {
+=======
+        let aligned = self.config.model.decoder.align_corners;
+        let loss = (self.loss.of_coarse(&coarse, &labels, aligned)).unwrap_or_else(|| {
+            let (_, height, width) = labels.dim();
+>>>>>>> cda2e389a89398a7eac8f5566f9a66dd326ac6ae
             let logits = self.model.upsample(coarse, [height, width]);
-            self.loss.forward(logits, labels)
+            self.loss
+                .forward(logits, label_tensor(&labels, &self.device))
         });
         let value = loss.clone().into_scalar::<f64>();
         let loss = if scale == 1.0 {

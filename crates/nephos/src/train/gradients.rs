@@ -15,13 +15,6 @@ pub(super) fn global_norm<M: Module>(module: &M, gradients: &GradientsParams) ->
     visitor.sum.sqrt()
 }
 
-/// Multiplies every gradient of `module` by `factor`.
-pub(super) fn scale<M: Module>(module: &M, gradients: &mut GradientsParams, factor: f64) {
-    if factor != 1.0 {
-        module.visit(&mut Scale { gradients, factor });
-    }
-}
-
 struct Squares<'a> {
     gradients: &'a GradientsParams,
     sum: f64,
@@ -30,21 +23,15 @@ struct Squares<'a> {
 impl ModuleVisitor for Squares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            self.sum += gradient.square().sum().into_scalar::<f64>();
+            self.sum += squares(gradient);
         }
     }
 }
 
-struct Scale<'a> {
-    gradients: &'a mut GradientsParams,
-    factor: f64,
-}
-
-impl ModuleVisitor for Scale<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            let scaled = gradient.mul_scalar(self.factor);
-            self.gradients.register::<D>(param.id, scaled);
-        }
+fn squares<const D: usize>(gradient: Tensor<D>) -> f64 {
+    #[cfg(feature = "flex")]
+    if crate::kernel::is_cpu(&gradient.device()) {
+        return crate::kernel::adam::squares(gradient);
     }
+    gradient.square().sum().into_scalar::<f64>()
 }

@@ -90,14 +90,38 @@ impl Loss {
     ) -> Option<Tensor<1>> {
         #[cfg(feature = "flex")]
         if crate::kernel::is_recorded(&coarse.device()) {
-            use crate::kernel::loss::{Labels, loss};
-            let (_, height, width) = labels.dim();
-            let labels = Labels {
-                codes: labels.iter().copied().collect(),
-                size: [height, width],
-                align_corners,
-            };
-            return Some(loss(coarse.clone(), labels, self.objective()));
+            let labels = pixels(labels, align_corners);
+            let objective = self.objective();
+            return Some(crate::kernel::loss::loss(coarse.clone(), labels, objective));
+        }
+        let _ = (coarse, labels, align_corners);
+        None
+    }
+
+    /// The loss of upsampled scores, and the class of each pixel's largest score, the
+    /// first of equals, `[B, H, W]`; `None` off the CPU.
+    ///
+    /// # Shapes
+    /// As [`Loss::of_coarse`].
+    ///
+    /// # Panics
+    /// The shapes don't agree.
+    pub(crate) fn evaluate_coarse(
+        &self,
+        coarse: &Tensor<4>,
+        labels: &Array3<u8>,
+        align_corners: bool,
+    ) -> Option<(f64, Vec<u8>)> {
+        #[cfg(feature = "flex")]
+        if crate::kernel::is_cpu(&coarse.device()) {
+            let shape = coarse.dims();
+            let values = coarse.clone().into_data().try_into_vec::<f32>();
+            let values = values.expect("scores are f32");
+            let labels = pixels(labels, align_corners);
+            let mut best = vec![0; labels.codes.len()];
+            let target = labels.target(&values, shape);
+            let evaluation = (self.objective()).evaluate_and_classify(&target, &mut best);
+            return Some((evaluation.loss, best));
         }
         let _ = (coarse, labels, align_corners);
         None
@@ -193,6 +217,16 @@ impl Loss {
         let mean = total.map(|t| t.div_scalar(self.classes as f32));
         // A configuration has at least two classes.
         mean.map_or_else(|| valid.sum() * 0.0, |m| m.neg().add_scalar(1.0))
+    }
+}
+
+#[cfg(feature = "flex")]
+fn pixels(labels: &Array3<u8>, align_corners: bool) -> crate::kernel::loss::Labels {
+    let (_, height, width) = labels.dim();
+    crate::kernel::loss::Labels {
+        codes: labels.iter().copied().collect(),
+        size: [height, width],
+        align_corners,
     }
 }
 

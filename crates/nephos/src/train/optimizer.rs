@@ -30,6 +30,7 @@ enum Update {
 /// An optimiser with its state.
 pub(super) struct Optimizer {
     update: Update,
+    config: OptimizerConfig,
     /// Only parameters that ever had a gradient.
     pub(super) moments: BTreeMap<String, Moments>,
 }
@@ -58,25 +59,53 @@ impl Optimizer {
         };
         Self {
             update,
+            config: config.clone(),
             moments: BTreeMap::new(),
         }
     }
 
-    /// `module` after one step along `gradients`; parameters without a gradient
-    /// stay as they are.
-    pub(super) fn step<M: Module>(&mut self, module: M, gradients: GradientsParams, lr: f64) -> M {
+    /// `module` after one step along `gradients` times `factor`; parameters without a
+    /// gradient stay as they are. Weights that nobody else holds are changed in place.
+    pub(super) fn step<M: Module>(
+        &mut self,
+        module: M,
+        gradients: GradientsParams,
+        factor: f64,
+        lr: f64,
+    ) -> M {
         module.map(&mut Step {
             optimizer: self,
             gradients,
+            factor,
             lr,
             path: Vec::new(),
         })
     }
 }
 
+#[cfg(feature = "flex")]
+impl Optimizer {
+    /// The update for the kernel; its time is for the kernel's caller to set.
+    fn adam(&self, lr: f64) -> nephos_kernel::adam::Adam {
+        use nephos_kernel::adam::{Adam, Decay};
+        let decay = f64::from(self.config.weight_decay);
+        Adam {
+            lr,
+            betas: self.config.betas.map(f64::from),
+            epsilon: f64::from(self.config.eps),
+            decay: match self.config.kind {
+                OptimizerKind::Adam => Decay::Coupled(decay),
+                OptimizerKind::Adamw => Decay::Decoupled(decay),
+            },
+            time: 0,
+        }
+    }
+}
+
 struct Step<'a> {
     optimizer: &'a mut Optimizer,
     gradients: GradientsParams,
+    factor: f64,
     lr: f64,
     path: Vec<String>,
 }
@@ -98,8 +127,22 @@ impl ModuleMapper for Step<'_> {
         let shape = tensor.dims();
         let (lr, path) = (self.lr, self.path.join("."));
         let moments = self.optimizer.moments.remove(&path);
+        let tensor = tensor.inner();
+        #[cfg(feature = "flex")]
+        if crate::kernel::is_cpu(&tensor.device()) {
+            let adam = self.optimizer.adam(lr);
+            let (tensor, moments) =
+                crate::kernel::adam::step(adam, tensor, gradient, self.factor, moments);
+            self.optimizer.moments.insert(path, moments);
+            let updated = Tensor::from_inner(tensor).require_grad();
+            return Param::from_mapped_value(id, updated, mapper);
+        }
+        let gradient = match self.factor {
+            1.0 => gradient,
+            factor => gradient.mul_scalar(factor),
+        };
         // The update goes number by number: the rank does not matter.
-        let (flat, gradient) = (tensor.inner().reshape([-1]), gradient.reshape([-1]));
+        let (flat, gradient) = (tensor.reshape([-1]), gradient.reshape([-1]));
         let (flat, moments) = match &self.optimizer.update {
             Update::Adam(adam) => {
                 let (flat, state) = adam.step(lr, flat, gradient, moments.map(AdamState::new));
@@ -161,7 +204,7 @@ mod tests {
                 let data = TensorData::new(gradient.clone(), [2, 3]);
                 let gradient = Tensor::<2>::from_data(data, &inner);
                 gradients.register(module.weight.id, gradient);
-                module = optimizer.step(module, gradients, case.config.lr);
+                module = optimizer.step(module, gradients, 1.0, case.config.lr);
                 let ours = module.weight.val().try_into_vec_as::<f32>().unwrap();
                 for (ours, torchs) in ours.iter().zip(torchs) {
                     assert!(
@@ -185,7 +228,7 @@ mod tests {
         let module = OneWeight {
             weight: Param::from_tensor(Tensor::<2>::ones([2, 3], &device)),
         };
-        let module = optimizer.step(module, GradientsParams::new(), 0.1);
+        let module = optimizer.step(module, GradientsParams::new(), 1.0, 0.1);
         assert_eq!(module.weight.val().sum().into_scalar::<f32>(), 6.0);
         assert!(optimizer.moments.is_empty());
     }

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::loss::Loss;
 use super::observer::{BatchReport, TrainObserver};
 use crate::config::{Config, ModelConfig};
-use crate::dataset::{Batch, Dataset, Loader};
+use crate::dataset::{Batch, Dataset, Loader, image_tensor, label_tensor};
 use crate::error::{Error, Result};
 use crate::model::Segmenter;
 use crate::report::ConfusionMatrix;
@@ -50,15 +50,21 @@ pub fn validate(
         check(&batch, &config.model)?;
         images_done += batch.len();
         let batch_weight = loss.batch_weight(&batch.class_counts(classes));
-        let truth: Vec<u8> = batch.labels.iter().copied().collect();
-        let (images, labels) = batch.into_tensors(device);
-        let logits = segmenter.forward_with(images, train.precision);
-        let predicted = logits
-            .clone()
-            .argmax(1)
-            .try_into_vec_as::<u8>()
-            .map_err(|e| Error::unsupported("the device", e.to_string()))?;
-        let batch_loss = loss.forward(logits, labels).into_scalar::<f64>();
+        let Batch { images, labels, .. } = batch;
+        let coarse = segmenter.forward_coarse(image_tensor(images, device), train.precision);
+        let aligned = config.model.decoder.align_corners;
+        let (batch_loss, predicted) = match loss.evaluate_coarse(&coarse, &labels, aligned) {
+            Some(evaluation) => evaluation,
+            None => {
+                let (_, height, width) = labels.dim();
+                let logits = segmenter.upsample(coarse, [height, width]);
+                let predicted = (logits.clone().argmax(1).try_into_vec_as::<u8>())
+                    .map_err(|e| Error::unsupported("the device", e.to_string()))?;
+                let loss = loss.forward(logits, label_tensor(&labels, device));
+                (loss.into_scalar::<f64>(), predicted)
+            }
+        };
+        let truth: Vec<u8> = labels.into_iter().collect();
         confusion.add(&truth, &predicted);
         if batch_weight > 0.0 {
             sum += batch_loss * batch_weight;
