@@ -16,11 +16,9 @@
 //! [`Flex`]: burn::backend::Flex
 
 #[cfg(feature = "flex")]
-<<<<<<< HEAD
-pub(crate) mod conv;
-=======
 pub(crate) mod adam;
->>>>>>> cda2e389a89398a7eac8f5566f9a66dd326ac6ae
+#[cfg(feature = "flex")]
+pub(crate) mod conv;
 #[cfg(feature = "flex")]
 pub(crate) mod decoder;
 #[cfg(feature = "flex")]

@@ -76,14 +76,10 @@ impl Segmenter {
 
     /// A network whose weights are drawn only when first used, for a caller that
     /// sets all of them.
-<<<<<<< HEAD
-    pub(super) fn unset(config: &ModelConfig, channels: usize, device: &Device) -> Self {
+    pub(crate) fn unset(config: &ModelConfig, channels: usize, device: &Device) -> Self {
         let stem = &config.stem.channels;
         let reduction = config.stem.reduction();
         let features = *stem.last().unwrap_or(&channels);
-=======
-    pub(crate) fn unset(config: &ModelConfig, channels: usize, device: &Device) -> Self {
->>>>>>> cda2e389a89398a7eac8f5566f9a66dd326ac6ae
         Self {
             stem: Stem::new(stem, channels, device),
             patch_embed: PatchEmbed::new(&config.patch, features, reduction, device),

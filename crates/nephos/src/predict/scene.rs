@@ -88,12 +88,7 @@ impl Settings {
 
 impl Predictor {
     /// A predictor that runs a model on `device`.
-    pub fn new(
-        bundle: Bundle,
-        identity: Identity,
-        device: &Device,
-        graph: GraphScope,
-    ) -> Self {
+    pub fn new(bundle: Bundle, identity: Identity, device: &Device, graph: GraphScope) -> Self {
         Self {
             network: match graph {
                 GraphScope::Window => Network::new(bundle.segmenter, device),
@@ -179,7 +174,14 @@ impl Predictor {
         };
         if settings.graph == GraphScope::Scene {
             return run_scene_graph(
-                &self.network, model, scene, bands, gain, &options, sink, progress,
+                &self.network,
+                model,
+                scene,
+                bands,
+                gain,
+                &options,
+                sink,
+                progress,
             );
         }
         run(

@@ -230,17 +230,11 @@ impl Run {
             .seed(dropout_seed(self.config.seed, self.state.step, part));
         let precision = self.config.train.precision;
         let coarse = self.model.forward_coarse(images, precision);
-<<<<<<< HEAD
         let model = &self.config.model;
-        let (_, height, width) = codes.dim();
-        let padded = ignore_padding(&codes, model.padded(height, width));
+        let (_, height, width) = labels.dim();
+        let padded = ignore_padding(&labels, model.padded(height, width));
         let aligned = model.decoder.align_corners;
         let loss = (self.loss.of_coarse(&coarse, &padded, aligned)).unwrap_or_else(|| {
-=======
-        let aligned = self.config.model.decoder.align_corners;
-        let loss = (self.loss.of_coarse(&coarse, &labels, aligned)).unwrap_or_else(|| {
-            let (_, height, width) = labels.dim();
->>>>>>> cda2e389a89398a7eac8f5566f9a66dd326ac6ae
             let logits = self.model.upsample(coarse, [height, width]);
             self.loss
                 .forward(logits, label_tensor(&labels, &self.device))
