@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::conv::{self, GridConv};
 use super::linear::Linear;
 use super::weights::Weights;
-use super::{Shape, Stage};
+use super::{Shape, Stage, room};
 use crate::config::ModelConfig;
 
 /// A convolution on the grid of tokens, and a classifier of each.
@@ -24,9 +24,7 @@ pub(super) struct Decoder {
 /// What the decoder computes with.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    joined: Vec<f32>,
     conv: conv::Scratch,
-    features: Vec<f32>,
     scores: Vec<f32>,
 }
 
@@ -49,30 +47,34 @@ impl Decoder {
         })
     }
 
+    /// `wide` is a buffer of any length that others use too.
+    ///
     /// # Shapes
     /// - nodes: `[rows, graph width]`
     /// - embeddings: `[rows, patch width]`
     /// - coarse: `[batch, classes, tokens]`
+    #[allow(clippy::too_many_arguments)]
     pub fn classify(
         &self,
         nodes: &[f32],
         embeddings: &[f32],
         shape: Shape,
         scratch: &mut Scratch,
+        wide: &mut Vec<f32>,
         coarse: &mut [f32],
         watch: &mut dyn FnMut(Stage),
     ) {
-        let Scratch {
-            joined,
-            conv,
-            features,
-            scores,
-        } = scratch;
-        features.resize(shape.rows() * self.width, 0.0);
+        let Scratch { conv, scores } = scratch;
+        let joined = if self.skip == 0 {
+            0
+        } else {
+            nodes.len() + embeddings.len()
+        };
+        let wide = room(wide, joined + shape.rows() * self.width);
+        let (joined, features) = wide.split_at_mut(joined);
         let grid = if self.skip == 0 {
             nodes
         } else {
-            joined.resize(nodes.len() + embeddings.len(), 0.0);
             (joined.par_chunks_exact_mut(self.nodes + self.skip))
                 .zip(nodes.par_chunks_exact(self.nodes))
                 .zip(embeddings.par_chunks_exact(self.skip))

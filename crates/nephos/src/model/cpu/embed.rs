@@ -3,9 +3,9 @@
 use nephos_kernel::gemm::Act;
 use rayon::prelude::*;
 
-use super::Shape;
 use super::linear::Linear;
 use super::weights::Weights;
+use super::{Shape, room};
 use crate::config::{ModelConfig, PatchConfig};
 
 /// The patch embedding: each patch as a row, times one matrix.
@@ -50,7 +50,7 @@ impl Embed {
     ) {
         let inputs = self.channels * self.patch.size * self.patch.size;
         let image = self.channels * shape.pixels[0] * shape.pixels[1];
-        patches.resize(shape.tokens() * inputs, 0.0);
+        let patches = room(patches, shape.tokens() * inputs);
         for (image, tokens) in (images.chunks_exact(image))
             .zip(tokens.chunks_exact_mut(shape.tokens() * self.patch.width))
         {

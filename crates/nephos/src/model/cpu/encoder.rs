@@ -6,7 +6,7 @@ use nephos_kernel::gemm::Act;
 
 use super::linear::{Linear, Norm};
 use super::weights::Weights;
-use super::{Shape, Stage};
+use super::{Shape, Stage, room};
 use crate::config::{Activation, ModelConfig, NormOrder};
 
 /// The layers, and the norm after the last.
@@ -40,8 +40,6 @@ pub(super) struct Scratch {
     /// `[rows, 3 * width]`, and for attention.
     packed: Vec<f32>,
     attention: Vec<f32>,
-    /// `[rows, feed_forward]`
-    hidden: Vec<f32>,
 }
 
 impl Encoder {
@@ -95,13 +93,14 @@ impl Encoder {
         x: &mut Vec<f32>,
         shape: Shape,
         scratch: &mut Scratch,
+        hidden: &mut Vec<f32>,
         watch: &mut dyn FnMut(Stage),
     ) {
         let rows = shape.rows();
         scratch.sum.resize(rows * self.width, 0.0);
         scratch.normal.resize(rows * self.width, 0.0);
         scratch.packed.resize(rows * 3 * self.width, 0.0);
-        scratch.hidden.resize(rows * self.feed_forward, 0.0);
+        let hidden = room(hidden, rows * self.feed_forward);
         for layer in &self.layers {
             match self.order {
                 NormOrder::Post => {
@@ -109,7 +108,7 @@ impl Encoder {
                     std::mem::swap(x, &mut scratch.sum);
                     layer.norm1.in_place(x);
                     watch(Stage::Norm);
-                    self.feed(layer, x, None, scratch, watch);
+                    self.feed(layer, x, None, scratch, hidden, watch);
                     std::mem::swap(x, &mut scratch.sum);
                     layer.norm2.in_place(x);
                     watch(Stage::Norm);
@@ -117,7 +116,7 @@ impl Encoder {
                 NormOrder::Pre => {
                     self.attend(layer, x, Some(&layer.norm1), shape, scratch, watch);
                     std::mem::swap(x, &mut scratch.sum);
-                    self.feed(layer, x, Some(&layer.norm2), scratch, watch);
+                    self.feed(layer, x, Some(&layer.norm2), scratch, hidden, watch);
                     std::mem::swap(x, &mut scratch.sum);
                 }
             }
@@ -174,6 +173,7 @@ impl Encoder {
         x: &[f32],
         norm: Option<&Norm>,
         scratch: &mut Scratch,
+        hidden: &mut [f32],
         watch: &mut dyn FnMut(Stage),
     ) {
         let input = match norm {
@@ -184,8 +184,8 @@ impl Encoder {
             }
             None => x,
         };
-        (layer.linear1).forward(input, None, self.activation, &mut scratch.hidden);
-        (layer.linear2).forward(&scratch.hidden, Some(x), Act::None, &mut scratch.sum);
+        (layer.linear1).forward(input, None, self.activation, hidden);
+        (layer.linear2).forward(hidden, Some(x), Act::None, &mut scratch.sum);
         watch(Stage::FeedForward);
     }
 }

@@ -49,12 +49,21 @@ pub struct Scratch {
     tokens: Vec<f32>,
     coarse: Vec<f32>,
     position: position::Scratch,
-    embed: Vec<f32>,
+    /// What only one stage needs: patches, hidden features, what the decoder convolves.
+    wide: Vec<f32>,
     encoder: encoder::Scratch,
     graph: graph::Scratch,
     decoder: decoder::Scratch,
     upsample: Option<Bilinear>,
     stretched: Vec<f32>,
+}
+
+/// The first `count` numbers of a buffer, which grows to hold them and never shrinks.
+fn room(buffer: &mut Vec<f32>, count: usize) -> &mut [f32] {
+    if buffer.len() < count {
+        buffer.resize(count, 0.0);
+    }
+    &mut buffer[..count]
 }
 
 /// A part of the forward pass, for whoever asks where the time goes.
@@ -215,20 +224,20 @@ impl Engine {
         tokens.resize(size, 0.0);
         coarse.resize(shape.rows() * self.config.classes, 0.0);
 
-        (self.embed).forward(images, shape, &mut scratch.embed, embeddings);
+        (self.embed).forward(images, shape, &mut scratch.wide, embeddings);
         watch(Stage::Embed);
         (self.position).forward(embeddings, shape, &mut scratch.position, tokens);
         watch(Stage::Position);
-        (self.encoder).forward(tokens, shape, &mut scratch.encoder, watch);
-        let nodes = self.graph.forward(tokens, shape, &mut scratch.graph, watch);
-        (self.decoder).classify(
-            nodes,
-            embeddings,
+        (self.encoder).forward(
+            tokens,
             shape,
-            &mut scratch.decoder,
-            coarse,
+            &mut scratch.encoder,
+            &mut scratch.wide,
             watch,
         );
+        let nodes = self.graph.forward(tokens, shape, &mut scratch.graph, watch);
+        let Scratch { decoder, wide, .. } = scratch;
+        (self.decoder).classify(nodes, embeddings, shape, decoder, wide, coarse, watch);
 
         let align_corners = self.config.decoder.align_corners;
         let upsample = match scratch.upsample.take() {
