@@ -4,6 +4,8 @@
 //! `Gᵀ [(A dY Aᵀ) ⊙ (Bᵀ d B)] G`, summed over tiles: one product of matrices for each
 //! of the numbers of a tile.
 
+use std::cell::Cell;
+
 use rayon::prelude::*;
 
 use super::cook_toom::{CookToom, TAPS};
@@ -27,6 +29,19 @@ const BLOCK: usize = 56;
 
 /// Output channels that are turned about at a time.
 const COLUMNS: usize = 64;
+
+/// Transformed inputs and gradients, and these packed.
+#[derive(Default)]
+struct Transformed {
+    left: Aligned,
+    right: Aligned,
+    packed: Vec<Packed>,
+}
+
+thread_local! {
+    static TRANSFORMED: Cell<Transformed> = Cell::default();
+    static SCRATCH: Cell<[Aligned; 4]> = Cell::default();
+}
 
 /// Adds the gradient by the filters of a 3 × 3 convolution with stride 1 and padding 1
 /// to `out`; faster than [`super::add_weight_gradient`] for many channels.
@@ -58,7 +73,13 @@ pub fn add_weight_gradient3x3(
     // An odd line keeps tiles out of each other's sets of a cache.
     let [from, to] = [inputs, outputs].map(|channels| (AREA * channels).div_ceil(16) * 16 + 16);
     let parts = (count * (from + to)).div_ceil(TILES);
-    let [mut left, mut right] = [Aligned::default(), Aligned::default()];
+    let mut transformed = TRANSFORMED.take();
+    let Transformed {
+        left,
+        right,
+        packed,
+    } = &mut transformed;
+    packed.resize_with(AREA, Packed::default);
     for part in 0..parts {
         let tiles = count * part / parts..count * (part + 1) / parts;
         let corner = |tile: usize| {
@@ -101,7 +122,6 @@ pub fn add_weight_gradient3x3(
                 );
             });
 
-        let mut packed = vec![Packed::default(); AREA];
         packed.par_iter_mut().enumerate().for_each(|(i, packed)| {
             let right = &right[i * outputs..];
             packed.repack(Matrix::strided(right, [tiles.len(), outputs], [to, 1]));
@@ -121,7 +141,8 @@ pub fn add_weight_gradient3x3(
         blocks.for_each(|(index, mut filters)| {
             let start = index * BLOCK;
             let rows = BLOCK.min(inputs - start);
-            let mut block = vec![0.0; AREA * tiles.len() * rows];
+            let [mut block, mut sums, mut taps, mut turned] = SCRATCH.take();
+            block.resize(AREA * tiles.len() * rows);
             for (i, to) in block.chunks_exact_mut(tiles.len() * rows).enumerate() {
                 let left = left
                     .chunks_exact(from)
@@ -134,20 +155,20 @@ pub fn add_weight_gradient3x3(
                 .chunks_exact(tiles.len() * rows)
                 .map(|block| Matrix::new(block, tiles.len(), rows).transposed())
                 .collect();
-            let mut sums = vec![0.0; rows * AREA * outputs];
+            sums.resize(rows * AREA * outputs);
             let layout = BatchLayout {
                 product: outputs,
                 row: AREA * outputs,
             };
-            matmul_batch(&left, &packed, &mut sums, layout, false);
+            matmul_batch(&left, packed, &mut sums, layout, false);
             let line = rows * TAPS * TAPS;
-            let mut taps = vec![0.0; line * outputs];
+            taps.resize(line * outputs);
             let size = TAPS * TAPS * outputs;
             let channels = sums.chunks_exact(AREA * outputs);
             for (sums, taps) in channels.zip(taps.chunks_exact_mut(size)) {
                 gather_tile(&by_filter, sums, [INPUTS, INPUTS, outputs], [0, 0], taps);
             }
-            let mut turned = vec![0.0; line * COLUMNS];
+            turned.resize(line * COLUMNS);
             for (first, filters) in filters.chunks_mut(COLUMNS).enumerate() {
                 let turned = &mut turned[..line * filters.len()];
                 let taps = &taps[first * COLUMNS..];
@@ -158,8 +179,10 @@ pub fn add_weight_gradient3x3(
                     }
                 }
             }
+            SCRATCH.set([block, sums, taps, turned]);
         });
     }
+    TRANSFORMED.set(transformed);
 }
 
 fn transposed<const ROWS: usize, const COLS: usize>(
