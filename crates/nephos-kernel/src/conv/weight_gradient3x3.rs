@@ -4,6 +4,8 @@
 //! `Gᵀ [(A dY Aᵀ) ⊙ (Bᵀ d B)] G`, summed over tiles: one product of matrices for each
 //! of the numbers of a tile.
 
+use std::cell::Cell;
+
 use rayon::prelude::*;
 
 use super::cook_toom::{CookToom, TAPS};
@@ -22,9 +24,24 @@ const AREA: usize = INPUTS * INPUTS;
 /// Transformed numbers that are kept at a time.
 const TILES: usize = 1 << 22;
 
-/// Input channels and panels of output channels whose sums stay in a cache.
+/// Input channels of a task, four tiles of the widest kernel.
 const BLOCK: usize = 56;
-const PANELS: usize = 2;
+
+/// Output channels that are turned about at a time.
+const COLUMNS: usize = 64;
+
+/// Transformed inputs and gradients, and these packed.
+#[derive(Default)]
+struct Transformed {
+    left: Aligned,
+    right: Aligned,
+    packed: Vec<Packed>,
+}
+
+thread_local! {
+    static TRANSFORMED: Cell<Transformed> = Cell::default();
+    static SCRATCH: Cell<[Aligned; 4]> = Cell::default();
+}
 
 /// Adds the gradient by the filters of a 3 × 3 convolution with stride 1 and padding 1
 /// to `out`; faster than [`super::add_weight_gradient`] for many channels.
@@ -56,7 +73,13 @@ pub fn add_weight_gradient3x3(
     // An odd line keeps tiles out of each other's sets of a cache.
     let [from, to] = [inputs, outputs].map(|channels| (AREA * channels).div_ceil(16) * 16 + 16);
     let parts = (count * (from + to)).div_ceil(TILES);
-    let [mut left, mut right] = [Aligned::default(), Aligned::default()];
+    let mut transformed = TRANSFORMED.take();
+    let Transformed {
+        left,
+        right,
+        packed,
+    } = &mut transformed;
+    packed.resize_with(AREA, Packed::default);
     for part in 0..parts {
         let tiles = count * part / parts..count * (part + 1) / parts;
         let corner = |tile: usize| {
@@ -99,52 +122,67 @@ pub fn add_weight_gradient3x3(
                 );
             });
 
-        let width = PANELS * Packed::default().panel_width();
-        let filters = out.par_chunks_mut(width * inputs * TAPS * TAPS);
-        filters
-            .with_max_len(1)
-            .enumerate()
-            .for_each(|(index, filters)| {
-                let first = index * width;
-                let cols = width.min(outputs - first);
-                let packed: Vec<Packed> = (0..AREA)
-                    .map(|i| {
-                        let right = &right[i * outputs + first..];
-                        Packed::new(Matrix::strided(right, [tiles.len(), cols], [to, 1]))
-                    })
-                    .collect();
-                let mut sums = vec![0.0; BLOCK * AREA * cols];
-                let mut taps = vec![0.0; BLOCK * TAPS * TAPS * cols];
-                let mut turned = vec![0.0; BLOCK * TAPS * TAPS * cols];
-                for start in (0..inputs).step_by(BLOCK) {
-                    let rows = BLOCK.min(inputs - start);
-                    let left: Vec<Matrix<'_>> = (0..AREA)
-                        .map(|i| {
-                            let left = &left[i * inputs + start..];
-                            Matrix::strided(left, [tiles.len(), rows], [from, 1]).transposed()
-                        })
-                        .collect();
-                    let layout = BatchLayout {
-                        product: cols,
-                        row: AREA * cols,
-                    };
-                    matmul_batch(&left, &packed, &mut sums, layout, false);
-                    let size = TAPS * TAPS * cols;
-                    let tiles = sums.chunks_exact(AREA * cols).take(rows);
-                    for (sums, taps) in tiles.zip(taps.chunks_exact_mut(size)) {
-                        gather_tile(&by_filter, sums, [INPUTS, INPUTS, cols], [0, 0], taps);
-                    }
-                    let line = rows * TAPS * TAPS;
-                    transpose(&taps, cols, &mut turned, line, [cols, line]);
-                    for (k, turned) in turned.chunks_exact(line).take(cols).enumerate() {
-                        let filter = &mut filters[(k * inputs + start) * TAPS * TAPS..][..line];
-                        for (x, turned) in filter.iter_mut().zip(turned) {
-                            *x += turned;
-                        }
+        packed.par_iter_mut().enumerate().for_each(|(i, packed)| {
+            let right = &right[i * outputs..];
+            packed.repack(Matrix::strided(right, [tiles.len(), outputs], [to, 1]));
+        });
+        // Of each output's filter, the numbers of some input channels.
+        let mut blocks: Vec<Vec<&mut [f32]>> = vec![];
+        blocks.resize_with(inputs.div_ceil(BLOCK), Vec::new);
+        for filter in out.chunks_exact_mut(inputs * TAPS * TAPS) {
+            for (block, part) in blocks
+                .iter_mut()
+                .zip(filter.chunks_mut(BLOCK * TAPS * TAPS))
+            {
+                block.push(part);
+            }
+        }
+        let blocks = blocks.into_par_iter().enumerate().with_max_len(1);
+        blocks.for_each(|(index, mut filters)| {
+            let start = index * BLOCK;
+            let rows = BLOCK.min(inputs - start);
+            let [mut block, mut sums, mut taps, mut turned] = SCRATCH.take();
+            block.resize(AREA * tiles.len() * rows);
+            for (i, to) in block.chunks_exact_mut(tiles.len() * rows).enumerate() {
+                let left = left
+                    .chunks_exact(from)
+                    .map(|tile| &tile[i * inputs + start..][..rows]);
+                for (to, left) in to.chunks_exact_mut(rows).zip(left) {
+                    to.copy_from_slice(left);
+                }
+            }
+            let left: Vec<Matrix<'_>> = block
+                .chunks_exact(tiles.len() * rows)
+                .map(|block| Matrix::new(block, tiles.len(), rows).transposed())
+                .collect();
+            sums.resize(rows * AREA * outputs);
+            let layout = BatchLayout {
+                product: outputs,
+                row: AREA * outputs,
+            };
+            matmul_batch(&left, packed, &mut sums, layout, false);
+            let line = rows * TAPS * TAPS;
+            taps.resize(line * outputs);
+            let size = TAPS * TAPS * outputs;
+            let channels = sums.chunks_exact(AREA * outputs);
+            for (sums, taps) in channels.zip(taps.chunks_exact_mut(size)) {
+                gather_tile(&by_filter, sums, [INPUTS, INPUTS, outputs], [0, 0], taps);
+            }
+            turned.resize(line * COLUMNS);
+            for (first, filters) in filters.chunks_mut(COLUMNS).enumerate() {
+                let turned = &mut turned[..line * filters.len()];
+                let taps = &taps[first * COLUMNS..];
+                transpose(taps, outputs, turned, line, [filters.len(), line]);
+                for (filter, turned) in filters.iter_mut().zip(turned.chunks_exact(line)) {
+                    for (x, turned) in filter.iter_mut().zip(turned) {
+                        *x += turned;
                     }
                 }
-            });
+            }
+            SCRATCH.set([block, sums, taps, turned]);
+        });
     }
+    TRANSFORMED.set(transformed);
 }
 
 fn transposed<const ROWS: usize, const COLS: usize>(
