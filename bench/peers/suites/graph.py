@@ -3,7 +3,7 @@
 import contextlib
 import math
 
-from suites import markdown, memory, need, race, seconds, summary
+from suites import disturbed, markdown, memory, need, race, seconds, summary
 
 WIDTH = 512
 SIZES = [729, 4096, 16384, 65536, 262144]
@@ -29,6 +29,8 @@ def run(suite, options):
     for mode in options.modes.split(","):
         for count in sizes:
             results += one(suite, options, count, mode)
+    if not options.rounds:
+        return {"rows": []}
     names = ["nephos", *KINDS.values()]
     lines = []
     for mode in options.modes.split(","):
@@ -49,6 +51,7 @@ def run(suite, options):
             lines.append(cells)
     head = ["", "nodes", *names, "PyG / nephos", "PyTorch / nephos", "from f64"]
     print(markdown(head, lines))
+    print(disturbed(results))
     slopes = {mode: slope(results, mode) for mode in options.modes.split(",")}
     for mode, value in slopes.items():
         if value is not None:
