@@ -1,4 +1,5 @@
-"""Who has the processors: us, or others. Linux tells; elsewhere nobody else has them."""
+"""Who has the processors, us or others, and what memory is free. Linux tells; elsewhere
+nobody else has them, and memory is taken to be 8 GiB."""
 
 import os
 import pathlib
@@ -31,3 +32,12 @@ def others(before, after, own):
     """Share of all processors that others than `own` had between two clocks."""
     total, busy = after[0] - before[0], after[1] - before[1]
     return max(busy - own, 0.0) / total if total else 0.0
+
+
+def free_memory():
+    """Bytes that a process may still take."""
+    try:
+        lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return 8 << 30
+    return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) * 1024
