@@ -7,21 +7,27 @@ import statistics
 import subprocess
 import time
 
+import processors
+
 # Quiet between two turns, so that threads of the last one have stopped spinning.
 PAUSE = 0.1
+
+# A turn is taken again, so often in all, where others (processes, or guests of
+# the same machine) took a larger share of the processors than this.
+ATTEMPTS, DISTURBED = 3, 0.1
 
 
 class Contender:
     """A process that answers the requests of contender.py."""
 
-    def __init__(self, name, command, threads, environment=None):
+    def __init__(self, name, command, threads):
         self.name, self.command = name, [str(part) for part in command]
         self.environment = os.environ | {
             "OMP_NUM_THREADS": str(threads),
             "MKL_NUM_THREADS": str(threads),
             "RAYON_NUM_THREADS": str(threads),
-        } | (environment or {})
-        self.rounds, self.answers, self.process = [], [], None
+        }
+        self.rounds, self.others, self.answers, self.process = [], [], [], None
         self.peak_mib = self.peak_running_mib = None
 
     def __enter__(self):
@@ -47,11 +53,23 @@ class Contender:
         self._ask(f"output {path}")
 
     def turn(self, least):
-        """The median of as many goes as fit into `least` seconds, one at least."""
-        times = [self.time()]
-        while sum(times) < least and len(times) < 50:
-            times.append(self.time())
-        self.rounds.append(statistics.median(times))
+        """The median of as many goes as fit into `least` seconds, one at least. A turn
+        in which others took the processors is taken again."""
+        attempts = []
+        for _ in range(ATTEMPTS):
+            before, own = processors.clock(), processors.own(self.process.pid)
+            times = [self.time()]
+            while sum(times) < least and len(times) < 50:
+                times.append(self.time())
+            own = processors.own(self.process.pid) - own
+            others = processors.others(before, processors.clock(), own)
+            attempts.append((others, statistics.median(times)))
+            if others <= DISTURBED:
+                break
+            time.sleep(PAUSE)
+        others, seconds = min(attempts)
+        self.rounds.append(seconds)
+        self.others.append(others)
 
     def forget_peak(self):
         """Starts the peak of memory anew, where the system can."""
@@ -93,33 +111,12 @@ def race(contenders, rounds, least):
     for contender in contenders:
         contender.time()
         contender.forget_peak()
-    before = clock()
     for round_ in range(rounds):
         for contender in contenders if round_ % 2 == 0 else reversed(contenders):
             time.sleep(PAUSE)
             contender.turn(least)
     for contender in contenders:
         contender.note_peak()
-    stolen.append([b - a for a, b in zip(before, clock())])
-
-
-# Of each race: ticks of all processors, and those other guests of the machine had.
-stolen = []
-
-
-def clock():
-    """Ticks so far: of all processors, and of those the ones other guests had."""
-    try:
-        ticks = [int(t) for t in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
-        return sum(ticks), ticks[7]
-    except (OSError, IndexError, ValueError):
-        return 0, 0
-
-
-def stolen_share():
-    """Share of the processors' time that other guests of the machine took in all races."""
-    total = sum(ticks for ticks, _ in stolen)
-    return sum(theirs for _, theirs in stolen) / total if total else 0.0
 
 
 def summary(contenders, ours):
@@ -133,6 +130,7 @@ def summary(contenders, ours):
             "peak_mib": c.peak_mib,
             "peak_running_mib": c.peak_running_mib,
             "rounds": c.rounds,
+            "others": c.others,
         }
         for c in contenders
         if c.rounds
@@ -151,6 +149,13 @@ def largest_difference(expected, found, relative=False):
         difference = abs(values - found[name]).max()
         differences.append(difference / abs(values).max() if relative else difference)
     return float(max(differences))
+
+
+def disturbed(rows):
+    """What to say of turns that others disturbed each time they were taken."""
+    shares = [share for row in rows for share in row["others"]]
+    count = sum(share > DISTURBED for share in shares)
+    return f"\n{count} of {len(shares)} turns were disturbed by others, {max(shares):.0%} at most."
 
 
 def seconds(value):

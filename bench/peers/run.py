@@ -15,7 +15,6 @@ import json
 import pathlib
 
 import suites
-from measure import stolen_share
 from suites import forward, gemm, graph, stages, tile, train
 
 SUITES = {
@@ -45,10 +44,7 @@ def main():
     suite = suites.Suite(options)
     result = SUITES[options.suite][0].run(suite, options)
     print(f"\n{suite.machine_line()}")
-    if stolen_share() > 0.01:
-        print(f"Other guests of this machine took {stolen_share():.0%} of its processors' time.")
     if options.json:
-        suite.machine["stolen_share"] = stolen_share()
         result = {"suite": options.suite, "machine": suite.machine, **result}
         pathlib.Path(options.json).write_text(json.dumps(result, indent=1) + "\n")
 

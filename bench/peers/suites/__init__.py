@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 import machine
-from measure import Contender, largest_difference, markdown, memory, race, seconds, summary
+from measure import (
+    Contender, disturbed, largest_difference, markdown, memory, race, seconds, summary,
+)
 
 PEERS = pathlib.Path(__file__).resolve().parents[1]
 REPOSITORY = PEERS.parents[1]
@@ -129,7 +131,7 @@ def table(rows, differences=None):
         for name, difference in (differences or {}).items():
             print(f"{name}: largest difference {difference:.1e}")
         return
-    head = ["", "median", "times nephos", "peak memory", "largest difference"]
+    head = ["", "median", "times nephos", "peak memory", "start included", "largest difference"]
     lines = []
     for row in rows:
         difference = (differences or {}).get(row["name"])
@@ -137,10 +139,12 @@ def table(rows, differences=None):
             row["name"],
             seconds(row["seconds"]),
             f"{row['ratio']:.2f}",
+            memory(row["peak_running_mib"]),
             memory(row["peak_mib"]),
             "" if difference is None else f"{difference:.1e}",
         ])
     print(markdown(head, lines))
+    print(disturbed(rows))
 
 
-__all__ = ["Contender", "markdown", "memory", "race", "seconds", "summary"]
+__all__ = ["Contender", "disturbed", "markdown", "memory", "race", "seconds", "summary"]

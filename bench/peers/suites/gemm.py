@@ -3,7 +3,7 @@ kernels of nephos do with it."""
 
 import contextlib
 
-from suites import markdown, need, race, summary
+from suites import disturbed, markdown, need, race, summary
 
 # [m, k] × [k, n], and where the reference model has it on 509 × 509 pixels.
 SHAPES = {
@@ -38,5 +38,8 @@ def run(suite, options):
         results += [row | {"shape": shape, "gflops": s} for row, s in zip(rows, speed)]
         if rows:
             lines.append([shape, where, *(f"{s:.0f}" for s in speed), f"{rows[0]['ratio']:.2f}"])
+    if not results:
+        return {"rows": []}
     print(markdown(["m × k × n", "", "PyTorch GFLOP/s", "nephos GFLOP/s", "ratio"], lines))
+    print(disturbed(results))
     return {"rows": results}

@@ -3,14 +3,15 @@
 import contextlib
 import math
 
-from suites import markdown, memory, need, race, seconds, summary
+import processors
+from suites import disturbed, markdown, memory, need, race, seconds, summary
 
 WIDTH = 512
 SIZES = [729, 4096, 16384, 65536, 262144]
 # Relative to the largest number of each tensor.
 TOLERANCE = 1e-4
-# Largest N of the dense forms: their [N, N] tensors (forward, backward) must fit.
-DENSE = {"forward": 16384, "backward": 16384}
+# Tensors of [N, N] that the dense forms hold at once, at most.
+DENSE_TENSORS = 9
 YARDSTICK = 4096
 KINDS = {"pyg": "PyG DenseGATConv", "dense": "PyTorch, dense"}
 
@@ -29,6 +30,8 @@ def run(suite, options):
     for mode in options.modes.split(","):
         for count in sizes:
             results += one(suite, options, count, mode)
+    if not options.rounds:
+        return {"rows": []}
     names = ["nephos", *KINDS.values()]
     lines = []
     for mode in options.modes.split(","):
@@ -49,6 +52,7 @@ def run(suite, options):
             lines.append(cells)
     head = ["", "nodes", *names, "PyG / nephos", "PyTorch / nephos", "from f64"]
     print(markdown(head, lines))
+    print(disturbed(results))
     slopes = {mode: slope(results, mode) for mode in options.modes.split(",")}
     for mode, value in slopes.items():
         if value is not None:
@@ -61,7 +65,11 @@ def one(suite, options, count, mode):
     weights, nodes = inputs(suite, count)
     contenders = []
     for kind, name in KINDS.items():
-        if count <= DENSE[mode] and suite.wants(kind):
+        if not suite.wants(kind):
+            continue
+        if 4 * count**2 * DENSE_TENSORS > processors.free_memory():
+            print(f"{name} is left out at {count:,} nodes: its tensors of [N, N] would not fit")
+        else:
             need(*(["torch_geometric"] if kind == "pyg" else []))
             arguments = [kind, weights, nodes, mode, options.threads]
             contenders.append(suite.python(name, "graph_torch.py", *arguments))

@@ -24,10 +24,7 @@ fn main() -> nephos::Result<()> {
     let device = device::select("cpu")?;
     let tensors = weights::read(weights)?;
     let bundle = Bundle::from_tensors(Config::default(), tensors, weights, &device)?;
-    let network = Network {
-        segmenter: &bundle.segmenter,
-        device: &device,
-    };
+    let network = Network::new(bundle.segmenter, &device);
     let (shape, values) = protocol::tensor(images, "images")?;
     let shape: [usize; 4] = shape.try_into().expect("images have four axes");
     let images = Array4::from_shape_vec(shape, values).expect("a file's shapes fit its values");

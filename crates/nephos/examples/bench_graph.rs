@@ -43,7 +43,7 @@ fn main() -> nephos::Result<()> {
     let graph = weights::apply(graph, tensors, Path::new(&weights))?;
     let forward = |nodes| {
         let compute = Compute::from(Precision::F32);
-        graph.forward(nodes, None, compute, |_| ())
+        graph.forward(nodes, None, compute, None)
     };
     if !backward {
         protocol::serve(
