@@ -24,6 +24,7 @@ struct Tap {
 pub struct Bilinear {
     from: [usize; 2],
     to: [usize; 2],
+    align_corners: bool,
     rows: Vec<Tap>,
     columns: Vec<Tap>,
 }
@@ -41,9 +42,15 @@ impl Bilinear {
         Self {
             from,
             to,
+            align_corners,
             rows: taps(from[0], to[0], align_corners),
             columns: taps(from[1], to[1], align_corners),
         }
+    }
+
+    /// Whether these are the samples that `new` would make of the same.
+    pub fn is(&self, from: [usize; 2], to: [usize; 2], align_corners: bool) -> bool {
+        (self.from, self.to, self.align_corners) == (from, to, align_corners)
     }
 
     /// Resamples each of any number of grids. `scratch` grows to the size of the grids

@@ -62,6 +62,13 @@ pub fn select(spec: &str) -> Result<Device> {
     })
 }
 
+/// Whether tensors on `device` lie in this process's memory and are not recorded for
+/// gradients, so that arithmetic without tensors may take their place.
+pub fn is_plain_cpu(device: &Device) -> bool {
+    let cpu = devices("cpu").unwrap_or_default();
+    !device.is_autodiff() && cpu.contains(device)
+}
+
 /// Sets how many threads decode and compute in this process; by default one a core.
 /// Results are the same whatever the number.
 ///

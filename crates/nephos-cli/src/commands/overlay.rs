@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use nephos::class::IGNORE;
-use nephos::config::{Config, DataConfig};
+use nephos::config::{Config, DataConfig, ModelConfig};
 use nephos::dataset::Dataset;
-use nephos::device::{self, Device};
+use nephos::device;
 use nephos::mask;
 use nephos::model::Bundle;
-use nephos::predict::predict_image;
+use nephos::predict::Network;
 use nephos::report::{Sample, Stretch, overlay_figure, rgb_channels, true_colour};
 
 use crate::model_args::{ReadArgs, mask_name, open_whole, positions};
@@ -71,7 +71,7 @@ pub struct Args {
 
 /// Where predictions come from.
 enum Source {
-    Model(Box<Bundle>, Device),
+    Model(Box<Network>, Box<ModelConfig>),
     Masks(PathBuf),
     None,
 }
@@ -117,7 +117,9 @@ fn source(args: &Args) -> anyhow::Result<(Source, Config)> {
             let device = device::select(&args.device)?;
             let bundle = Bundle::load(path, &device)?;
             let config = args.read.apply(&bundle.config, path)?;
-            Ok((Source::Model(Box::new(bundle), device), config))
+            let network = Network::new(bundle.segmenter, &device);
+            let model = Box::new(bundle.config.model);
+            Ok((Source::Model(Box::new(network), model), config))
         }
         (None, masks) => {
             let mut plain = Config::default();
@@ -147,11 +149,9 @@ impl Source {
     fn predict(&self, dataset: &Dataset, index: usize, sample: &mut Sample) -> anyhow::Result<()> {
         sample.prediction = match self {
             Self::None => None,
-            Self::Model(bundle, device) => {
+            Self::Model(network, model) => {
                 let example = dataset.get_unlabelled(index)?;
-                let model = &bundle.config.model;
-                let (image, valid) = (&example.image, &example.valid);
-                let prediction = predict_image(&bundle.segmenter, model, image, valid, device)
+                let prediction = (network.predict(model, &example.image, &example.valid))
                     .with_context(|| format!("sample {}", example.name))?;
                 Some(prediction.classes)
             }

@@ -8,12 +8,13 @@ use super::pack::{Head, PAD, Part, round_up};
 use super::tile::{Scalars, Vectors, load, product, store, zeros};
 use super::{KEYS, Shape, VECTORS};
 use crate::dropout::Dropout;
+use crate::gemm::aligned::Aligned;
 use crate::lanes::{Lanes, Level, Work, dispatch, exp2};
 use crate::shared::Shared;
 
 thread_local! {
     /// What a sequence computes with: see [`Layout`].
-    static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static BUFFER: RefCell<Aligned> = RefCell::default();
 }
 
 /// The gradient of [`forward`](super::forward()) with respect to `qkv`.
@@ -109,7 +110,7 @@ struct Layout<'a> {
     of_scores: &'a mut [f32],
 }
 
-impl Work for (Sequence<'_>, &mut Vec<f32>) {
+impl Work for (Sequence<'_>, &mut Aligned) {
     #[inline(always)]
     unsafe fn run<L: Lanes, const ROWS: usize>(self) {
         let (sequence, buffer) = self;
@@ -131,7 +132,7 @@ impl Work for (Sequence<'_>, &mut Vec<f32>) {
             KEYS * lanes,
         ];
         let length = buffer.len().max(sizes.iter().sum());
-        buffer.resize(length, 0.0);
+        buffer.resize(length);
         let mut rest = &mut buffer[..];
         let [
             key,

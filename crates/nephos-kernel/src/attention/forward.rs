@@ -8,12 +8,13 @@ use super::pack::{Head, PAD, Part, round_up};
 use super::tile::{Scalars, Vectors, load, product, store, zeros};
 use super::{KEYS, Shape, VECTORS};
 use crate::dropout::Dropout;
+use crate::gemm::aligned::Aligned;
 use crate::lanes::{Lanes, Level, Work, dispatch, exp2};
 use crate::shared::Shared;
 
 thread_local! {
     /// What a block computes with: see [`Block::run_vectors`].
-    static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static BUFFER: RefCell<Aligned> = RefCell::default();
 }
 
 /// `softmax(query keyᵀ / √head) value` of each head, with `dropout` on the weights.
@@ -113,7 +114,7 @@ struct Block<'a> {
     saved: Option<Shared<'a>>,
 }
 
-impl Work for (Block<'_>, &mut Vec<f32>) {
+impl Work for (Block<'_>, &mut Aligned) {
     #[inline(always)]
     unsafe fn run<L: Lanes, const ROWS: usize>(self) {
         let (block, buffer) = self;
@@ -142,7 +143,7 @@ impl Block<'_> {
     unsafe fn run_vectors<L: Lanes, const R: usize, const V: usize>(
         &self,
         first: usize,
-        buffer: &mut Vec<f32>,
+        buffer: &mut Aligned,
     ) {
         let (head, tokens) = (self.shape.head(), self.shape.tokens);
         let features = round_up(head, PAD);
@@ -150,7 +151,7 @@ impl Block<'_> {
         let count = lanes.min(self.queries[1] - first);
 
         // Query [head, lanes], scores [KEYS, lanes], sums [features, lanes].
-        buffer.resize(buffer.len().max((head + KEYS + features) * lanes), 0.0);
+        buffer.resize(buffer.len().max((head + KEYS + features) * lanes));
         let (query, rest) = buffer.split_at_mut(head * lanes);
         let (scores, rest) = rest.split_at_mut(KEYS * lanes);
         let sums = &mut rest[..features * lanes];
@@ -198,10 +199,12 @@ impl Block<'_> {
                         weight.store(place);
                     }
                 }
-                for (key, row) in scores.chunks_exact_mut(lanes).take(keys).enumerate() {
-                    let key = first_key + key;
-                    let index = self.shape.weight_index(self.sequence, key, first);
-                    self.dropout.apply(index, row);
+                if !self.dropout.is_off() {
+                    for (key, row) in scores.chunks_exact_mut(lanes).take(keys).enumerate() {
+                        let key = first_key + key;
+                        let index = self.shape.weight_index(self.sequence, key, first);
+                        self.dropout.apply(index, row);
+                    }
                 }
 
                 let by_key = Vectors {

@@ -44,6 +44,7 @@ pub struct Conv3x3Packed {
     inputs: usize,
     outputs: usize,
     tile: TileSize,
+    direction: Direction,
 }
 
 thread_local! {
@@ -64,8 +65,9 @@ impl Conv3x3Packed {
             inputs,
             outputs,
             tile,
+            direction: Direction::Forward,
         };
-        packed.fill(weight, [outputs, inputs], Direction::Forward);
+        packed.repack(weight);
         packed
     }
 
@@ -83,14 +85,24 @@ impl Conv3x3Packed {
             inputs: outputs,
             outputs: inputs,
             tile,
+            direction: Direction::Backward,
         };
-        packed.fill(weight, [outputs, inputs], Direction::Backward);
+        packed.repack(weight);
         packed
     }
 
-    fn fill(&mut self, weight: &[f32], [outputs, inputs]: [usize; 2], direction: Direction) {
-        assert_eq!(weight.len(), outputs * inputs * 9, "3 x 3 filters");
-        let (size, filters) = ([outputs, inputs], &mut self.filters);
+    /// Transforms other filters of the same shape to the same place.
+    ///
+    /// # Panics
+    /// The weight has another size.
+    pub fn repack(&mut self, weight: &[f32]) {
+        let direction = self.direction;
+        let size = match direction {
+            Direction::Forward => [self.outputs, self.inputs],
+            Direction::Backward => [self.inputs, self.outputs],
+        };
+        assert_eq!(weight.len(), size[0] * size[1] * 9, "3 x 3 filters");
+        let filters = &mut self.filters;
         match self.tile {
             TileSize::Two => {
                 let g = CookToom::<2, 4>::new().filter;

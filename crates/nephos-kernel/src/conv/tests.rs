@@ -116,27 +116,30 @@ fn the_number_of_threads_changes_nothing() {
     }
 }
 
-/// Kernel, stride, padding; then `[batch, height, width, inputs, outputs]`.
-const WINDOWS: [([usize; 2], usize, [usize; 2], [usize; 5]); 9] = [
-    ([3, 3], 1, [1, 1], [2, 9, 40, 3, 33]),
-    ([3, 3], 2, [1, 1], [1, 10, 31, 16, 20]),
-    ([3, 3], 2, [1, 1], [1, 1, 1, 2, 1]),
-    ([19, 19], 19, [5, 5], [1, 50, 69, 3, 40]),
-    ([1, 1], 1, [0, 0], [2, 5, 6, 7, 8]),
-    ([2, 5], 3, [0, 2], [1, 8, 12, 4, 5]),
-    ([3, 3], 1, [1, 1], [1, 4, 5, 200, 9]),
-    ([4, 4], 4, [0, 0], [1, 17, 18, 3, 12]),
-    ([3, 1], 1, [2, 0], [1, 3, 3, 500, 3]),
+const fn window(kernel: [usize; 2], stride: usize, padding: [usize; 2]) -> Window {
+    Window {
+        kernel,
+        stride,
+        padding,
+    }
+}
+
+/// A window; then `[batch, height, width, inputs, outputs]`.
+const WINDOWS: [(Window, [usize; 5]); 9] = [
+    (window([3, 3], 1, [1, 1]), [2, 9, 40, 3, 33]),
+    (window([3, 3], 2, [1, 1]), [1, 10, 31, 16, 20]),
+    (window([3, 3], 2, [1, 1]), [1, 1, 1, 2, 1]),
+    (window([19, 19], 19, [5, 5]), [1, 50, 69, 3, 40]),
+    (window([1, 1], 1, [0, 0]), [2, 5, 6, 7, 8]),
+    (window([2, 5], 3, [0, 2]), [1, 8, 12, 4, 5]),
+    (window([3, 3], 1, [1, 1]), [1, 4, 5, 200, 9]),
+    (window([4, 4], 4, [0, 0]), [1, 17, 18, 3, 12]),
+    (window([3, 1], 1, [2, 0]), [1, 3, 3, 500, 3]),
 ];
 
 #[test]
 fn windows_of_any_kind_are_the_convolution() {
-    for (kernel, stride, padding, [batch, height, width, inputs, outputs]) in WINDOWS {
-        let window = Window {
-            kernel,
-            stride,
-            padding,
-        };
+    for (window, [batch, height, width, inputs, outputs]) in WINDOWS {
         let shape = Shape {
             batch,
             height,
@@ -169,12 +172,7 @@ fn windows_of_any_kind_are_the_convolution() {
 
 #[test]
 fn gradients_of_any_window_are_those_of_the_reference() {
-    for (kernel, stride, padding, [batch, height, width, inputs, outputs]) in WINDOWS {
-        let window = Window {
-            kernel,
-            stride,
-            padding,
-        };
+    for (window, [batch, height, width, inputs, outputs]) in WINDOWS {
         let shape = Shape {
             batch,
             height,

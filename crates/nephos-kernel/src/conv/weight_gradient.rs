@@ -7,14 +7,19 @@ use rayon::prelude::*;
 use super::strip::{Strip, Windows};
 use super::{Layout, Shape, Window, check_image};
 use crate::gemm::aligned::Aligned;
+use crate::gemm::left::DEPTH;
 use crate::gemm::{Epilogue, Matrix, Packed, matmul_left};
 
-/// Numbers that a strip has, so that it stays in a thread's cache.
+/// Numbers that a strip has, so that it stays in a thread's cache; more where it
+/// would have fewer than [`DEPTH`] pixels.
 const STRIP: usize = 1 << 16;
 
 /// The most sums of filters that are kept at a time, and the numbers they may take.
 const PARTS: usize = 16;
 const PARTS_ROOM: usize = 1 << 22;
+
+/// Filters with more numbers than this are worth several threads for each part.
+const LARGE: usize = 1 << 16;
 
 thread_local! {
     static SCRATCH: Cell<(Aligned, Packed)> = Cell::default();
@@ -54,11 +59,13 @@ pub fn add_weight_gradient(
     // Strips and parts depend on the shapes alone, so that sums do not depend on the
     // number of threads.
     let line = (shape.width + 2 * padding[1]) * inputs * stride + size.width * outputs;
-    let rows = (STRIP / line).clamp(1, size.height);
+    let rows = (STRIP / line)
+        .max(DEPTH.div_ceil(size.width))
+        .min(size.height);
     let per_image = size.height.div_ceil(rows);
     let strips = size.batch * per_image;
     let parts = (PARTS_ROOM / out.len()).clamp(1, PARTS.min(strips));
-    let parallel = parts == 1;
+    let parallel = out.len() >= LARGE;
 
     let sum = |part: usize| {
         let mut sums = vec![0.0; out.len()];

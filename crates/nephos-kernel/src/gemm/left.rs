@@ -14,6 +14,9 @@ pub(crate) const DEPTH: usize = 384;
 /// few sets of a first-level cache.
 const CLASH: usize = 512;
 
+/// Columns no further apart than this are read where they lie.
+const NEAR: usize = 128;
+
 /// Part `index` of `count` nearly equal parts of `0..len`.
 pub(crate) fn part(len: usize, count: usize, index: usize) -> Range<usize> {
     len * index / count..len * (index + 1) / count
@@ -67,7 +70,10 @@ impl Left for Matrix<'_> {
     }
 
     fn copies(&self) -> bool {
-        self.col_stride() != 1 || self.row_stride().is_multiple_of(CLASH)
+        let clash = |stride: usize| stride.is_multiple_of(CLASH);
+        let by_rows = self.col_stride() == 1 && !clash(self.row_stride());
+        let by_columns = self.row_stride() == 1 && self.col_stride() <= NEAR;
+        !(by_rows || by_columns)
     }
 
     fn read<K: Kernel>(&self, tile: usize, block: usize, scratch: &mut Aligned) -> Rows {

@@ -8,12 +8,14 @@
 //! - [`sorted`]: exactly that in O(N log N + N d) time, by sorting the scores;
 //! - [`pairwise`]: all pairs, a block of rows at a time, for what no sum over
 //!   sorted scores can give: dropout on the attention, and a bias for each pair;
+//! - [`scores`]: `s` and `t` out of the features;
 //! - [`reference`](mod@reference): the formula as it stands, in f64.
 
 mod order;
 pub mod pairwise;
 pub mod reference;
 mod scan;
+pub mod scores;
 mod sink;
 pub mod sorted;
 mod strip;

@@ -12,7 +12,7 @@ mod train;
 pub use data::{DataConfig, LabelConfig};
 pub use model::{
     Activation, Affinity, DecoderConfig, EncoderConfig, GraphConfig, ModelConfig, NormOrder,
-    PatchConfig, PositionKind,
+    PatchConfig, PositionKind, StemConfig,
 };
 pub use train::{
     LossConfig, LossKind, OptimizerConfig, OptimizerKind, Precision, ScheduleConfig, ScheduleKind,

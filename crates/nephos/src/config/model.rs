@@ -18,6 +18,8 @@ pub struct ModelConfig {
     pub image_size: usize,
     /// Number of classes.
     pub classes: usize,
+    /// What keeps local detail before the patches.
+    pub stem: StemConfig,
     /// How the image becomes tokens.
     pub patch: PatchConfig,
     /// The transformer.
@@ -26,6 +28,15 @@ pub struct ModelConfig {
     pub graph: GraphConfig,
     /// How tokens become a map.
     pub decoder: DecoderConfig,
+}
+
+/// A light convolutional stem before the patch embedding; none by default
+/// (reference).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StemConfig {
+    /// Features at 1/2, 1/4, … of the resolution; empty: no stem.
+    pub channels: Vec<usize>,
 }
 
 /// A strided convolution that turns the image into a grid of tokens.
@@ -73,6 +84,9 @@ pub enum PositionKind {
     Learned,
     /// Fixed sines and cosines in row and column (Vaswani et al. 2017 in 2-D).
     Sincos,
+    /// A depthwise 3×3 convolution over the grid, which carries over to any size
+    /// (Chu et al. 2021, doi:10.48550/arXiv.2102.10882).
+    Conditional,
 }
 
 /// A stack of transformer encoder layers.
@@ -96,6 +110,9 @@ pub struct EncoderConfig {
     pub dropout: f64,
     /// Position embedding, added to the tokens before the first layer.
     pub position: PositionKind,
+    /// Depths, in layers from 0 to `depth`, whose tokens are normalised, projected
+    /// and added to the output; empty: the last layer's tokens alone (reference).
+    pub taps: Vec<usize>,
 }
 
 /// What the affinity matrix of the patches does.
@@ -140,6 +157,13 @@ pub struct DecoderConfig {
     pub kernel: usize,
     /// Whether bilinear upsampling maps corners onto corners.
     pub align_corners: bool,
+    /// Features after each doubling of the grid of tokens, coarsest first; empty:
+    /// the scores of the tokens are upsampled at once (reference).
+    pub stages: Vec<usize>,
+    /// Join the stem's features, and the image, to the stages of their size.
+    pub detail: bool,
+    /// A residual block after each stage.
+    pub residual: bool,
 }
 
 impl Default for ModelConfig {
@@ -147,6 +171,7 @@ impl Default for ModelConfig {
         Self {
             image_size: 509,
             classes: 4,
+            stem: StemConfig::default(),
             patch: PatchConfig::default(),
             encoder: EncoderConfig::default(),
             graph: GraphConfig::default(),
@@ -177,6 +202,7 @@ impl Default for EncoderConfig {
             final_norm: false,
             dropout: 0.1,
             position: PositionKind::None,
+            taps: Vec::new(),
         }
     }
 }
@@ -201,14 +227,72 @@ impl Default for DecoderConfig {
             width: 768,
             kernel: 3,
             align_corners: true,
+            stages: Vec::new(),
+            detail: true,
+            residual: true,
         }
     }
 }
 
+impl StemConfig {
+    /// Pixels of the image along the side of a cell of the stem's last level.
+    pub fn reduction(&self) -> usize {
+        1 << self.channels.len()
+    }
+}
+
 impl ModelConfig {
+    /// The size to which an image is padded, with zeros below and to the right:
+    /// whole patches where there is a stem, else as it is.
+    pub fn padded(&self, height: usize, width: usize) -> [usize; 2] {
+        if self.stem.channels.is_empty() {
+            [height, width]
+        } else {
+            [height, width].map(|side| side.next_multiple_of(self.patch.size))
+        }
+    }
+
+    /// The level of the stem, from 1, whose features have the size of the decoder's
+    /// stage `stage`, from 0, and are joined there; 0 is the image itself.
+    pub(crate) fn detail_level(&self, stage: usize) -> Option<usize> {
+        let cell = self.patch.size >> (stage + 1);
+        let level = cell.checked_ilog2()? as usize;
+        (self.decoder.detail && level <= self.stem.channels.len()).then_some(level)
+    }
+
+    /// Width of what is joined, for images of `channels` channels.
+    pub(crate) fn detail_width(&self, stage: usize, channels: usize) -> Option<usize> {
+        Some(match self.detail_level(stage)? {
+            0 => channels,
+            level => self.stem.channels[level - 1],
+        })
+    }
+
+    /// Whether a stage of the decoder joins what the stem sees, or the image.
+    pub(crate) fn decoder_sees_image(&self) -> bool {
+        (0..self.decoder.stages.len()).any(|stage| self.detail_level(stage).is_some())
+    }
+
+    /// How many patches away an input can change a score after the graph, at most: the
+    /// first convolution's reach, three cells a stage of the decoder (together less
+    /// than three patches), and two and a half cells a level of the stem (together less
+    /// than five cells of the last).
+    pub(crate) fn decoder_reach(&self) -> usize {
+        let stages = if self.decoder.stages.is_empty() { 0 } else { 3 };
+        let stem = match self.stem.channels.is_empty() {
+            true => 0,
+            false => (5 * self.stem.reduction()).div_ceil(self.patch.size),
+        };
+        self.decoder.kernel / 2 + stages + stem
+    }
+
     /// Rows and columns of the grid of tokens for an image of `height` × `width`
     /// pixels, or `None` when the image is smaller than one patch.
     pub fn grid(&self, height: usize, width: usize) -> Option<(usize, usize)> {
+        if height == 0 || width == 0 {
+            return None;
+        }
+        let [height, width] = self.padded(height, width);
         let side = |pixels: usize| {
             (pixels + 2 * self.patch.padding)
                 .checked_sub(self.patch.size)
@@ -255,6 +339,12 @@ impl ModelConfig {
             "at most 1000",
         )?;
         require(
+            encoder.taps.iter().all(|&tap| tap <= encoder.depth) && encoder.taps.len() <= MAX_DEPTH,
+            "model.encoder.taps",
+            "at most 1000 depths, each from 0 to model.encoder.depth",
+        )?;
+        self.validate_stem()?;
+        require(
             patch.padding < patch.size,
             "model.patch.padding",
             "less than model.patch.size",
@@ -297,6 +387,44 @@ impl ModelConfig {
             "an odd number below 256",
         )
     }
+
+    /// Stem, patches and stages lie on grids that halve each other.
+    fn validate_stem(&self) -> Result<(), String> {
+        let (stem, patch, decoder) = (&self.stem, &self.patch, &self.decoder);
+        let widths = |list: &[usize]| list.iter().all(|width| (1..=MAX_SIZE).contains(width));
+        require(
+            stem.channels.len() <= 8 && widths(&stem.channels),
+            "model.stem.channels",
+            "at most 8 numbers from 1 to 65536",
+        )?;
+        require(
+            decoder.stages.len() <= 8 && widths(&decoder.stages),
+            "model.decoder.stages",
+            "at most 8 numbers from 1 to 65536",
+        )?;
+        if stem.channels.is_empty() && decoder.stages.is_empty() {
+            return Ok(());
+        }
+        require(
+            patch.stride == patch.size && patch.padding == 0,
+            "model.patch.stride",
+            "model.patch.size, and model.patch.padding 0, with a stem or with stages",
+        )?;
+        let halvings = patch.size.checked_ilog2().unwrap_or(0) as usize;
+        require(
+            patch.size.is_power_of_two()
+                && stem.channels.len() <= halvings
+                && decoder.stages.len() <= halvings,
+            "model.patch.size",
+            "a power of two with a stem or with stages, and as large as their number of \
+             halvings asks",
+        )?;
+        require(
+            !decoder.align_corners,
+            "model.decoder.align_corners",
+            "false with a stem or with stages",
+        )
+    }
 }
 
 #[cfg(test)]
@@ -309,5 +437,31 @@ mod tests {
         assert_eq!(model.grid(509, 509), Some((27, 27)));
         assert_eq!(model.grid(512, 300), Some((27, 16)));
         assert_eq!(model.grid(8, 509), None);
+    }
+
+    #[test]
+    fn a_stem_pads_to_whole_patches() {
+        let mut model = ModelConfig::default();
+        model.stem.channels = vec![8, 12];
+        model.decoder.stages = vec![16, 16, 16];
+        assert!(model.validate().unwrap_err().contains("model.patch"));
+        model.patch = PatchConfig {
+            size: 8,
+            stride: 8,
+            padding: 0,
+            width: 32,
+        };
+        assert!(model.validate().unwrap_err().contains("align_corners"));
+        model.decoder.align_corners = false;
+        model.validate().unwrap();
+        assert_eq!(model.padded(17, 8), [24, 8]);
+        assert_eq!(model.grid(17, 8), Some((3, 1)));
+        // Stages at 1/4, 1/2 and 1 of the resolution; the stem has 1/2 and 1/4.
+        let levels: Vec<_> = (0..3).map(|stage| model.detail_level(stage)).collect();
+        assert_eq!(levels, [Some(2), Some(1), Some(0)]);
+        let widths: Vec<_> = (0..3).map(|stage| model.detail_width(stage, 5)).collect();
+        assert_eq!(widths, [Some(12), Some(8), Some(5)]);
+        model.decoder.stages.push(16);
+        assert!(model.validate().unwrap_err().contains("model.patch.size"));
     }
 }

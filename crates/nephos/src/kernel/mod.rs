@@ -18,6 +18,8 @@
 #[cfg(feature = "flex")]
 pub(crate) mod adam;
 #[cfg(feature = "flex")]
+pub(crate) mod conv;
+#[cfg(feature = "flex")]
 pub(crate) mod decoder;
 #[cfg(feature = "flex")]
 pub(crate) mod dropout;

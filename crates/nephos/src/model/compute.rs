@@ -34,6 +34,19 @@ impl Compute {
         self.0.is_none() && kernel::is_recorded(device)
     }
 
+    /// Whether a convolution is one of the CPU's kernels: square, dense, in f32, and
+    /// either recorded or without autodiff.
+    #[cfg(feature = "flex")]
+    fn has_kernel(self, layer: &Conv2d, device: &Device) -> bool {
+        let square = |[a, b]: [usize; 2]| a == b;
+        let plain = layer.groups == 1 && layer.dilation == [1, 1];
+        let dense = plain && square(layer.kernel_size) && square(layer.stride);
+        let takes =
+            kernel::is_recorded(device) || (kernel::is_cpu(device) && !device.is_autodiff());
+        let padded = matches!(layer.padding, PaddingConfig2d::Explicit(a, b, ..) if a == b);
+        self.0.is_none() && dense && padded && layer.bias.is_some() && takes
+    }
+
     /// `x` in the compute format.
     pub(super) fn narrow<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self.0 {
@@ -68,6 +81,11 @@ impl Compute {
             top == bottom && left == right,
             "layers of nephos pad symmetrically"
         );
+        #[cfg(feature = "flex")]
+        if self.has_kernel(layer, &x.device()) {
+            let (weight, bias) = conv_tensors(layer);
+            return kernel::conv::conv2d(x, weight, bias, [layer.stride[0], top]);
+        }
         let options = ConvOptions::new(layer.stride, [top, left], layer.dilation, layer.groups);
         let bias = layer.bias.as_ref().map(|bias| self.narrow(bias.val()));
         module::conv2d(

@@ -8,10 +8,13 @@ use burn::tensor::{Device, Tensor};
 
 use super::compute::Compute;
 use super::interpolate::bilinear;
+use super::upsample::UpStage;
 use crate::config::ModelConfig;
 
-/// A convolution on the grid of tokens, a classifier of each token, and bilinear
-/// upsampling of the scores.
+/// A convolution on the grid of tokens, stages that double the grid, a classifier
+/// of each cell, and bilinear upsampling of the scores to the pixels.
+///
+/// Without stages it is the published decoder.
 ///
 /// The published model upsamples first and classifies each pixel. Both orders
 /// give the same scores, because the weights of bilinear upsampling sum to one
@@ -20,6 +23,7 @@ use crate::config::ModelConfig;
 #[derive(Module, Debug)]
 pub struct Decoder {
     conv1: Conv2d,
+    stages: Vec<UpStage>,
     conv_out: Conv2d,
     align_corners: bool,
     skip: bool,
@@ -27,11 +31,13 @@ pub struct Decoder {
 
 impl Decoder {
     /// A decoder of the graph's nodes and, as `config` asks, of the patch
-    /// embeddings.
-    pub fn new(config: &ModelConfig, device: &Device) -> Self {
+    /// embeddings and the detail of images of `channels` channels.
+    pub fn new(config: &ModelConfig, channels: usize, device: &Device) -> Self {
         let decoder = &config.decoder;
         let skip = if decoder.skip { config.patch.width } else { 0 };
         let pad = decoder.kernel / 2;
+        let inputs = std::iter::once(decoder.width).chain(decoder.stages.iter().copied());
+        let last = *decoder.stages.last().unwrap_or(&decoder.width);
         Self {
             conv1: Conv2dConfig::new(
                 [config.graph_width() + skip, decoder.width],
@@ -39,7 +45,13 @@ impl Decoder {
             )
             .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
             .init(device),
-            conv_out: Conv2dConfig::new([decoder.width, config.classes], [1, 1])
+            stages: (inputs.zip(&decoder.stages).enumerate())
+                .map(|(stage, (inputs, &width))| {
+                    let detail = config.detail_width(stage, channels).unwrap_or(0);
+                    UpStage::new(inputs, detail, width, decoder.residual, device)
+                })
+                .collect(),
+            conv_out: Conv2dConfig::new([last, config.classes], [1, 1])
                 .with_padding(PaddingConfig2d::Explicit(0, 0, 0, 0))
                 .init(device),
             align_corners: decoder.align_corners,
@@ -47,21 +59,29 @@ impl Decoder {
         }
     }
 
-    /// Class scores of each token.
+    /// Class scores of each cell, `2^stages` cells a token along each side.
     ///
     /// # Shapes
     /// - nodes: `[B, rows * cols, graph width]`
     /// - embeddings: `[B, rows * cols, patch width]`
-    /// - output: `[B, classes, rows, cols]`, f32
+    /// - detail: one a stage, `[B, width, rows * 2^stage, cols * 2^stage]`, stages
+    ///   counted from 1, where the stem has features of that size or the
+    ///   image has it
+    /// - output: `[B, classes, rows * 2^stages, cols * 2^stages]`, f32
+    ///
+    /// # Panics
+    /// Detail other than the configuration's.
     pub fn classify(
         &self,
         nodes: Tensor<3>,
         embeddings: Tensor<3>,
+        detail: Vec<Option<Tensor<4>>>,
         [rows, cols]: [usize; 2],
         compute: Compute,
     ) -> Tensor<4> {
+        assert_eq!(detail.len(), self.stages.len(), "detail for each stage");
         #[cfg(feature = "flex")]
-        if compute.is_recorded(&nodes.device()) {
+        if self.stages.is_empty() && compute.is_recorded(&nodes.device()) {
             use super::compute::conv_tensors;
             use crate::kernel::decoder::{DecoderTensors, classify};
             let tensors = DecoderTensors {
@@ -78,7 +98,10 @@ impl Decoder {
         };
         let [batch, _, width] = tokens.dims();
         let grid = tokens.swap_dims(1, 2).reshape([batch, width, rows, cols]);
-        let features = relu(compute.conv2d(&self.conv1, grid)); // [B, decoder width, rows, cols]
+        let mut features = relu(compute.conv2d(&self.conv1, grid)); // [B, decoder width, rows, cols]
+        for (stage, detail) in self.stages.iter().zip(detail) {
+            features = relu(stage.forward(features, detail, compute)); // [B, width, 2 rows, 2 cols]
+        }
         compute.wide(compute.conv2d(&self.conv_out, features)) // [B, classes, rows, cols]
     }
 
@@ -105,7 +128,7 @@ mod tests {
             let mut config = ModelConfig::default();
             config.decoder.width = 6;
             config.decoder.align_corners = align_corners;
-            let decoder = Decoder::new(&config, &device);
+            let decoder = Decoder::new(&config, 3, &device);
             let features = Tensor::random([2, 6, 3, 5], Distribution::Default, &device);
             let ours = decoder.upsample(
                 compute.conv2d(&decoder.conv_out, features.clone()),

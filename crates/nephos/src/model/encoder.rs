@@ -15,6 +15,17 @@ use crate::config::{Activation, EncoderConfig, NormOrder};
 pub struct Encoder {
     layers: Vec<EncoderLayer>,
     norm: Option<LayerNorm>,
+    taps: Vec<Tap>,
+}
+
+/// Takes the tokens after a layer and projects them, to be added to the output
+/// (as in Ranftl et al. 2021, doi:10.48550/arXiv.2103.13413, on one grid).
+#[derive(Module, Debug)]
+pub struct Tap {
+    norm: LayerNorm,
+    project: Linear,
+    /// Layers before it.
+    depth: usize,
 }
 
 /// Self-attention and a feed-forward part, each with a residual sum and a norm;
@@ -41,20 +52,39 @@ impl Encoder {
                 .map(|_| EncoderLayer::new(config, width, device))
                 .collect(),
             norm: config.final_norm.then(|| norm(width, device)),
+            taps: (config.taps.iter())
+                .map(|&depth| Tap {
+                    norm: norm(width, device),
+                    project: LinearConfig::new(width, width).init(device),
+                    depth,
+                })
+                .collect(),
         }
     }
 
-    /// Applies all layers in order.
+    /// Applies all layers in order, and adds what the taps take between them.
     ///
     /// # Shapes
     /// - tokens, output: `[B, N, width]`, f32
     pub fn forward(&self, tokens: Tensor<3>, compute: Compute) -> Tensor<3> {
-        let tokens =
-            (self.layers.iter()).fold(tokens, |tokens, layer| layer.forward(tokens, compute));
-        match &self.norm {
+        let mut tokens = tokens;
+        let mut taken = Vec::with_capacity(self.taps.len());
+        for depth in 0..=self.layers.len() {
+            for tap in self.taps.iter().filter(|tap| tap.depth == depth) {
+                let features = tap.norm.forward(tokens.clone());
+                taken.push(compute.wide(compute.linear(&tap.project, features)));
+            }
+            if let Some(layer) = self.layers.get(depth) {
+                tokens = layer.forward(tokens, compute);
+            }
+        }
+        let tokens = match &self.norm {
             Some(norm) => norm.forward(tokens),
             None => tokens,
-        }
+        };
+        taken
+            .into_iter()
+            .fold(tokens, |sum, features| sum + features)
     }
 }
 

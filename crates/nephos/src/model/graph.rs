@@ -378,14 +378,8 @@ mod tests {
         let layer = &graph.layers[0];
         device.seed(3);
         let wh = Tensor::<3>::random([1, 70, 12], Distribution::Uniform(0.5, 1.0), &device);
-        let plain = kernel::graph::attend(
-            wh.clone(),
-            layer.halves(layer.by_head(wh.clone()))[0].clone(),
-            layer.halves(layer.by_head(wh.clone()))[1].clone(),
-            layer.slope,
-        );
-        let [s, t] = layer.halves(layer.by_head(wh.clone()));
-        let (s, t) = (s.detach(), t.detach());
+        let [s, t] = layer.halves(layer.by_head(wh.clone())).map(Tensor::detach);
+        let plain = kernel::graph::attend(wh.clone(), s.clone(), t.clone(), layer.slope);
         let count = 200;
         let mut mean = Tensor::<3>::zeros([1, 70, 12], &device);
         for key in 0..count {

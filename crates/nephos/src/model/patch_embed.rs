@@ -18,9 +18,11 @@ pub struct PatchEmbed {
 }
 
 impl PatchEmbed {
-    /// A layer for images of `channels` channels.
-    pub fn new(config: &PatchConfig, channels: usize, device: &Device) -> Self {
-        let (size, stride, pad) = (config.size, config.stride, config.padding);
+    /// A layer for images of `channels` channels, or for a stem's features on a
+    /// grid `reduction` times as coarse as the image.
+    pub fn new(config: &PatchConfig, channels: usize, reduction: usize, device: &Device) -> Self {
+        let [size, stride, pad] =
+            [config.size, config.stride, config.padding].map(|pixels| pixels / reduction);
         Self {
             proj: Conv2dConfig::new([channels, config.width], [size, size])
                 .with_stride([stride, stride])

@@ -1,8 +1,11 @@
 //! How tokens learn where they are.
 
 use burn::module::{Initializer, Module, Param};
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::compute::Compute;
 use super::interpolate::bilinear;
 use crate::config::{ModelConfig, PositionKind};
 
@@ -18,6 +21,9 @@ pub struct Position {
     /// One vector a place of the configured grid, `[1, width, rows, cols]`; only
     /// where positions are learned.
     embedding: Option<Param<Tensor<4>>>,
+    /// What each token hears of its neighbours; only where positions are
+    /// conditional.
+    conditional: Option<Conv2d>,
     /// Whether the fixed sines and cosines are added.
     sincos: bool,
 }
@@ -39,6 +45,13 @@ impl Position {
         };
         Self {
             embedding: (kind == PositionKind::Learned).then(|| init.init(shape, device)),
+            conditional: (kind == PositionKind::Conditional).then(|| {
+                let width = config.patch.width;
+                Conv2dConfig::new([width, width], [3, 3])
+                    .with_groups(width)
+                    .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+                    .init(device)
+            }),
             sincos: kind == PositionKind::Sincos,
         }
     }
@@ -48,15 +61,26 @@ impl Position {
     ///
     /// # Shapes
     /// - tokens, output: `[B, rows * cols, width]`
-    pub(super) fn forward(&self, tokens: Tensor<3>, [rows, cols]: [usize; 2]) -> Tensor<3> {
+    pub(super) fn forward(
+        &self,
+        tokens: Tensor<3>,
+        [rows, cols]: [usize; 2],
+        compute: Compute,
+    ) -> Tensor<3> {
         if let Some(embedding) = &self.embedding {
             // Edge-aligned: a grid twice as fine covers the same ground.
             let grid = bilinear(embedding.val(), [rows, cols], false); // [1, width, rows, cols]
             tokens + grid.flatten::<3>(2, 3).swap_dims(1, 2)
         } else if self.sincos {
             let width = tokens.dims()[2];
-            let positions = sincos(rows, cols, width, &tokens.device());
-            tokens + positions.unsqueeze::<3>()
+            let positions = TensorData::new(sincos(rows, cols, width), [1, rows * cols, width]);
+            let device = tokens.device();
+            tokens + Tensor::from_data(positions, &device)
+        } else if let Some(conv) = &self.conditional {
+            let [batch, _, width] = tokens.dims();
+            let grid = (tokens.clone().swap_dims(1, 2)).reshape([batch, width, rows, cols]);
+            let near = compute.wide(compute.conv2d(conv, grid)); // [B, width, rows, cols]
+            tokens + near.flatten::<3>(2, 3).swap_dims(1, 2)
         } else {
             tokens
         }
@@ -65,7 +89,7 @@ impl Position {
 
 /// Sines and cosines of the row in the first half of the features, of the column
 /// in the second, `[rows * cols, width]`: sin of `width / 4` frequencies, then cos.
-fn sincos(rows: usize, cols: usize, width: usize, device: &Device) -> Tensor<2> {
+pub(super) fn sincos(rows: usize, cols: usize, width: usize) -> Vec<f32> {
     let quarter = width / 4;
     let mut values = Vec::with_capacity(rows * cols * width);
     for row in 0..rows {
@@ -77,12 +101,13 @@ fn sincos(rows: usize, cols: usize, width: usize, device: &Device) -> Tensor<2> 
             }
         }
     }
-    Tensor::from_data(TensorData::new(values, [rows * cols, width]), device)
+    values
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Precision;
 
     fn config(kind: PositionKind) -> ModelConfig {
         let mut config = ModelConfig {
@@ -103,7 +128,7 @@ mod tests {
         let position = Position::new(&config(PositionKind::Learned), &device);
         let places = |rows: usize, cols: usize| {
             let tokens = Tensor::zeros([1, rows * cols, 8], &device);
-            let positions = position.forward(tokens, [rows, cols]);
+            let positions = position.forward(tokens, [rows, cols], Compute::from(Precision::F32));
             positions.reshape([rows as i32, cols as i32, 8])
         };
         // The finer grid's corner lies outside the coarse grid's first centre and
@@ -117,7 +142,11 @@ mod tests {
     fn fixed_positions_differ_and_are_bounded() {
         let device = Device::flex();
         let position = Position::new(&config(PositionKind::Sincos), &device);
-        let tokens = position.forward(Tensor::zeros([1, 12, 8], &device), [3, 4]);
+        let tokens = position.forward(
+            Tensor::zeros([1, 12, 8], &device),
+            [3, 4],
+            Compute::from(Precision::F32),
+        );
         let values: Vec<f32> = tokens.into_data().try_into_vec().unwrap();
         assert!(values.iter().all(|v| v.abs() <= 1.0));
         let places: Vec<&[f32]> = values.chunks(8).collect();

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use ndarray::{Array2, Array3};
 use serde::Serialize;
 
-use super::image::class_scores;
+use super::network::Network;
 use super::prediction::Prediction;
 use crate::class::IGNORE;
 use crate::dataset::{Dataset, Example};
@@ -54,6 +54,7 @@ pub fn evaluate(
     mut progress: impl FnMut(&SampleResult),
 ) -> Result<Evaluation> {
     let config = &bundle.config.model;
+    let network = Network::new(bundle.segmenter.clone(), device);
     let mut confusion = ConfusionMatrix::new(config.classes);
     let mut samples = Vec::with_capacity(dataset.len());
     let mut total_loss = 0.0;
@@ -67,14 +68,8 @@ pub fn evaluate(
             other => other,
         };
         check_labels(&example, config.classes).map_err(in_sample)?;
-        let scores = class_scores(
-            &bundle.segmenter,
-            config,
-            &example.image,
-            &example.valid,
-            device,
-        )
-        .map_err(in_sample)?;
+        let scores =
+            (network.class_scores(config, &example.image, &example.valid)).map_err(in_sample)?;
         let loss = cross_entropy(&scores, &example.label);
         let prediction = Prediction::from_scores(scores, &example.valid);
         let mut matrix = ConfusionMatrix::new(config.classes);

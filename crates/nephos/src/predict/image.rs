@@ -4,8 +4,7 @@ use burn::tensor::Device;
 use ndarray::{Array2, Array3};
 
 use super::network::Network;
-use super::plan::window_for;
-use super::prediction::{Prediction, scores};
+use super::prediction::Prediction;
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::model::Segmenter;
@@ -16,6 +15,8 @@ use crate::model::Segmenter;
 /// network whole, at its own size. A larger one is cut into overlapping windows
 /// of the model's size whose class scores are blended. One smaller than a patch is
 /// padded with pixels without data.
+///
+/// For several images make a [`Network`] once and let it predict them.
 ///
 /// # Shapes
 /// - image: `[bands, height, width]`, scaled as the model was trained; what
@@ -35,8 +36,7 @@ pub fn predict_image(
     valid: &Array2<bool>,
     device: &Device,
 ) -> Result<Prediction> {
-    let scores = class_scores(segmenter, config, image, valid, device)?;
-    Ok(Prediction::from_scores(scores, valid))
+    Network::new(segmenter.clone(), device).predict(config, image, valid)
 }
 
 /// Class scores (logits) of an image, `[classes, height, width]`; see
@@ -54,9 +54,5 @@ pub fn class_scores(
     valid: &Array2<bool>,
     device: &Device,
 ) -> Result<Array3<f32>> {
-    let (_, height, width) = image.dim();
-    let window = window_for(config, None, height, width);
-    let network = Network { segmenter, device };
-    let align = config.patch.stride;
-    scores(&network, config.classes, image.view(), valid, window, align)
+    Network::new(segmenter.clone(), device).class_scores(config, image, valid)
 }

@@ -6,9 +6,11 @@ use super::network::Network;
 use super::outputs::{Also, Outputs};
 use super::plan::window_for;
 use super::products;
+use super::scene_graph::run_scene_graph;
 use super::scene_sink::SceneSink;
 use super::stream::{OVERLAP, Progress, RowSink, RunOptions, RunStats, run};
 use crate::class::CLASS_COUNT;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::mask::{Dilation, MaskSummary};
 use crate::model::Bundle;
@@ -18,12 +20,22 @@ use crate::scene::Scene;
 /// A model that segments whole scenes.
 #[derive(Debug)]
 pub struct Predictor {
-    /// The model.
-    pub bundle: Bundle,
+    /// What the model is, and how its input is read.
+    pub config: Config,
     /// Which model it is, for the record in the masks.
     pub identity: Identity,
-    /// Where it runs.
-    pub device: Device,
+    /// The model.
+    pub network: Network,
+}
+
+/// What the graph attention sees at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum GraphScope {
+    /// The patches of one window.
+    #[default]
+    Window,
+    /// All patches of the scene; see [`run_scene_graph`].
+    Scene,
 }
 
 /// How scenes are segmented.
@@ -37,6 +49,8 @@ pub struct Settings {
     pub shift: usize,
     /// Metres by which clouds and shadows are grown.
     pub dilate: Option<f64>,
+    /// What the graph sees at once.
+    pub graph: GraphScope,
 }
 
 impl Default for Settings {
@@ -46,6 +60,7 @@ impl Default for Settings {
             overlap: OVERLAP,
             shift: 0,
             dilate: None,
+            graph: GraphScope::Window,
         }
     }
 }
@@ -72,6 +87,18 @@ impl Settings {
 }
 
 impl Predictor {
+    /// A predictor that runs a model on `device`.
+    pub fn new(bundle: Bundle, identity: Identity, device: &Device, graph: GraphScope) -> Self {
+        Self {
+            network: match graph {
+                GraphScope::Window => Network::new(bundle.segmenter, device),
+                GraphScope::Scene => Network::in_parts(bundle.segmenter, device),
+            },
+            config: bundle.config,
+            identity,
+        }
+    }
+
     /// Segments `scene` and writes `outputs`; each file is whole or not there.
     ///
     /// - bands: positions of the model's bands in the scene, in its order
@@ -95,7 +122,7 @@ impl Predictor {
         run: &str,
         progress: &(dyn Fn(&Progress) + Sync),
     ) -> Result<(MaskSummary, RunStats)> {
-        let classes = self.bundle.config.model.classes;
+        let classes = self.config.model.classes;
         if classes > CLASS_COUNT {
             let message = format!("it has {classes} classes, masks have {CLASS_COUNT}");
             return Err(Error::unsupported("the model", message));
@@ -137,7 +164,7 @@ impl Predictor {
         sink: &mut dyn RowSink,
         progress: &(dyn Fn(&Progress) + Sync),
     ) -> Result<RunStats> {
-        let model = &self.bundle.config.model;
+        let model = &self.config.model;
         let options = RunOptions {
             overlap: settings.overlap,
             align: model.patch.stride,
@@ -145,12 +172,20 @@ impl Predictor {
             probabilities,
             ..RunOptions::new(self.window(scene.info().size, settings))
         };
-        let network = Network {
-            segmenter: &self.bundle.segmenter,
-            device: &self.device,
-        };
+        if settings.graph == GraphScope::Scene {
+            return run_scene_graph(
+                &self.network,
+                model,
+                scene,
+                bands,
+                gain,
+                &options,
+                sink,
+                progress,
+            );
+        }
         run(
-            &network,
+            &self.network,
             model.classes,
             scene,
             bands,
@@ -163,7 +198,7 @@ impl Predictor {
 
     /// Rows and columns of the windows that a scene is cut into.
     fn window(&self, [rows, cols]: [usize; 2], settings: &Settings) -> [usize; 2] {
-        window_for(&self.bundle.config.model, settings.window, rows, cols)
+        window_for(&self.config.model, settings.window, rows, cols)
     }
 
     /// How the mask was made, for the record in it.
@@ -187,6 +222,9 @@ impl Predictor {
             ("WINDOW", format!("{rows} × {cols} pixels")),
             ("OVERLAP", settings.overlap.to_string()),
         ];
+        if settings.graph == GraphScope::Scene {
+            tags.push(("GRAPH", "scene".to_owned()));
+        }
         tags.extend(info.acquired.clone().map(|time| ("ACQUIRED", time)));
         tags.extend((settings.dilate).map(|metres| ("DILATION_METRES", metres.to_string())));
         (tags.into_iter())

@@ -46,7 +46,7 @@ impl Predictor {
         progress: &(dyn Fn(&Progress) + Sync),
     ) -> Result<SceneScore> {
         let table = label_table(mapping)?;
-        let classes = self.bundle.config.model.classes;
+        let classes = self.config.model.classes;
         let mut sink = ScoreSink {
             labels,
             path,

@@ -32,7 +32,7 @@ pub(super) const BATCH_PIXELS: usize = 1 << 20;
 const READ_ROWS: usize = 64;
 
 /// Most rows that are handed to a sink at once.
-const SINK_ROWS: usize = 64;
+pub(super) const SINK_ROWS: usize = 64;
 
 /// How a scene is cut into windows.
 #[derive(Debug, Clone)]
@@ -220,13 +220,13 @@ pub fn run(
 }
 
 /// The result of a step; its panic is passed on.
-fn join<T>(step: ScopedJoinHandle<'_, T>) -> T {
+pub(super) fn join<T>(step: ScopedJoinHandle<'_, T>) -> T {
     step.join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Reads the scene from its top in strips of whole blocks.
-fn read(
+pub(super) fn read(
     scene: &dyn Scene,
     bands: &[usize],
     gain: f32,

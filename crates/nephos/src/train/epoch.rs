@@ -1,9 +1,11 @@
 //! One epoch: its steps, its validation, and what is written after it.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
+use ndarray::{Array3, s};
 
 use super::checkpoint::Best;
 use super::gradients;
@@ -13,6 +15,7 @@ use super::schedule::learning_rate;
 use super::tensorboard::EPOCH;
 use super::trainer::{Run, stale};
 use super::validate::{Validation, check, validate};
+use crate::class::IGNORE;
 use crate::config::Precision;
 use crate::dataset::{Batch, Dataset, Loader, epoch_order, image_tensor, label_tensor};
 use crate::error::{Error, Result};
@@ -227,9 +230,11 @@ impl Run {
             .seed(dropout_seed(self.config.seed, self.state.step, part));
         let precision = self.config.train.precision;
         let coarse = self.model.forward_coarse(images, precision);
-        let aligned = self.config.model.decoder.align_corners;
-        let loss = (self.loss.of_coarse(&coarse, &labels, aligned)).unwrap_or_else(|| {
-            let (_, height, width) = labels.dim();
+        let model = &self.config.model;
+        let (_, height, width) = labels.dim();
+        let padded = ignore_padding(&labels, model.padded(height, width));
+        let aligned = model.decoder.align_corners;
+        let loss = (self.loss.of_coarse(&coarse, &padded, aligned)).unwrap_or_else(|| {
             let logits = self.model.upsample(coarse, [height, width]);
             self.loss
                 .forward(logits, label_tensor(&labels, &self.device))
@@ -349,6 +354,17 @@ impl Run {
         let scalars: Vec<(&str, f64)> = scalars.iter().map(|(t, v)| (t.as_str(), *v)).collect();
         self.events.scalars(record.step as u64, &scalars)
     }
+}
+
+/// Labels of an image that the network pads to `size`: what it adds counts nowhere.
+fn ignore_padding(codes: &Array3<u8>, [height, width]: [usize; 2]) -> Cow<'_, Array3<u8>> {
+    let (count, rows, cols) = codes.dim();
+    if (rows, cols) == (height, width) {
+        return Cow::Borrowed(codes);
+    }
+    let mut padded = Array3::from_elem((count, height, width), IGNORE);
+    padded.slice_mut(s![.., ..rows, ..cols]).assign(codes);
+    Cow::Owned(padded)
 }
 
 /// Seed of the dropout of batch `part` of step `step`: a resumed run draws what

@@ -3,7 +3,7 @@
 Every pair of nodes is concatenated into an [N, N, 2 d] tensor, and the decoder
 upsamples its features before it classifies them: the slow forms that nephos
 must agree with. `heads` and `affinity` of the graph layers are extensions of
-nephos, written here in the same plain way.
+nephos, written here in the same plain way. Dropout is off unless asked for.
 """
 
 import json
@@ -25,25 +25,26 @@ class PatchEmbed(nn.Module):
 
 
 class Transformer(nn.Module):
-    def __init__(self, width, heads, hidden, depth):
+    def __init__(self, width, heads, hidden, depth, dropout=0.0):
         super().__init__()
-        layer = nn.TransformerEncoderLayer(width, heads, hidden, dropout=0.0, batch_first=True)
+        layer = nn.TransformerEncoderLayer(width, heads, hidden, dropout, batch_first=True)
         self.encoder = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
 
 
 class Block12(nn.Module):
     """Patch embedding and transformer."""
 
-    def __init__(self, channels, width, size, stride, padding, heads, hidden, depth):
+    def __init__(self, channels, width, size, stride, padding, heads, hidden, depth, dropout=0.0):
         super().__init__()
         self.patch_embed = PatchEmbed(channels, width, size, stride, padding)
-        self.transformer = Transformer(width, heads, hidden, depth)
+        self.transformer = Transformer(width, heads, hidden, depth, dropout)
 
 
 class GraphAttention(nn.Module):
-    def __init__(self, width_in, width_out, heads=1, affinity=False, slope=0.2):
+    def __init__(self, width_in, width_out, heads=1, affinity=False, slope=0.2, dropout=0.0):
         super().__init__()
         self.heads, self.head, self.slope = heads, width_out // heads, slope
+        self.dropout = dropout
         self.W = nn.Linear(width_in, width_out, bias=False)
         # One row a head; with one head this is a linear layer to one number.
         self.a = nn.Linear(2 * self.head, heads, bias=False)
@@ -62,6 +63,7 @@ class GraphAttention(nn.Module):
                 e = e + self.affinity_scale * affinity
             alpha = torch.softmax(e, dim=2)
             attentions.append(alpha)
+            alpha = F.dropout(alpha, self.dropout, self.training)
             outputs.append(F.relu(alpha @ part))
         return torch.cat(outputs, dim=2), torch.stack(attentions, dim=1)
 
@@ -99,10 +101,10 @@ class Decoder(nn.Module):
 
 class Published(nn.Module):
     def __init__(self, channels, width, size, stride, padding, heads, hidden, depth,
-                 graph_width, graph_layers, decoder_width, classes):
+                 graph_width, graph_layers, decoder_width, classes, dropout=0.0):
         super().__init__()
-        self.block12 = Block12(channels, width, size, stride, padding, heads, hidden, depth)
-        self.gat = Gat(width, graph_width, graph_layers)
+        self.block12 = Block12(channels, width, size, stride, padding, heads, hidden, depth, dropout)
+        self.gat = Gat(width, graph_width, graph_layers, dropout=dropout)
         self.decoder = Decoder(graph_width + width, decoder_width, classes)
 
     def forward(self, images):
@@ -114,10 +116,12 @@ class Published(nn.Module):
         return logits, z @ z.transpose(1, 2), attentions
 
 
-def reference():
-    """The published sizes: 11,245,316 parameters, images of 509 x 509."""
-    return Published(channels=3, width=256, size=19, stride=19, padding=5, heads=8, hidden=2048,
-                     depth=4, graph_width=512, graph_layers=2, decoder_width=768, classes=4)
+def reference(form=Published, dropout=0.0):
+    """The published sizes: 11,245,316 parameters, images of 509 x 509. `form` is
+    `Published` or another form with its parameters."""
+    return form(channels=3, width=256, size=19, stride=19, padding=5, heads=8, hidden=2048,
+                depth=4, graph_width=512, graph_layers=2, decoder_width=768, classes=4,
+                dropout=dropout)
 
 
 def cosine(z):

@@ -3,6 +3,7 @@
 mod cog;
 mod containers;
 mod dataset;
+mod engine;
 mod landsat;
 mod masks;
 mod model;
@@ -15,6 +16,7 @@ mod predictions;
 mod products;
 mod raster_scenes;
 mod safe;
+mod scene_graph;
 mod simulate;
 mod stream;
 mod taco;

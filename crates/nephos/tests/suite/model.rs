@@ -54,6 +54,22 @@ fn variants() -> Vec<Config> {
     bare.model.encoder.depth = 0;
     bare.model.decoder.kernel = 1;
     variants.push(bare);
+    let mut detailed = tiny::config();
+    let model = &mut detailed.model;
+    model.stem.channels = vec![4, 6];
+    (model.patch.size, model.patch.stride, model.patch.padding) = (8, 8, 0);
+    model.encoder.position = PositionKind::Conditional;
+    model.encoder.taps = vec![0, 1];
+    model.decoder.align_corners = false;
+    model.decoder.stages = vec![8, 6, 4];
+    variants.push(detailed.clone());
+    // The same with its parts switched off one by one.
+    let model = &mut detailed.model;
+    (model.decoder.detail, model.decoder.residual) = (false, false);
+    model.encoder.taps.clear();
+    variants.push(detailed.clone());
+    detailed.model.stem.channels.clear();
+    variants.push(detailed);
     for config in &variants {
         config.validate().unwrap();
     }

@@ -138,7 +138,7 @@ fn patch_embed() {
         padding: 2,
         width: 8,
     };
-    let module = golden.load(PatchEmbed::new(&config, 3, &device()));
+    let module = golden.load(PatchEmbed::new(&config, 3, 1, &device()));
     let images = golden.tensor::<4>("input/images", &device()).require_grad();
     let (output, grid) = module.forward(images.clone(), f32_compute());
     assert_eq!(grid, [5, 6]);
@@ -209,10 +209,16 @@ fn decoder() {
             align_corners,
             ..DecoderConfig::default()
         };
-        let module = golden.load(Decoder::new(&config, &device()));
+        let module = golden.load(Decoder::new(&config, 3, &device()));
         let [nodes, skip] = ["input/nodes", "input/skip"]
             .map(|name| golden.tensor::<3>(name, &device()).require_grad());
-        let coarse = module.classify(nodes.clone(), skip.clone(), [3, 5], f32_compute());
+        let coarse = module.classify(
+            nodes.clone(),
+            skip.clone(),
+            Vec::new(),
+            [3, 5],
+            f32_compute(),
+        );
         let output = module.upsample(coarse, [31, 44]);
         golden.check_module(&module, &[("nodes", nodes), ("skip", skip)], output);
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use nephos::device::Device;
 use nephos::model::Bundle;
 use nephos::model::weights::Identity;
-use nephos::predict::{Evaluation, Labels, Predictor, Settings};
+use nephos::predict::{Evaluation, GraphScope, Labels, Predictor, Settings};
 use nephos::report::ConfusionMatrix;
 use nephos::scene::{self, SceneOptions};
 
@@ -33,12 +33,8 @@ pub fn evaluate(
     let mut confusion = ConfusionMatrix::new(bundle.config.model.classes);
     let mut samples = Vec::new();
     let mut loss = 0.0;
-    let predictor = Predictor {
-        bundle,
-        identity: Identity::of(model)?,
-        device,
-    };
-    let data = &predictor.bundle.config.data;
+    let predictor = Predictor::new(bundle, Identity::of(model)?, &device, GraphScope::Window);
+    let data = &predictor.config.data;
     for (path, label) in pairs {
         let scene = scene::open_scene(path, options)?;
         let info = scene.info();

@@ -62,6 +62,10 @@ pub struct Args {
     read: SceneArgs,
     #[command(flatten)]
     windows: WindowArgs,
+    /// What the graph attention sees at once: the patches of one window, or of the
+    /// whole scene (windows then serve the encoder alone; memory grows with the scene)
+    #[arg(long, value_name = "SCOPE", default_value = "window", value_parser = ["window", "scene"])]
+    graph: String,
     /// Only this sample of each container, by name or counted from 0; may be
     /// repeated
     #[arg(long, value_name = "SAMPLE")]

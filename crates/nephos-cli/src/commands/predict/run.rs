@@ -7,7 +7,7 @@ use nephos::config::DataConfig;
 use nephos::device::Device;
 use nephos::mask::MaskSummary;
 use nephos::model::weights::{Identity, fingerprint};
-use nephos::predict::{Also, Predictor, Settings};
+use nephos::predict::{Also, GraphScope, Predictor, Settings};
 use nephos::scene::{self, Scene, SceneOptions};
 
 use super::Args;
@@ -36,6 +36,10 @@ impl Runner {
             overlap: args.windows.overlap,
             shift: args.windows.shift,
             dilate: args.dilate,
+            graph: match args.graph.as_str() {
+                "scene" => GraphScope::Scene,
+                _ => GraphScope::Window,
+            },
         };
         settings.validate()?;
         let data = args.read.samples(&bundle.config.data)?;
@@ -48,13 +52,9 @@ impl Runner {
         Ok(Self {
             data,
             scene,
-            settings,
             fingerprint: fingerprint(&options),
-            predictor: Predictor {
-                bundle,
-                identity,
-                device,
-            },
+            predictor: Predictor::new(bundle, identity, &device, settings.graph),
+            settings,
         })
     }
 
@@ -75,8 +75,8 @@ impl Runner {
         match &job.input {
             Input::Scene(path) => {
                 let scene = scene::open_scene(path, &self.scene)?;
-                let bands = choose_bands(scene.as_ref(), &predictor.bundle.config.data, ui)?;
-                let gain = predictor.bundle.config.data.input_gain();
+                let bands = choose_bands(scene.as_ref(), &predictor.config.data, ui)?;
+                let gain = predictor.config.data.input_gain();
                 self.write(job, scene.as_ref(), &bands, gain, ui)
             }
             Input::Sample { dataset, index } => {

@@ -4,7 +4,7 @@ use crate::dropout::Dropout;
 use crate::versions::versions;
 
 /// One row of one head.
-pub(super) struct Backward<'a> {
+pub(super) struct Row<'a> {
     pub dropout: &'a Dropout,
     /// The number of its first pair.
     pub pair: u64,
@@ -15,10 +15,10 @@ pub(super) struct Backward<'a> {
     pub attention: &'a mut [f32],
     /// `G_i · Wh_j`; becomes the gradient by `s_i + t_j`.
     pub products: &'a mut [f32],
-    /// `z_i · z_j` of a bias.
-    pub cosines: Option<&'a [f32]>,
-    /// The gradient by the pair's bias is added to it.
-    pub by_cosines: Option<&'a mut [f32]>,
+    /// `z_i · z_j` of a bias; empty without one.
+    pub cosines: &'a [f32],
+    /// The gradient by the pair's bias is added to it; empty without one.
+    pub by_cosines: &'a mut [f32],
 }
 
 /// What a row adds to gradients that are not its own.
@@ -31,19 +31,14 @@ pub(super) struct Sums {
 
 /// With `m` the factors of dropout, `a` the attention and `g_j = m_j G_i · Wh_j`, the
 /// gradient by the score of pair `j` is `a_j (g_j - Σ a g)`.
-pub(super) fn backward_row(row: Backward<'_>) -> Sums {
+pub(super) fn backward_row(row: Row<'_>) -> Sums {
     row.dropout.apply(row.pair, row.products);
     let mean = dot(row.attention, row.products);
     by_scores(row.attention, mean, row.products);
-    let scale = match (row.cosines, row.by_cosines) {
-        (Some(cosines), Some(by_cosines)) => {
-            for (sum, by) in by_cosines.iter_mut().zip(&*row.products) {
-                *sum += by;
-            }
-            f64::from(dot(cosines, row.products))
-        }
-        _ => 0.0,
-    };
+    for (sum, by) in row.by_cosines.iter_mut().zip(&*row.products) {
+        *sum += by;
+    }
+    let scale = f64::from(dot(row.cosines, row.products));
     let s = by_sums(row.s, row.t, row.slope, row.products);
     row.dropout.apply(row.pair, row.attention);
     Sums { s, scale }

@@ -1,0 +1,103 @@
+//! From images to tokens.
+
+use nephos_kernel::gemm::Act;
+use rayon::prelude::*;
+
+use super::linear::Linear;
+use super::weights::Weights;
+use super::{Shape, room};
+use crate::config::{ModelConfig, PatchConfig};
+
+/// The patch embedding: each patch as a row, times one matrix.
+#[derive(Debug)]
+pub(super) struct Embed {
+    patch: PatchConfig,
+    channels: usize,
+    project: Linear,
+}
+
+impl Embed {
+    pub fn new(config: &ModelConfig, weights: &mut Weights) -> Option<Self> {
+        let patch = &config.patch;
+        let (width, size) = (patch.width, patch.size);
+        let name = "block12.patch_embed.proj";
+        let shape = weights.shape(&format!("{name}.weight"))?;
+        let channels = *shape.get(1).filter(|channels| **channels > 0)?;
+        let weight = weights.take(&format!("{name}.weight"), &[width, channels, size, size])?;
+        let bias = weights.take(&format!("{name}.bias"), &[width])?;
+        let inputs = channels * size * size;
+        Some(Self {
+            patch: patch.clone(),
+            channels,
+            project: Linear::new(&weight, [inputs, width], Some(bias)),
+        })
+    }
+
+    /// Channels of the images.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`
+    /// - tokens: `[batch * rows * cols, patch width]`
+    pub fn forward(
+        &self,
+        images: &[f32],
+        shape: Shape,
+        patches: &mut Vec<f32>,
+        tokens: &mut [f32],
+    ) {
+        let inputs = self.channels * self.patch.size * self.patch.size;
+        let image = self.channels * shape.pixels[0] * shape.pixels[1];
+        let patches = room(patches, shape.tokens() * inputs);
+        for (image, tokens) in (images.chunks_exact(image))
+            .zip(tokens.chunks_exact_mut(shape.tokens() * self.patch.width))
+        {
+            (patches
+                .par_chunks_exact_mut(shape.grid[1] * inputs)
+                .enumerate())
+            .for_each(|(row, patches)| self.cut(image, shape, row, patches));
+            (self.project).forward(patches, None, Act::None, tokens);
+        }
+    }
+
+    /// The patches of a row of the grid, `[cols, channels, size, size]`; 0 outside the
+    /// image.
+    fn cut(&self, image: &[f32], shape: Shape, row: usize, patches: &mut [f32]) {
+        let PatchConfig {
+            size,
+            stride,
+            padding,
+            ..
+        } = self.patch;
+        let [height, width] = shape.pixels;
+        for channel in 0..self.channels {
+            for line in 0..size {
+                let y = (row * stride + line)
+                    .checked_sub(padding)
+                    .filter(|y| *y < height);
+                let pixels = y.map(|y| &image[(channel * height + y) * width..][..width]);
+                for (col, patch) in patches
+                    .chunks_exact_mut(self.channels * size * size)
+                    .enumerate()
+                {
+                    let to = &mut patch[(channel * size + line) * size..][..size];
+                    // The pixels from `first` to `end` of the padded line that exist.
+                    let left = col * stride;
+                    let first = padding.saturating_sub(left).min(size);
+                    let end = (padding + width).saturating_sub(left).clamp(first, size);
+                    match pixels {
+                        Some(pixels) if first < end => {
+                            let from = left + first - padding;
+                            to[..first].fill(0.0);
+                            to[first..end].copy_from_slice(&pixels[from..from + end - first]);
+                            to[end..].fill(0.0);
+                        }
+                        _ => to.fill(0.0),
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The transformer encoder.
+
+use nephos_kernel::attention::{self, Shape as Attention};
+use nephos_kernel::dropout::Dropout;
+use nephos_kernel::gemm::Act;
+
+use super::linear::{Linear, Norm};
+use super::weights::Weights;
+use super::{Shape, Stage, room};
+use crate::config::{Activation, ModelConfig, NormOrder};
+
+/// The layers, and the norm after the last.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    layers: Vec<Layer>,
+    norm: Option<Norm>,
+    width: usize,
+    heads: usize,
+    feed_forward: usize,
+    order: NormOrder,
+    activation: Act,
+}
+
+#[derive(Debug)]
+struct Layer {
+    in_proj: Linear,
+    out_proj: Linear,
+    linear1: Linear,
+    linear2: Linear,
+    norm1: Norm,
+    norm2: Norm,
+}
+
+/// What the layers compute with.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// `[rows, width]`: a sum, a norm, the context of attention.
+    sum: Vec<f32>,
+    normal: Vec<f32>,
+    /// `[rows, 3 * width]`, and for attention.
+    packed: Vec<f32>,
+    attention: Vec<f32>,
+}
+
+impl Encoder {
+    pub fn new(config: &ModelConfig, weights: &mut Weights) -> Option<Self> {
+        let (encoder, width) = (&config.encoder, config.patch.width);
+        let name = "block12.transformer.encoder";
+        let hidden = encoder.feed_forward;
+        let layer = |index: usize| {
+            let part = |part: &str| format!("{name}.layers.{index}.{part}");
+            let mut linear =
+                |name: &str, inputs, outputs| Linear::take(weights, &part(name), [inputs, outputs]);
+            let (in_proj, out_proj) = (
+                linear("self_attn.in_proj_", width, 3 * width)?,
+                linear("self_attn.out_proj.", width, width)?,
+            );
+            let (linear1, linear2) = (
+                linear("linear1.", width, hidden)?,
+                linear("linear2.", hidden, width)?,
+            );
+            Some(Layer {
+                in_proj,
+                out_proj,
+                linear1,
+                linear2,
+                norm1: Norm::take(weights, &part("norm1."), width)?,
+                norm2: Norm::take(weights, &part("norm2."), width)?,
+            })
+        };
+        let layers = (0..encoder.depth).map(layer).collect::<Option<_>>()?;
+        let norm = match encoder.final_norm {
+            true => Some(Norm::take(weights, &format!("{name}.norm."), width)?),
+            false => None,
+        };
+        Some(Self {
+            layers,
+            norm,
+            width,
+            heads: encoder.heads,
+            feed_forward: hidden,
+            order: encoder.norm,
+            activation: match encoder.activation {
+                Activation::Relu => Act::Relu,
+                Activation::Gelu => Act::Gelu,
+            },
+        })
+    }
+
+    /// Applies all layers in order to `x`, `[rows, width]`, in place.
+    pub fn forward(
+        &self,
+        x: &mut Vec<f32>,
+        shape: Shape,
+        scratch: &mut Scratch,
+        hidden: &mut Vec<f32>,
+        watch: &mut dyn FnMut(Stage),
+    ) {
+        let rows = shape.rows();
+        scratch.sum.resize(rows * self.width, 0.0);
+        scratch.normal.resize(rows * self.width, 0.0);
+        scratch.packed.resize(rows * 3 * self.width, 0.0);
+        let hidden = room(hidden, rows * self.feed_forward);
+        for layer in &self.layers {
+            match self.order {
+                NormOrder::Post => {
+                    self.attend(layer, x, None, shape, scratch, watch);
+                    std::mem::swap(x, &mut scratch.sum);
+                    layer.norm1.in_place(x);
+                    watch(Stage::Norm);
+                    self.feed(layer, x, None, scratch, hidden, watch);
+                    std::mem::swap(x, &mut scratch.sum);
+                    layer.norm2.in_place(x);
+                    watch(Stage::Norm);
+                }
+                NormOrder::Pre => {
+                    self.attend(layer, x, Some(&layer.norm1), shape, scratch, watch);
+                    std::mem::swap(x, &mut scratch.sum);
+                    self.feed(layer, x, Some(&layer.norm2), scratch, hidden, watch);
+                    std::mem::swap(x, &mut scratch.sum);
+                }
+            }
+        }
+        if let Some(norm) = &self.norm {
+            norm.in_place(x);
+            watch(Stage::Norm);
+        }
+    }
+
+    /// `sum = x + attention(norm(x))`.
+    fn attend(
+        &self,
+        layer: &Layer,
+        x: &[f32],
+        norm: Option<&Norm>,
+        shape: Shape,
+        scratch: &mut Scratch,
+        watch: &mut dyn FnMut(Stage),
+    ) {
+        let input = match norm {
+            Some(norm) => {
+                norm.forward(x, &mut scratch.normal);
+                watch(Stage::Norm);
+                &scratch.normal
+            }
+            None => x,
+        };
+        (layer.in_proj).forward(input, None, Act::None, &mut scratch.packed);
+        watch(Stage::QueryKeyValue);
+        let attention = Attention {
+            batch: shape.batch,
+            tokens: shape.tokens(),
+            width: self.width,
+            heads: self.heads,
+        };
+        attention::forward(
+            &scratch.packed,
+            attention,
+            &Dropout::off(),
+            &mut scratch.normal,
+            None,
+            &mut scratch.attention,
+        );
+        watch(Stage::Attention);
+        (layer.out_proj).forward(&scratch.normal, Some(x), Act::None, &mut scratch.sum);
+        watch(Stage::Project);
+    }
+
+    /// `sum = x + feed_forward(norm(x))`.
+    fn feed(
+        &self,
+        layer: &Layer,
+        x: &[f32],
+        norm: Option<&Norm>,
+        scratch: &mut Scratch,
+        hidden: &mut [f32],
+        watch: &mut dyn FnMut(Stage),
+    ) {
+        let input = match norm {
+            Some(norm) => {
+                norm.forward(x, &mut scratch.normal);
+                watch(Stage::Norm);
+                &scratch.normal
+            }
+            None => x,
+        };
+        (layer.linear1).forward(input, None, self.activation, hidden);
+        (layer.linear2).forward(hidden, Some(x), Act::None, &mut scratch.sum);
+        watch(Stage::FeedForward);
+    }
+}

@@ -1,0 +1,239 @@
+//! Graph attention.
+
+use nephos_kernel::gemm::{Act, Epilogue, Matrix, matmul_unpacked};
+use nephos_kernel::graph::{self, sorted};
+use rayon::prelude::*;
+
+use super::linear::Linear;
+use super::weights::Weights;
+use super::{Shape, Stage};
+use crate::config::{Affinity, ModelConfig};
+
+/// Rows of scores that exist at a time where the affinity is added to them.
+const ROWS: usize = 192;
+
+/// The layers.
+#[derive(Debug)]
+pub(super) struct Graph {
+    layers: Vec<Layer>,
+    width: usize,
+    heads: usize,
+    slope: f64,
+}
+
+#[derive(Debug)]
+struct Layer {
+    project: Linear,
+    /// `[width, 2 * heads]`: the features times it are `s` of each head, then `t`.
+    score: Linear,
+    affinity_scale: Option<f32>,
+}
+
+/// What the layers compute with.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// `[rows, width]`
+    nodes: Vec<f32>,
+    projected: Vec<f32>,
+    /// `[rows, 2 * heads]`
+    scores: Vec<f32>,
+    /// `[batch, heads, tokens]`
+    s: Vec<f32>,
+    t: Vec<f32>,
+    /// Tokens of length one, `[rows, patch width]`, and `[ROWS, tokens]`.
+    unit: Vec<f32>,
+    cosines: Vec<f32>,
+    weights: Vec<f32>,
+}
+
+impl Graph {
+    pub fn new(config: &ModelConfig, weights: &mut Weights) -> Option<Self> {
+        let (graph, heads) = (&config.graph, config.graph.heads);
+        let (width, head) = (graph.width, graph.width / heads);
+        let layer = |index: usize| {
+            let name = format!("gat.layers.{index}");
+            let inputs = if index == 0 {
+                config.patch.width
+            } else {
+                width
+            };
+            let project = weights.take(&format!("{name}.W.weight"), &[width, inputs])?;
+            let score = weights.take(&format!("{name}.a.weight"), &[heads, 2 * head])?;
+            let affinity_scale = match graph.affinity {
+                Affinity::None => None,
+                Affinity::Bias => Some(weights.take(&format!("{name}.affinity_scale"), &[1])?[0]),
+            };
+            // Row `half * heads + h` holds that half of head h's vector at its features.
+            let mut rows = vec![0.0; 2 * heads * width];
+            for (index, half) in score.chunks_exact(head).enumerate() {
+                let (h, part) = (index / 2, index % 2);
+                rows[(part * heads + h) * width + h * head..][..head].copy_from_slice(half);
+            }
+            Some(Layer {
+                project: Linear::new(&project, [inputs, width], None),
+                score: Linear::new(&rows, [width, 2 * heads], None),
+                affinity_scale,
+            })
+        };
+        Some(Self {
+            layers: (0..graph.layers).map(layer).collect::<Option<_>>()?,
+            width,
+            heads,
+            slope: graph.slope,
+        })
+    }
+
+    /// The nodes after all layers, `[rows, graph width]`, of `tokens`, `[rows, patch
+    /// width]`.
+    pub fn forward<'a>(
+        &self,
+        tokens: &'a [f32],
+        shape: Shape,
+        scratch: &'a mut Scratch,
+        watch: &mut dyn FnMut(Stage),
+    ) -> &'a [f32] {
+        if self.layers.is_empty() {
+            return tokens;
+        }
+        let rows = shape.rows();
+        let Scratch {
+            nodes,
+            projected,
+            scores,
+            s,
+            t,
+            ..
+        } = scratch;
+        nodes.resize(rows * self.width, 0.0);
+        projected.resize(rows * self.width, 0.0);
+        scores.resize(rows * 2 * self.heads, 0.0);
+        s.resize(rows * self.heads, 0.0);
+        t.resize(rows * self.heads, 0.0);
+        if self
+            .layers
+            .iter()
+            .any(|layer| layer.affinity_scale.is_some())
+        {
+            let width = tokens.len() / rows;
+            scratch.unit.resize(tokens.len(), 0.0);
+            (scratch.unit.par_chunks_exact_mut(width))
+                .zip(tokens.par_chunks_exact(width))
+                .for_each(|(to, token)| unit(token, to));
+        }
+        for (index, layer) in self.layers.iter().enumerate() {
+            let input = if index == 0 { tokens } else { &*nodes };
+            (layer.project).forward(input, None, Act::None, projected);
+            (layer.score).forward(projected, None, Act::None, scores);
+            self.split(shape, scores, s, t);
+            watch(Stage::GraphProject);
+            match layer.affinity_scale {
+                None => {
+                    let of = graph::Shape {
+                        batch: shape.batch,
+                        nodes: shape.tokens(),
+                        heads: self.heads,
+                        head: self.width / self.heads,
+                    };
+                    sorted::forward(&of, projected, s, t, self.slope, true, nodes);
+                }
+                Some(scale) => {
+                    let buffers = [&mut scratch.cosines, &mut scratch.weights];
+                    let known = [&*projected, &*s, &*t, &*scratch.unit];
+                    self.biased(scale, shape, known, buffers, nodes);
+                }
+            }
+            watch(Stage::GraphAttention);
+        }
+        nodes
+    }
+
+    /// From `[rows, 2 * heads]` to two of `[batch, heads, tokens]`.
+    fn split(&self, shape: Shape, scores: &[f32], s: &mut [f32], t: &mut [f32]) {
+        let (heads, tokens) = (self.heads, shape.tokens());
+        for (row, scores) in scores.chunks_exact(2 * heads).enumerate() {
+            let (item, token) = (row / tokens, row % tokens);
+            for head in 0..heads {
+                let place = (item * heads + head) * tokens + token;
+                s[place] = scores[head];
+                t[place] = scores[heads + head];
+            }
+        }
+    }
+
+    /// A layer with `scale` times the cosines of tokens added to its scores: no sorting
+    /// helps, so all pairs are scored, a block of rows at a time.
+    fn biased(
+        &self,
+        scale: f32,
+        shape: Shape,
+        [projected, s, t, unit]: [&[f32]; 4],
+        [cosines, weights]: [&mut Vec<f32>; 2],
+        nodes: &mut [f32],
+    ) {
+        let tokens = shape.tokens();
+        let (width, head) = (self.width, self.width / self.heads);
+        let unit_width = unit.len() / shape.rows();
+        cosines.resize(ROWS.min(tokens) * tokens, 0.0);
+        weights.resize(ROWS.min(tokens) * tokens, 0.0);
+        for item in 0..shape.batch {
+            let of_item = |width: usize| item * tokens * width..(item + 1) * tokens * width;
+            let unit = Matrix::new(&unit[of_item(unit_width)], tokens, unit_width);
+            let projected = Matrix::new(&projected[of_item(width)], tokens, width);
+            let nodes = &mut nodes[item * tokens * width..][..tokens * width];
+            for first in (0..tokens).step_by(ROWS) {
+                let rows = first..tokens.min(first + ROWS);
+                let cosines = &mut cosines[..rows.len() * tokens];
+                let weights = &mut weights[..rows.len() * tokens];
+                let epilogue = Epilogue::default();
+                let of_rows = unit.row_range(rows.clone());
+                matmul_unpacked(of_rows, unit.transposed(), cosines, tokens, &epilogue);
+                for h in 0..self.heads {
+                    let scores = (item * self.heads + h) * tokens;
+                    let (s, t) = (&s[scores..][..tokens], &t[scores..][..tokens]);
+                    (weights.par_chunks_exact_mut(tokens))
+                        .zip(cosines.par_chunks_exact(tokens))
+                        .zip(&s[rows.clone()])
+                        .for_each(|((weights, cosines), s)| {
+                            softmax(*s, t, self.slope as f32, scale, cosines, weights);
+                        });
+                    let epilogue = Epilogue {
+                        activation: Act::Relu,
+                        ..Epilogue::default()
+                    };
+                    let weights = Matrix::new(weights, rows.len(), tokens);
+                    let values = projected.col_range(h * head..(h + 1) * head);
+                    let to = &mut nodes[rows.start * width + h * head..];
+                    matmul_unpacked(weights, values, to, width, &epilogue);
+                }
+            }
+        }
+    }
+}
+
+/// `token` brought to length one, as in `model::affinity`.
+fn unit(token: &[f32], to: &mut [f32]) {
+    let squares: f32 = token.iter().map(|x| x * x).sum();
+    let length = (squares + 1e-12).sqrt();
+    for (to, x) in to.iter_mut().zip(token) {
+        *to = x / length;
+    }
+}
+
+/// `weights = softmax(LeakyReLU(s + t) + scale * cosines)`.
+fn softmax(s: f32, t: &[f32], slope: f32, scale: f32, cosines: &[f32], weights: &mut [f32]) {
+    let mut highest = f32::NEG_INFINITY;
+    for ((weight, t), cosine) in weights.iter_mut().zip(t).zip(cosines) {
+        let score = s + t;
+        let score = if score > 0.0 { score } else { slope * score };
+        *weight = score + scale * cosine;
+        highest = highest.max(*weight);
+    }
+    let mut total = 0.0;
+    for weight in weights.iter_mut() {
+        *weight = (*weight - highest).exp();
+        total += *weight;
+    }
+    for weight in weights.iter_mut() {
+        *weight /= total;
+    }
+}

@@ -1,0 +1,251 @@
+//! The network on a CPU, without tensors.
+//!
+//! [`Engine`] computes what [`Segmenter::forward`](super::Segmenter::forward) does,
+//! in f32 and for inference only, from weights that are packed once and in memory
+//! that is kept between calls. Its arithmetic is that of `nephos-kernel`. Tokens are
+//! rows, `[batch * tokens, width]`, from the patches to the class scores.
+//!
+//! The readable network is the reference; the tests hold both together.
+
+mod conv;
+mod decoder;
+mod embed;
+mod encoder;
+mod graph;
+mod linear;
+mod position;
+mod weights;
+
+use nephos_kernel::interpolate::Bilinear;
+
+use crate::config::{ModelConfig, PositionKind};
+use decoder::Decoder;
+use embed::Embed;
+use encoder::Encoder;
+use graph::Graph;
+use position::Position;
+pub use weights::Weights;
+
+/// Tokens that go through the network together, about: more images than this holds
+/// gain little and cost memory.
+const TOKENS: usize = 1024;
+
+/// The network, packed for a CPU.
+#[derive(Debug)]
+pub struct Engine {
+    config: ModelConfig,
+    embed: Embed,
+    position: Position,
+    encoder: Encoder,
+    graph: Graph,
+    decoder: Decoder,
+}
+
+/// What [`Engine::forward`] computes with: it grows to what the largest images
+/// need, and then allocates nothing.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    embeddings: Vec<f32>,
+    tokens: Vec<f32>,
+    coarse: Vec<f32>,
+    position: position::Scratch,
+    /// What only one stage needs: patches, hidden features, what the decoder convolves.
+    wide: Vec<f32>,
+    encoder: encoder::Scratch,
+    graph: graph::Scratch,
+    decoder: decoder::Scratch,
+    upsample: Option<Bilinear>,
+    stretched: Vec<f32>,
+}
+
+/// The first `count` numbers of a buffer, which grows to hold them and never shrinks.
+fn room(buffer: &mut Vec<f32>, count: usize) -> &mut [f32] {
+    if buffer.len() < count {
+        buffer.resize(count, 0.0);
+    }
+    &mut buffer[..count]
+}
+
+/// A part of the forward pass, for whoever asks where the time goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Patches, and their product with the embedding.
+    Embed,
+    /// Positions added.
+    Position,
+    /// Query, key and value of a layer.
+    QueryKeyValue,
+    /// Attention itself.
+    Attention,
+    /// The projection after it, with the residual sum.
+    Project,
+    /// The feed-forward part, with the residual sum.
+    FeedForward,
+    /// LayerNorm.
+    Norm,
+    /// Features of the nodes of a graph layer, and their scores.
+    GraphProject,
+    /// Graph attention itself.
+    GraphAttention,
+    /// The convolution of the decoder.
+    Convolution,
+    /// Class scores of patches.
+    Classify,
+    /// Class scores of pixels.
+    Upsample,
+}
+
+/// Sizes of images and of their grid of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    batch: usize,
+    /// Height and width in pixels.
+    pixels: [usize; 2],
+    /// Rows and columns of tokens.
+    grid: [usize; 2],
+}
+
+impl Shape {
+    /// Tokens of an image.
+    fn tokens(self) -> usize {
+        self.grid[0] * self.grid[1]
+    }
+
+    /// Tokens of all images.
+    fn rows(self) -> usize {
+        self.batch * self.tokens()
+    }
+}
+
+impl Engine {
+    /// Packs the weights of a network with a validated configuration. `None` where this
+    /// engine does not know the network ([`Engine::knows`]), or a weight is missing, left over
+    /// or of another shape.
+    pub fn new(config: &ModelConfig, mut weights: Weights) -> Option<Self> {
+        if !Self::knows(config) {
+            return None;
+        }
+        let engine = Self {
+            embed: Embed::new(config, &mut weights)?,
+            position: Position::new(config, &mut weights)?,
+            encoder: Encoder::new(config, &mut weights)?,
+            graph: Graph::new(config, &mut weights)?,
+            decoder: Decoder::new(config, &mut weights)?,
+            config: config.clone(),
+        };
+        weights.is_empty().then_some(engine)
+    }
+
+    /// Whether this engine computes networks of such a configuration.
+    pub fn knows(config: &ModelConfig) -> bool {
+        config.stem.channels.is_empty()
+            && config.encoder.taps.is_empty()
+            && config.encoder.position != PositionKind::Conditional
+            && config.decoder.stages.is_empty()
+    }
+
+    /// Channels of the images.
+    pub fn channels(&self) -> usize {
+        self.embed.channels()
+    }
+
+    /// Classes that are scored.
+    pub fn classes(&self) -> usize {
+        self.config.classes
+    }
+
+    /// Class scores (logits) of every pixel.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`
+    /// - logits: `[batch, classes, height, width]`
+    ///
+    /// # Panics
+    /// Slices of other sizes, or images smaller than one patch, that is of a size for
+    /// which [`ModelConfig::grid`] is `None`.
+    pub fn forward(
+        &self,
+        images: &[f32],
+        sizes: [usize; 3],
+        scratch: &mut Scratch,
+        logits: &mut [f32],
+    ) {
+        self.forward_watched(images, sizes, scratch, logits, &mut |_| ());
+    }
+
+    /// As [`Engine::forward`]; `watch` is told of each stage when it is done.
+    ///
+    /// # Panics
+    /// As [`Engine::forward`].
+    pub fn forward_watched(
+        &self,
+        images: &[f32],
+        [batch, height, width]: [usize; 3],
+        scratch: &mut Scratch,
+        logits: &mut [f32],
+        watch: &mut dyn FnMut(Stage),
+    ) {
+        let (rows, cols) = (self.config.grid(height, width))
+            .unwrap_or_else(|| panic!("{height} x {width} pixels are smaller than one patch"));
+        let (image, scores) = (
+            height * width * self.channels(),
+            height * width * self.classes(),
+        );
+        assert_eq!(images.len(), batch * image, "numbers of images");
+        assert_eq!(logits.len(), batch * scores, "numbers of logits");
+        let together = (TOKENS / (rows * cols)).max(1);
+        let chunks = (images.chunks(together * image)).zip(logits.chunks_mut(together * scores));
+        for (images, logits) in chunks {
+            let shape = Shape {
+                batch: images.len() / image,
+                pixels: [height, width],
+                grid: [rows, cols],
+            };
+            self.forward_together(images, shape, scratch, logits, watch);
+        }
+    }
+
+    fn forward_together(
+        &self,
+        images: &[f32],
+        shape: Shape,
+        scratch: &mut Scratch,
+        logits: &mut [f32],
+        watch: &mut dyn FnMut(Stage),
+    ) {
+        let Scratch {
+            embeddings,
+            tokens,
+            coarse,
+            ..
+        } = scratch;
+        let size = shape.rows() * self.config.patch.width;
+        embeddings.resize(size, 0.0);
+        tokens.resize(size, 0.0);
+        coarse.resize(shape.rows() * self.config.classes, 0.0);
+
+        (self.embed).forward(images, shape, &mut scratch.wide, embeddings);
+        watch(Stage::Embed);
+        (self.position).forward(embeddings, shape, &mut scratch.position, tokens);
+        watch(Stage::Position);
+        (self.encoder).forward(
+            tokens,
+            shape,
+            &mut scratch.encoder,
+            &mut scratch.wide,
+            watch,
+        );
+        let nodes = self.graph.forward(tokens, shape, &mut scratch.graph, watch);
+        let Scratch { decoder, wide, .. } = scratch;
+        (self.decoder).classify(nodes, embeddings, shape, decoder, wide, coarse, watch);
+
+        let align_corners = self.config.decoder.align_corners;
+        let upsample = match scratch.upsample.take() {
+            Some(upsample) if upsample.is(shape.grid, shape.pixels, align_corners) => upsample,
+            _ => Bilinear::new(shape.grid, shape.pixels, align_corners),
+        };
+        upsample.resample(coarse, logits, &mut scratch.stretched);
+        scratch.upsample = Some(upsample);
+        watch(Stage::Upsample);
+    }
+}

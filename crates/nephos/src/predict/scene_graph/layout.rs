@@ -1,0 +1,59 @@
+//! Where windows and patches of a scene lie.
+
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::predict::plan::Plan;
+use crate::predict::stream::RunOptions;
+
+/// Windows on the scene's one grid of patches, in tokens and in pixels.
+pub(super) struct Layout {
+    /// Windows in units of tokens, over the grid of the whole scene.
+    pub tokens: Plan,
+    /// The same windows in pixels; the last may reach past the scene.
+    pub pixels: Plan,
+    /// Pixels from one patch to the next.
+    pub stride: usize,
+    /// Pixels by which the first patch reaches out of the scene.
+    pub padding: usize,
+}
+
+impl Layout {
+    /// Windows as `options` asks, each of whole patches.
+    ///
+    /// # Errors
+    /// A scene smaller than one patch, or what [`Plan::new`] refuses.
+    pub fn new(config: &ModelConfig, size: [usize; 2], options: &RunOptions) -> Result<Self> {
+        let grid = |[height, width]: [usize; 2]| {
+            let (rows, cols) = config.grid(height, width).ok_or_else(|| {
+                Error::usage(format!(
+                    "{height} × {width} pixels are smaller than one patch of the model"
+                ))
+            })?;
+            Ok::<_, Error>([rows, cols])
+        };
+        let window = config.padded(options.window[0], options.window[1]);
+        let (whole, part) = (grid(size)?, grid(window)?);
+        let part = [part[0].min(whole[0]), part[1].min(whole[1])];
+        let tokens = Plan::new(whole, part, options.overlap, 1, 0)?;
+        let stride = config.patch.stride;
+        let place = |starts: &[isize]| starts.iter().map(|s| s * stride as isize).collect();
+        let pixels = Plan {
+            size,
+            window,
+            tops: place(&tokens.tops),
+            lefts: place(&tokens.lefts),
+        };
+        Ok(Self {
+            tokens,
+            pixels,
+            stride,
+            padding: config.patch.padding,
+        })
+    }
+
+    /// The row, or column, of patches on which a pixel falls; the last where pixels
+    /// are left over.
+    pub fn patch_of(&self, pixel: usize, patches: usize) -> usize {
+        ((pixel + self.padding) / self.stride).min(patches - 1)
+    }
+}

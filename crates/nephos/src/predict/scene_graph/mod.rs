@@ -1,0 +1,175 @@
+//! A graph over all patches of a scene.
+//!
+//! Windows are for the encoder alone: its tokens are blended on the scene's own grid
+//! of patches, the graph attention sees all of them at once, and the decoder goes down
+//! the scene in strips that overlap by as much as it reaches. Where the encoder saw the
+//! whole scene in one window, the result is the model's on that scene as one image.
+//!
+//! Memory grows with the number of patches: some `4 · (2 · patch width + 2 · graph
+//! width)` bytes a patch.
+
+mod decode;
+mod layout;
+mod tokens;
+
+use std::time::Instant;
+
+use ndarray::{Array2, Array3, Array4};
+
+use super::stream::{Progress, RowSink, RunOptions, RunStats};
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::scene::{Scene, Window};
+use layout::Layout;
+
+/// A model in the parts between which a scene-wide graph is put together.
+pub trait GraphForward {
+    /// Tokens of windows.
+    ///
+    /// # Shapes
+    /// - windows: `[n, bands, height, width]`
+    /// - output: `[n, 2 · patch width, rows, cols]`: the patch embeddings, then the
+    ///   encoder's output
+    ///
+    /// # Errors
+    /// The device or the model can't.
+    fn encode(&self, windows: Array4<f32>) -> Result<Array4<f32>>;
+
+    /// The graph attention over all nodes.
+    ///
+    /// # Shapes
+    /// - encoded: `[nodes, patch width]`
+    /// - output: `[nodes, graph width]`
+    ///
+    /// # Errors
+    /// The device or the model can't, as with too many nodes for an affinity.
+    fn refine(&self, encoded: Array2<f32>) -> Result<Array2<f32>>;
+
+    /// Class scores of the decoder's cells.
+    ///
+    /// # Shapes
+    /// - image: `[bands, height, width]`, of which the tokens are the patches
+    /// - nodes: `[graph width, rows, cols]`
+    /// - embeddings: `[patch width, rows, cols]`
+    /// - output: `[classes, rows · cells, cols · cells]`
+    ///
+    /// # Errors
+    /// The device or the model can't.
+    fn decode(
+        &self,
+        image: Array3<f32>,
+        nodes: Array3<f32>,
+        embeddings: Array3<f32>,
+    ) -> Result<Array3<f32>>;
+}
+
+/// As [`run`](super::run), with one graph over the whole scene. The scene is read
+/// twice: for the encoder, and for the decoder.
+///
+/// # Errors
+/// As [`run`](super::run); a scene smaller than one patch; the graph can't take so many
+/// nodes.
+#[allow(clippy::too_many_arguments)]
+pub fn run_scene_graph(
+    model: &dyn GraphForward,
+    config: &ModelConfig,
+    scene: &dyn Scene,
+    bands: &[usize],
+    input_gain: f32,
+    options: &RunOptions,
+    sink: &mut dyn RowSink,
+    progress: &(dyn Fn(&Progress) + Sync),
+) -> Result<RunStats> {
+    let started = Instant::now();
+    let size = scene.info().size;
+    let whole = Window {
+        row: 0,
+        col: 0,
+        rows: size[0],
+        cols: size[1],
+    };
+    scene.info().check(bands, whole)?;
+    let layout = Layout::new(config, size, options)?;
+    let mut stats = RunStats {
+        counts: vec![0; config.classes],
+        ..RunStats::default()
+    };
+    let mut tracker = Halves::new(size, &layout, progress);
+    let tokens = tokens::encode(
+        model,
+        scene,
+        bands,
+        input_gain,
+        options,
+        &layout,
+        &mut stats,
+        &mut tracker,
+    )?;
+    let from = Instant::now();
+    let grid = tokens.refine(model)?;
+    stats.forward_seconds += from.elapsed().as_secs_f64();
+    decode::decode(
+        model,
+        config,
+        scene,
+        bands,
+        input_gain,
+        options,
+        &grid,
+        sink,
+        &mut stats,
+        &mut tracker,
+    )?;
+    stats.valid = stats.counts.iter().sum();
+    stats.no_data = size[0] as u64 * size[1] as u64 - stats.valid;
+    stats.total_seconds = started.elapsed().as_secs_f64();
+    stats.waiting_seconds = stats.total_seconds - stats.forward_seconds;
+    Ok(stats)
+}
+
+/// Progress over both passes: a pixel encoded is half done.
+struct Halves<'a> {
+    state: Progress,
+    halves: u64,
+    report: &'a (dyn Fn(&Progress) + Sync),
+}
+
+impl<'a> Halves<'a> {
+    fn new(size: [usize; 2], layout: &Layout, report: &'a (dyn Fn(&Progress) + Sync)) -> Self {
+        Self {
+            state: Progress {
+                pixels_total: size[0] as u64 * size[1] as u64,
+                windows_total: layout.pixels.windows() as u64,
+                ..Progress::default()
+            },
+            halves: 0,
+            report,
+        }
+    }
+
+    /// `pixels` more have gone through one of the passes.
+    fn pixels(&mut self, pixels: usize) {
+        self.halves += pixels as u64;
+        self.state.pixels_done = self.halves / 2;
+        (self.report)(&self.state);
+    }
+
+    fn windows(&mut self, computed: usize, skipped: usize) {
+        self.state.windows_done += (computed + skipped) as u64;
+        self.state.skipped += skipped as u64;
+        (self.report)(&self.state);
+    }
+}
+
+/// A stop that was asked for.
+fn check(options: &RunOptions) -> Result<()> {
+    let asked = |cancel: &std::sync::Arc<std::sync::atomic::AtomicBool>| {
+        cancel.load(std::sync::atomic::Ordering::Relaxed)
+    };
+    match &options.cancel {
+        Some(cancel) if asked(cancel) => {
+            Err(Error::usage("the run was stopped before its end, as asked"))
+        }
+        _ => Ok(()),
+    }
+}
