@@ -120,7 +120,7 @@ impl EncoderLayer {
 
         let [batch, tokens, width] = x.dims();
         let heads = self.self_attn.heads();
-        let dropouts = match dropout::rate(&self.dropout) {
+        let dropouts = match dropout::rate(&self.dropout, &x.device()) {
             0.0 => kernel::Dropouts::off(),
             rate => kernel::Dropouts::new(dropout::keys(&x.device()), rate),
         };
