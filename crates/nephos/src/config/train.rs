@@ -121,6 +121,10 @@ pub struct TrainConfig {
     pub patience: Option<usize>,
     /// Batches read ahead of the one in use.
     pub prefetch: usize,
+    /// Whether the backward pass computes again what the forward pass could have
+    /// kept: less memory, more time, the same result.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub checkpointing: bool,
 }
 
 impl Default for LossConfig {
@@ -168,6 +172,7 @@ impl Default for TrainConfig {
             precision: Precision::F32,
             patience: None,
             prefetch: 2,
+            checkpointing: false,
         }
     }
 }

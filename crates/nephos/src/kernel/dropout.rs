@@ -3,9 +3,10 @@
 use burn::nn::Dropout;
 use burn::tensor::{Device, Distribution, Tensor};
 
-/// The rate at which a layer drops while it trains.
-pub(crate) fn rate(dropout: &Dropout) -> f32 {
-    if dropout.training.is_enabled() {
+/// The rate at which a layer drops on `device`: none without autodiff, where nothing
+/// is trained, as in Burn's own layer.
+pub(crate) fn rate(dropout: &Dropout, device: &Device) -> f32 {
+    if dropout.training.is_enabled() && device.is_autodiff() {
         dropout.prob as f32
     } else {
         0.0

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::backend::autodiff::checkpoint::strategy::{
+    BalancedCheckpointing, CheckpointStrategy, NoCheckpointing,
+};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
@@ -14,11 +16,18 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::slices::{FlexTensor, in_order, numbers};
 
-/// Training on the CPU.
-type Recording = Autodiff<Flex, NoCheckpointing>;
+/// Training on the CPU, keeping what the backward pass needs.
+type Keeping = Autodiff<Flex, NoCheckpointing>;
+
+/// Training on the CPU, computing it again.
+type Repeating = Autodiff<Flex, BalancedCheckpointing>;
 
 /// A tensor on its way into an operation.
-pub(super) type Input = FloatTensor<Recording>;
+pub(super) struct Input {
+    tensor: FloatTensor<Keeping>,
+    /// Whether the forward pass is to be repeated in the backward pass.
+    repeat: bool,
+}
 
 /// A function of `N` slices with a backward pass of its own.
 pub(super) trait Operation<const N: usize>: Debug + Send + 'static {
@@ -41,8 +50,7 @@ pub(super) trait Operation<const N: usize>: Debug + Send + 'static {
 
 /// Whether [`record`] takes tensors of `device`.
 pub(super) fn takes(device: &Device) -> bool {
-    super::is_cpu(device)
-        && device.gradient_checkpointing_strategy() == Some(GradientCheckpointingStrategy::Disabled)
+    super::is_cpu(device) && device.gradient_checkpointing_strategy().is_some()
 }
 
 /// A tensor for [`record`].
@@ -50,10 +58,22 @@ pub(super) fn takes(device: &Device) -> bool {
 /// # Panics
 /// Its device is not one that `record` [`takes`].
 pub(super) fn input<const D: usize>(tensor: Tensor<D>) -> Input {
-    (tensor.try_into_primitive::<Recording>()).expect("a tensor that trains on the CPU")
+    let strategy = tensor.device().gradient_checkpointing_strategy();
+    let repeat = strategy == Some(GradientCheckpointingStrategy::Balanced);
+    let tensor = if repeat {
+        tensor.try_into_primitive::<Repeating>()
+    } else {
+        tensor.try_into_primitive::<Keeping>()
+    };
+    Input {
+        tensor: tensor.expect("a tensor that trains on the CPU"),
+        repeat,
+    }
 }
 
-/// The output of `operation`, of this shape, with its backward pass recorded.
+/// The output of `operation`, of this shape, with its backward pass recorded. Where
+/// the device checkpoints gradients only the inputs are kept, and the forward pass is
+/// repeated in the backward pass.
 ///
 /// # Panics
 /// The shape does not have as many elements as the output has numbers.
@@ -62,16 +82,31 @@ pub(super) fn record<O: Operation<N>, const N: usize, const D: usize>(
     inputs: [Input; N],
     shape: [usize; D],
 ) -> Tensor<D> {
-    let guards = inputs.each_ref().map(|input| input.node());
-    let inputs = inputs.map(|input| in_order(input.into_primitive()));
+    if inputs.iter().any(|input| input.repeat) {
+        let output = record_as::<BalancedCheckpointing, O, N, D>(operation, inputs, shape, true);
+        Tensor::from_primitive::<Repeating>(output)
+    } else {
+        let output = record_as::<NoCheckpointing, O, N, D>(operation, inputs, shape, false);
+        Tensor::from_primitive::<Keeping>(output)
+    }
+}
+
+fn record_as<C: CheckpointStrategy, O: Operation<N>, const N: usize, const D: usize>(
+    operation: O,
+    inputs: [Input; N],
+    shape: [usize; D],
+    repeat: bool,
+) -> FloatTensor<Keeping> {
+    let guards = inputs.each_ref().map(|input| input.tensor.node());
+    let inputs = inputs.map(|input| in_order(input.tensor.into_primitive()));
     let (output, saved) = operation.forward(inputs.each_ref().map(numbers));
+    let saved = (!repeat).then(|| Arc::new(saved));
     let output = FlexTensor::from_data(TensorData::new(output, shape));
-    let prepared = Recorded(operation).prepare::<NoCheckpointing>(guards);
-    let output = match prepared.compute_bound().stateful() {
-        OpsKind::Tracked(prep) => prep.finish((inputs, Arc::new(saved)), output),
+    let prepared = Recorded(operation).prepare::<C>(guards);
+    match prepared.compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish((inputs, saved), output),
         OpsKind::UnTracked(prep) => prep.finish(output),
-    };
-    Tensor::from_primitive::<Recording>(output)
+    }
 }
 
 /// The backward pass of an operation.
@@ -79,7 +114,7 @@ pub(super) fn record<O: Operation<N>, const N: usize, const D: usize>(
 struct Recorded<O>(O);
 
 impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Recorded<O> {
-    type State = ([FlexTensor; N], Arc<O::Saved>);
+    type State = ([FlexTensor; N], Option<Arc<O::Saved>>);
 
     fn backward(
         self,
@@ -91,6 +126,7 @@ impl<O: Operation<N>, const N: usize> Backward<Flex, N> for Recorded<O> {
         let gradient = in_order(grads.consume::<Flex>(&ops.node));
         let wanted = ops.parents.each_ref().map(Option::is_some);
         let slices = inputs.each_ref().map(numbers);
+        let saved = saved.unwrap_or_else(|| Arc::new(self.0.forward(slices).1));
         let results = self.0.backward(slices, &saved, numbers(&gradient), wanted);
         for ((parent, input), values) in ops.parents.into_iter().zip(inputs).zip(results) {
             if let Some(parent) = parent {

@@ -120,7 +120,7 @@ impl EncoderLayer {
 
         let [batch, tokens, width] = x.dims();
         let heads = self.self_attn.heads();
-        let dropouts = match dropout::rate(&self.dropout) {
+        let dropouts = match dropout::rate(&self.dropout, &x.device()) {
             0.0 => kernel::Dropouts::off(),
             rate => kernel::Dropouts::new(dropout::keys(&x.device()), rate),
         };
@@ -261,6 +261,38 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_computed_again_gives_the_same_gradients() {
+        let config = EncoderConfig {
+            heads: 2,
+            feed_forward: 10,
+            dropout: 0.3,
+            ..EncoderConfig::default()
+        };
+        let kept = Device::flex().autodiff();
+        let [kept, again] = [kept.clone(), kept.gradient_checkpointing()].map(|device| {
+            device.seed(5);
+            let layers = [0; 2].map(|_| EncoderLayer::new(&config, 8, &device));
+            let x = Tensor::random([2, 6, 8], Distribution::Default, &device).require_grad();
+            let compute = Compute::from(Precision::F32);
+            let out = layers
+                .iter()
+                .fold(x.clone(), |x, layer| layer.forward(x, compute));
+            let gradients = (out.clone() * x.clone()).sum().backward();
+            let mut collected = Collected {
+                gradients: &gradients,
+                values: vec![out.into_data().try_into_vec::<f32>().unwrap()],
+            };
+            let by_x = x.grad(&gradients).unwrap();
+            collected
+                .values
+                .push(by_x.into_data().try_into_vec().unwrap());
+            layers.iter().for_each(|layer| layer.visit(&mut collected));
+            collected.values
+        });
+        assert_eq!(kept, again);
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl GraphAttention {
         use nephos_kernel::dropout::Dropout;
 
         let [s, t] = self.halves(self.by_head(wh.clone()));
-        let dropout = match dropout::rate(&self.dropout) {
+        let dropout = match dropout::rate(&self.dropout, &wh.device()) {
             0.0 => Dropout::off(),
             rate => {
                 let [key] = dropout::keys(&wh.device());

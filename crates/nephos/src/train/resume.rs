@@ -7,7 +7,12 @@ use crate::error::{Error, Result};
 
 /// Keys that may change between a run and its continuation. More epochs stretch a
 /// schedule that is not constant; the steps already done keep theirs.
-const FREE: [&str; 3] = ["train.epochs", "train.patience", "train.prefetch"];
+const FREE: [&str; 4] = [
+    "train.epochs",
+    "train.patience",
+    "train.prefetch",
+    "train.checkpointing",
+];
 
 /// Checks that `now` differs from `then`, the configuration of the stopped run,
 /// in nothing that would change what was trained so far.

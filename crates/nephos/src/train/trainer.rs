@@ -140,7 +140,10 @@ impl Trainer {
             checkpoint_every,
         } = self;
         config.validate().map_err(Error::usage)?;
-        let device = device.autodiff();
+        let device = match config.train.checkpointing {
+            true => device.autodiff().gradient_checkpointing(),
+            false => device.autodiff(),
+        };
         let path = folder.join(checkpoint::FILE_NAME);
         let there = path.exists();
         if there && !resume {

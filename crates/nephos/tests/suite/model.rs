@@ -119,6 +119,10 @@ fn dropout_acts_in_training_only() {
     let (valid, images) = (segmenter.valid(), tiny::images(1, 64, 64, &Device::flex()));
     let predicted = || valid.forward(images.clone()).into_data();
     assert_eq!(predicted(), predicted());
+    // A network of a device that records nothing, as one read from a file.
+    let segmenter = tiny::segmenter(&config, 3, &Device::flex());
+    let predicted = || segmenter.forward(images.clone()).into_data();
+    assert_eq!(predicted(), predicted());
 }
 
 #[test]
