@@ -92,7 +92,7 @@ class Suite:
 
     def compare(self, contenders, relative=False, tolerance=TOLERANCE):
         """The largest difference of each contender's output from the first's, by name."""
-        if self.options.skip_compare:
+        if self.options.skip_compare or len(contenders) < 2:
             return {}
         paths = {c.name: self.work / f"output-{i}.safetensors" for i, c in enumerate(contenders)}
         for contender in contenders:

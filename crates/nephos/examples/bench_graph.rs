@@ -38,7 +38,7 @@ fn main() -> nephos::Result<()> {
         ..GraphConfig::default()
     };
     let load = |name| load(Path::new(&nodes), name, &device);
-    let (nodes, probe) = (load("nodes")?, load("probe")?);
+    let nodes = load("nodes")?;
     let graph = Graph::new(&config, nodes.dims()[2], &device);
     let graph = weights::apply(graph, tensors, Path::new(&weights))?;
     let forward = |nodes| {
@@ -52,7 +52,7 @@ fn main() -> nephos::Result<()> {
         );
         return Ok(());
     }
-    let nodes = nodes.require_grad();
+    let (nodes, probe) = (nodes.require_grad(), load("probe")?);
     protocol::serve(
         || {
             let output = forward(nodes.clone());
