@@ -20,13 +20,14 @@ pub(crate) fn keys<const N: usize>(device: &Device) -> [u64; N] {
     const PARTS: usize = 4;
     let draws = Tensor::<1>::random([N * PARTS], Distribution::Default, device);
     let draws: Vec<f32> = draws.into_data().try_into_vec().expect("draws are f32");
-    let key = |i: usize| {
-        let parts = draws[i * PARTS..][..PARTS].iter();
-        parts.fold(0, |key, draw| {
-            key << 16 | u64::from((draw * 65536.0) as u16)
-        })
-    };
-    std::array::from_fn(key)
+    std::array::from_fn(|i| key(&draws[i * PARTS..][..PARTS]))
+}
+
+/// A key of 16 bits from each draw in [0, 1).
+fn key(draws: &[f32]) -> u64 {
+    draws.iter().fold(0, |key, draw| {
+        key << 16 | u64::from((draw * 65536.0) as u16)
+    })
 }
 
 #[cfg(test)]
@@ -34,18 +35,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_decides_the_keys() {
-        let device = Device::flex().autodiff();
-        let keys = |seed| {
-            device.seed(seed);
-            keys::<3>(&device)
-        };
-        let first = keys(7);
-        assert_eq!(keys(7), first);
-        assert!(keys(8).iter().all(|key| !first.contains(key)));
-        assert!(first[0] != first[1] && first[1] != first[2]);
-        // All bits take part.
-        let bits = (0..20).fold(0, |bits, seed| bits | keys(seed)[0]);
+    fn all_bits_of_a_key_are_drawn() {
+        assert_eq!(key(&[0.0, 0.5, 0.25, 0.0]), 0x0000_8000_4000_0000);
+        assert_eq!(key(&[1.0 - f32::EPSILON; 4]), u64::MAX);
+        let device = Device::flex();
+        let drawn: Vec<u64> = (0..20).flat_map(|_| keys::<3>(&device)).collect();
+        let bits = drawn.iter().fold(0, |bits, key| bits | key);
         assert!(bits.count_ones() > 60, "{bits:x}");
+        assert!(drawn.windows(2).all(|pair| pair[0] != pair[1]));
     }
 }

@@ -36,7 +36,8 @@ pub(super) fn decode(
     let cells = 1 << config.decoder.stages.len();
     let down = Axis1::new(rows * cells, padded, config.decoder.align_corners);
     let across = Axis1::new(cols * cells, padded_width, config.decoder.align_corners);
-    let halo = config.decoder_reach();
+    // One row more, between whose cells and the strip's own the last pixels lie.
+    let halo = config.decoder_reach() + 1;
     let patch_rows = (options.batch_pixels / (config.patch.stride * width)).max(2 * halo + 1);
     let empty = grid.nodes.len_of(Axis(0)) == 0;
     let mut first = 0;
