@@ -51,6 +51,7 @@ pub(super) fn forward(
 
 /// The gradients by the weight and bias of the input and of the output projection;
 /// the gradient by `x` goes to `of_x`, added to what is there if `accumulate`.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn backward(
     x: &[f32],
     shape: Shape,

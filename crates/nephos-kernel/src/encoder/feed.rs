@@ -40,6 +40,7 @@ pub(super) fn forward(
 
 /// The gradients by the weight and bias of both linear layers; the gradient by `x`
 /// goes to `of_x`, added to what is there if `accumulate`.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn backward(
     x: &[f32],
     activation: Act,

@@ -51,7 +51,8 @@ pub(crate) trait Lanes: Copy {
 }
 
 /// Coefficients of the polynomial that is 2^x on [-1/2, 1/2] to a relative 1e-7, and
-/// exactly 1 at 0: minimax, ascending.
+/// exactly 1 at 0: minimax, ascending; the second is near ln 2, not ln 2.
+#[allow(clippy::approx_constant)]
 const EXP2: [f32; 6] = [
     1.0,
     0.693_147,

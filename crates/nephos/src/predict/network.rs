@@ -29,7 +29,7 @@ const MAX_AFFINITY_NODES: usize = 65_536;
 #[derive(Debug)]
 enum Form {
     /// Packed for this machine's CPU; the memory it computes in is kept.
-    Packed(Box<Engine>, Mutex<Scratch>),
+    Packed(Box<Engine>, Box<Mutex<Scratch>>),
     /// As tensors, on any device.
     Tensors(Box<Segmenter>, Device),
 }
@@ -45,7 +45,7 @@ impl Network {
             drop(segmenter);
             let engine = Engine::new(&config, weights.into_iter().collect());
             let engine = engine.expect("a network has the weights of its configuration");
-            Form::Packed(Box::new(engine), Mutex::default())
+            Form::Packed(Box::new(engine), Box::default())
         } else {
             Form::Tensors(Box::new(segmenter), device.clone())
         };
