@@ -1,7 +1,7 @@
 //! Exact graph attention in O(N log N + N d) time and O(N) memory besides its
 //! inputs and output.
 //!
-//! The factors of [`order`](super::order) make the sum of a row over all nodes
+//! The factors of `order` make the sum of a row over all nodes
 //! `plus_i Σ_{s_i + t_j > 0} plus_j Wh_j + minus_i Σ_{s_i + t_j ≤ 0} minus_j Wh_j`:
 //! a suffix and a prefix of the nodes by ascending `t`, cut where `-s_i` falls.
 //! The gradient by `Wh_j` is the same sum with rows and nodes exchanged. Where a

@@ -5,7 +5,7 @@
 //! exist for one block at a time, O(N) of them altogether, and dropout has no
 //! mask ([`Dropout`](crate::dropout::Dropout)). Without a bias the attention
 //! needs no exponential of a pair either: it is a product of two factors of
-//! [`order`](super::order).
+//! `order`.
 
 mod backward;
 mod row;
