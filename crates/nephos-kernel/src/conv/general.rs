@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::strip::{Strip, Windows};
 use super::{Layout, Shape, Window, check_image};
 use crate::gemm::aligned::Aligned;
-use crate::gemm::{Act, Epilogue, Matrix, Packed, matmul_left};
+use crate::gemm::{Epilogue, Matrix, Packed, matmul_left};
 
 /// Numbers of a strip that stay in a thread's cache.
 const STRIP: usize = 1 << 16;
@@ -22,6 +22,7 @@ pub struct ConvPacked {
     window: Window,
     inputs: usize,
     outputs: usize,
+    rectified: bool,
 }
 
 thread_local! {
@@ -54,6 +55,15 @@ impl ConvPacked {
             window,
             inputs,
             outputs,
+            rectified: false,
+        }
+    }
+
+    /// The same convolution of what is positive of its input: a ReLU before it.
+    pub fn rectified(self) -> Self {
+        Self {
+            rectified: true,
+            ..self
         }
     }
 
@@ -72,12 +82,13 @@ impl ConvPacked {
         self.outputs
     }
 
-    /// `out = activation(image ∗ filters + bias)`.
+    /// `out = activation(image ∗ filters + bias) + residual`, as the epilogue says.
     ///
     /// # Shapes
     /// - image: `inputs` channels of `shape`, in the order `layout`
     /// - bias: `[outputs]`
-    /// - out: `[batch, output height, output width, outputs]` as [`Window::output`] says
+    /// - out, residual: `[batch, output height, output width, outputs]` as
+    ///   [`Window::output`] says
     ///
     /// # Panics
     /// A shape is another.
@@ -86,21 +97,18 @@ impl ConvPacked {
         image: &[f32],
         layout: Layout,
         shape: Shape,
-        bias: Option<&[f32]>,
-        activation: Act,
+        epilogue: &Epilogue<'_>,
         out: &mut [f32],
     ) {
         let size = self.window.output(shape);
         check_image(image, shape, self.inputs);
         check_image(out, size, self.outputs);
+        if let Some(residual) = epilogue.residual {
+            check_image(residual, size, self.outputs);
+        }
         if out.is_empty() {
             return;
         }
-        let epilogue = Epilogue {
-            bias,
-            activation,
-            ..Epilogue::default()
-        };
         let row = size.width * self.outputs;
         let rows = strip_rows(self.window, shape, self.inputs, size);
         let mut strips: Vec<(usize, usize, &mut [f32])> = vec![];
@@ -125,7 +133,13 @@ impl ConvPacked {
             };
             let pixels = [shape.height, shape.width, self.inputs];
             let image = &image[index * pixels.iter().product::<usize>()..];
-            let strip = Strip::new(image, layout, pixels, windows, SCRATCH.take());
+            let start = (index * size.height + first) * row;
+            let epilogue = Epilogue {
+                residual: (epilogue.residual).map(|residual| &residual[start..][..out.len()]),
+                ..*epilogue
+            };
+            let (rectified, scratch) = (self.rectified, SCRATCH.take());
+            let strip = Strip::new(image, layout, pixels, windows, rectified, scratch);
             matmul_left(&strip, &self.filters, out, self.outputs, &epilogue, false);
             SCRATCH.set(strip.into_data());
         };

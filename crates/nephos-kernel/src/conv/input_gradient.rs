@@ -156,7 +156,14 @@ impl ConvInputGradient {
             count: [0, 1].map(|i| quotients[i].len()),
         };
         let [scratch, mut sums] = SCRATCH.take();
-        let strip = Strip::new(gradient, Layout::ChannelsLast, pixels, windows, scratch);
+        let strip = Strip::new(
+            gradient,
+            Layout::ChannelsLast,
+            pixels,
+            windows,
+            false,
+            scratch,
+        );
         let (inputs, keep) = (self.inputs, Epilogue::default());
         if stride == 1 {
             matmul_left(&strip, &phase.filters, out, inputs, &keep, false);

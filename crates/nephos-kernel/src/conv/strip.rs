@@ -7,6 +7,15 @@ use crate::gemm::aligned::Aligned;
 use crate::gemm::left::{DEPTH, Left, Rows, part};
 use crate::gemm::tile::Kernel;
 use crate::gemm::transpose::transpose;
+use crate::versions::versions;
+
+versions! {
+    fn positive(from: &[f32], to: &mut [f32]) {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = if *from < 0.0 { 0.0 } else { *from };
+        }
+    }
+}
 
 /// Some rows of a padded image, channels-last; as a matrix, the windows of some rows
 /// of the output: a row for each output pixel, terms ordered by row, column and
@@ -36,12 +45,14 @@ impl Strip {
     /// Copies what the windows see of an image; outside it they see zeros.
     ///
     /// # Shapes
-    /// - image: `size` is height, width and channels, the order `layout`
+    /// - image: `size` is height, width and channels, the order `layout`; its positive
+    ///   part where it is to be `rectified`
     pub(super) fn new(
         image: &[f32],
         layout: Layout,
         [height, width, channels]: [usize; 3],
         windows: Windows,
+        rectified: bool,
         mut data: Aligned,
     ) -> Self {
         let [lines, padded] =
@@ -67,11 +78,19 @@ impl Strip {
             match layout {
                 Layout::ChannelsLast => {
                     let from = &image[(row * width + skip) * channels..];
-                    to.copy_from_slice(&from[..count * channels]);
+                    let from = &from[..count * channels];
+                    match rectified {
+                        true => positive(from, to),
+                        false => to.copy_from_slice(from),
+                    }
                 }
                 Layout::ChannelsFirst => {
                     let from = &image[row * width + skip..];
                     transpose(from, height * width, to, channels, [count, channels]);
+                    if rectified {
+                        let negative = to.iter_mut().filter(|x| **x < 0.0);
+                        negative.for_each(|x| *x = 0.0);
+                    }
                 }
             }
         }

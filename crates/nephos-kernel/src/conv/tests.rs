@@ -2,8 +2,8 @@
 
 use super::reference;
 use super::*;
-use crate::gemm::Act;
 use crate::gemm::tests::noise;
+use crate::gemm::{Act, Epilogue};
 
 const TILES: [TileSize; 3] = [TileSize::Two, TileSize::Three, TileSize::Four];
 
@@ -152,7 +152,7 @@ fn windows_of_any_kind_are_the_convolution() {
         let packed = ConvPacked::new(&weight, [outputs, inputs], window);
         let mut out = vec![f32::NAN; exact.len()];
         let last = Layout::ChannelsLast;
-        packed.forward(&image, last, shape, None, Act::None, &mut out);
+        packed.forward(&image, last, shape, &Epilogue::default(), &mut out);
         close(&out, &exact, 1e-5);
 
         let area = height * width;
@@ -165,8 +165,28 @@ fn windows_of_any_kind_are_the_convolution() {
             .map(|(at, x)| (x + f64::from(bias[at % outputs])).max(0.0))
             .collect();
         let layout = Layout::ChannelsFirst;
-        packed.forward(&first, layout, shape, Some(&bias), Act::Relu, &mut out);
+        let epilogue = Epilogue {
+            bias: Some(&bias),
+            activation: Act::Relu,
+            ..Epilogue::default()
+        };
+        packed.forward(&first, layout, shape, &epilogue, &mut out);
         close(&out, &relu, 1e-5);
+
+        let positive: Vec<f32> = image.iter().map(|x| x.max(0.0)).collect();
+        let residual = noise(out.len(), 4);
+        let exact = reference::forward(&positive, shape, &weight, [outputs, inputs], window);
+        let terms = exact.iter().zip(&residual);
+        let sums: Vec<f64> = terms.map(|(x, r)| x + f64::from(*r)).collect();
+        let epilogue = Epilogue {
+            residual: Some(&residual),
+            ..Epilogue::default()
+        };
+        let packed = packed.rectified();
+        for (image, layout) in [(&image, last), (&first, layout)] {
+            packed.forward(image, layout, shape, &epilogue, &mut out);
+            close(&out, &sums, 1e-5);
+        }
     }
 }
 

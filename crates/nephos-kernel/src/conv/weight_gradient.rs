@@ -83,7 +83,7 @@ pub fn add_weight_gradient(
                 count: [count, size.width],
             };
             let image = &image[index * pixels.iter().product::<usize>()..];
-            let strip = Strip::new(image, layout, pixels, windows, scratch);
+            let strip = Strip::new(image, layout, pixels, windows, false, scratch);
             let start = (index * size.height + first) * size.width * outputs;
             let gradient = &gradient[start..][..count * size.width * outputs];
             packed.repack(Matrix::new(gradient, count * size.width, outputs));

@@ -18,8 +18,6 @@
 #[cfg(feature = "flex")]
 pub(crate) mod adam;
 #[cfg(feature = "flex")]
-pub(crate) mod conv;
-#[cfg(feature = "flex")]
 pub(crate) mod decoder;
 #[cfg(feature = "flex")]
 pub(crate) mod dropout;
@@ -31,6 +29,8 @@ pub mod graph;
 pub(crate) mod loss;
 #[cfg(feature = "flex")]
 pub(crate) mod patches;
+#[cfg(feature = "flex")]
+pub(crate) mod pyramid;
 #[cfg(feature = "flex")]
 mod record;
 #[cfg(feature = "flex")]

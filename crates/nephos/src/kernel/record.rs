@@ -1,4 +1,4 @@
-//! Operations on slices that autodiff records as one step each.
+//! Operations on slices, which autodiff records as one step each where it records.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -23,10 +23,15 @@ type Keeping = Autodiff<Flex, NoCheckpointing>;
 type Repeating = Autodiff<Flex, BalancedCheckpointing>;
 
 /// A tensor on its way into an operation.
-pub(super) struct Input {
-    tensor: FloatTensor<Keeping>,
-    /// Whether the forward pass is to be repeated in the backward pass.
-    repeat: bool,
+pub(super) enum Input {
+    /// No backward pass will follow.
+    Plain(FlexTensor),
+    /// Autodiff records what is done with it.
+    Recorded {
+        tensor: FloatTensor<Keeping>,
+        /// Whether the forward pass is to be repeated in the backward pass.
+        repeat: bool,
+    },
 }
 
 /// A function of `N` slices with a backward pass of its own.
@@ -56,33 +61,55 @@ pub(super) fn takes(device: &Device) -> bool {
 /// A tensor for [`record`].
 ///
 /// # Panics
-/// Its device is not one that `record` [`takes`].
+/// Its device is not the CPU.
 pub(super) fn input<const D: usize>(tensor: Tensor<D>) -> Input {
-    let strategy = tensor.device().gradient_checkpointing_strategy();
-    let repeat = strategy == Some(GradientCheckpointingStrategy::Balanced);
+    const WRONG: &str = "a tensor on the CPU";
+    let repeat = match tensor.device().gradient_checkpointing_strategy() {
+        None => return Input::Plain(tensor.try_into_primitive::<Flex>().expect(WRONG)),
+        Some(strategy) => strategy == GradientCheckpointingStrategy::Balanced,
+    };
     let tensor = if repeat {
         tensor.try_into_primitive::<Repeating>()
     } else {
         tensor.try_into_primitive::<Keeping>()
     };
-    Input {
-        tensor: tensor.expect("a tensor that trains on the CPU"),
+    Input::Recorded {
+        tensor: tensor.expect(WRONG),
         repeat,
     }
 }
 
-/// The output of `operation`, of this shape, with its backward pass recorded. Where
-/// the device checkpoints gradients only the inputs are kept, and the forward pass is
-/// repeated in the backward pass.
+/// The output of `operation`, of this shape, with its backward pass recorded where the
+/// inputs are. Where the device checkpoints gradients only the inputs are kept, and the
+/// forward pass is repeated in the backward pass.
 ///
 /// # Panics
-/// The shape does not have as many elements as the output has numbers.
+/// The shape does not have as many elements as the output has numbers, or some inputs
+/// are recorded and others not.
 pub(super) fn record<O: Operation<N>, const N: usize, const D: usize>(
     operation: O,
     inputs: [Input; N],
     shape: [usize; D],
 ) -> Tensor<D> {
-    if inputs.iter().any(|input| input.repeat) {
+    let (mut plain, mut recorded, mut repeats) = (Vec::new(), Vec::new(), false);
+    for input in inputs {
+        match input {
+            Input::Plain(tensor) => plain.push(in_order(tensor)),
+            Input::Recorded { tensor, repeat } => {
+                recorded.push(tensor);
+                repeats |= repeat;
+            }
+        }
+    }
+    const MIXED: &str = "inputs on one device";
+    if recorded.is_empty() {
+        let inputs: [FlexTensor; N] = plain.try_into().expect(MIXED);
+        let (output, _) = operation.forward(inputs.each_ref().map(numbers));
+        let output = FlexTensor::from_data(TensorData::new(output, shape));
+        return Tensor::from_primitive::<Flex>(output);
+    }
+    let inputs: [FloatTensor<Keeping>; N] = recorded.try_into().expect(MIXED);
+    if repeats {
         let output = record_as::<BalancedCheckpointing, O, N, D>(operation, inputs, shape, true);
         Tensor::from_primitive::<Repeating>(output)
     } else {
@@ -93,12 +120,12 @@ pub(super) fn record<O: Operation<N>, const N: usize, const D: usize>(
 
 fn record_as<C: CheckpointStrategy, O: Operation<N>, const N: usize, const D: usize>(
     operation: O,
-    inputs: [Input; N],
+    inputs: [FloatTensor<Keeping>; N],
     shape: [usize; D],
     repeat: bool,
 ) -> FloatTensor<Keeping> {
-    let guards = inputs.each_ref().map(|input| input.tensor.node());
-    let inputs = inputs.map(|input| in_order(input.tensor.into_primitive()));
+    let guards = inputs.each_ref().map(|input| input.node());
+    let inputs = inputs.map(|input| in_order(input.into_primitive()));
     let (output, saved) = operation.forward(inputs.each_ref().map(numbers));
     let saved = (!repeat).then(|| Arc::new(saved));
     let output = FlexTensor::from_data(TensorData::new(output, shape));

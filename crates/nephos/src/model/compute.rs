@@ -34,17 +34,19 @@ impl Compute {
         self.0.is_none() && kernel::is_recorded(device)
     }
 
-    /// Whether a convolution is one of the CPU's kernels: square, dense, in f32, and
-    /// either recorded or without autodiff.
+    /// Whether layers compute on `device` by the CPU's kernels, in training and without.
+    pub(super) fn has_kernels(self, device: &Device) -> bool {
+        self.0.is_none() && kernel::is_cpu(device)
+    }
+
+    /// Whether a convolution is one of the CPU's kernels: square, dense, in f32.
     #[cfg(feature = "flex")]
     fn has_kernel(self, layer: &Conv2d, device: &Device) -> bool {
         let square = |[a, b]: [usize; 2]| a == b;
         let plain = layer.groups == 1 && layer.dilation == [1, 1];
         let dense = plain && square(layer.kernel_size) && square(layer.stride);
-        let takes =
-            kernel::is_recorded(device) || (kernel::is_cpu(device) && !device.is_autodiff());
         let padded = matches!(layer.padding, PaddingConfig2d::Explicit(a, b, ..) if a == b);
-        self.0.is_none() && dense && padded && layer.bias.is_some() && takes
+        self.has_kernels(device) && dense && padded && layer.bias.is_some()
     }
 
     /// `x` in the compute format.
@@ -69,24 +71,35 @@ impl Compute {
         module::linear(self.narrow(x), self.narrow(layer.weight.val()), bias)
     }
 
-    /// The convolution, in the compute format.
+    /// The convolution of a grid of cells.
+    ///
+    /// # Shapes
+    /// - grid: `[B, H, W, inputs]`
+    /// - output: `[B, rows, cols, outputs]`, f32
+    ///
+    /// # Panics
+    /// As [`Compute::conv2d`].
+    pub(super) fn convolve(self, layer: &Conv2d, grid: Tensor<4>) -> Tensor<4> {
+        #[cfg(feature = "flex")]
+        if self.has_kernel(layer, &grid.device()) {
+            let sides = [layer.stride[0], padding(layer)[0]];
+            return kernel::pyramid::convolve(grid, conv_tensors(layer), sides);
+        }
+        let planes = self.conv2d(layer, grid.permute([0, 3, 1, 2]));
+        self.wide(planes).permute([0, 2, 3, 1])
+    }
+
+    /// The convolution of planes, `[B, channels, H, W]`, in the compute format.
     ///
     /// # Panics
     /// The layer was not made with explicit symmetric padding.
     pub(super) fn conv2d(self, layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
-        let PaddingConfig2d::Explicit(top, left, bottom, right) = layer.padding else {
-            panic!("layers of nephos pad explicitly")
-        };
-        assert!(
-            top == bottom && left == right,
-            "layers of nephos pad symmetrically"
-        );
         #[cfg(feature = "flex")]
         if self.has_kernel(layer, &x.device()) {
-            let (weight, bias) = conv_tensors(layer);
-            return kernel::conv::conv2d(x, weight, bias, [layer.stride[0], top]);
+            let grid = self.convolve(layer, x.permute([0, 2, 3, 1]));
+            return grid.permute([0, 3, 1, 2]);
         }
-        let options = ConvOptions::new(layer.stride, [top, left], layer.dilation, layer.groups);
+        let options = ConvOptions::new(layer.stride, padding(layer), layer.dilation, layer.groups);
         let bias = layer.bias.as_ref().map(|bias| self.narrow(bias.val()));
         module::conv2d(
             self.narrow(x),
@@ -94,6 +107,19 @@ impl Compute {
             bias,
             options,
         )
+    }
+}
+
+/// Rows and columns of zeros around a convolution's input.
+///
+/// # Panics
+/// The layer was not made with explicit symmetric padding.
+fn padding(layer: &Conv2d) -> [usize; 2] {
+    match layer.padding {
+        PaddingConfig2d::Explicit(top, left, bottom, right) if [top, left] == [bottom, right] => {
+            [top, left]
+        }
+        _ => panic!("layers of nephos pad explicitly and symmetrically"),
     }
 }
 

@@ -64,7 +64,7 @@ impl Decoder {
     /// # Shapes
     /// - nodes: `[B, rows * cols, graph width]`
     /// - embeddings: `[B, rows * cols, patch width]`
-    /// - detail: one a stage, `[B, width, rows * 2^stage, cols * 2^stage]`, stages
+    /// - detail: one a stage, `[B, rows * 2^stage, cols * 2^stage, width]`, stages
     ///   counted from 1, where the stem has features of that size or the
     ///   image has it
     /// - output: `[B, classes, rows * 2^stages, cols * 2^stages]`, f32
@@ -97,12 +97,13 @@ impl Decoder {
             nodes
         };
         let [batch, _, width] = tokens.dims();
-        let grid = tokens.swap_dims(1, 2).reshape([batch, width, rows, cols]);
-        let mut features = relu(compute.conv2d(&self.conv1, grid)); // [B, decoder width, rows, cols]
+        let grid = tokens.reshape([batch, rows, cols, width]);
+        let mut features = relu(compute.convolve(&self.conv1, grid)); // [B, rows, cols, width]
         for (stage, detail) in self.stages.iter().zip(detail) {
-            features = relu(stage.forward(features, detail, compute)); // [B, width, 2 rows, 2 cols]
+            features = stage.forward(features, detail, compute); // [B, 2 rows, 2 cols, width]
         }
-        compute.wide(compute.conv2d(&self.conv_out, features)) // [B, classes, rows, cols]
+        let scores = compute.convolve(&self.conv_out, features); // [B, rows, cols, classes]
+        scores.permute([0, 3, 1, 2])
     }
 
     /// Upsamples class scores to the pixels of the image.

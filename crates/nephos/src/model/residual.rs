@@ -7,6 +7,8 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use super::compute::Compute;
+#[cfg(feature = "flex")]
+use super::compute::conv_tensors;
 
 /// Weight of a fresh block's residual branch: near zero, so that a deep stack
 /// begins as the identity and needs no normalisation (De & Smith 2020,
@@ -29,7 +31,7 @@ pub(super) fn conv3x3(inputs: usize, outputs: usize, stride: usize, device: &Dev
         .init(device)
 }
 
-/// `x + g · conv(relu(conv(relu(x))))`, both 3×3 (He et al. 2016,
+/// `relu(x + g · conv(relu(conv(relu(x)))))`, both 3×3 (He et al. 2016,
 /// doi:10.48550/arXiv.1603.05027), with a learned scalar `g` in place of norms.
 #[derive(Module, Debug)]
 pub struct ResidualBlock {
@@ -52,11 +54,16 @@ impl ResidualBlock {
     }
 
     /// # Shapes
-    /// - x, output: `[B, width, H, W]`, f32
+    /// - x, output: `[B, H, W, width]`, f32
     pub(super) fn forward(&self, x: Tensor<4>, compute: Compute) -> Tensor<4> {
-        let branch = compute.conv2d(&self.conv1, relu(x.clone()));
-        let branch = compute.wide(compute.conv2d(&self.conv2, relu(branch)));
-        x + branch * self.gain.val().unsqueeze::<4>()
+        #[cfg(feature = "flex")]
+        if compute.has_kernels(&x.device()) {
+            let [conv1, conv2] = [&self.conv1, &self.conv2].map(conv_tensors);
+            return crate::kernel::pyramid::residual(x, conv1, conv2, self.gain.val());
+        }
+        let branch = compute.convolve(&self.conv1, relu(x.clone()));
+        let branch = compute.convolve(&self.conv2, relu(branch));
+        relu(x + branch * self.gain.val().unsqueeze::<4>())
     }
 }
 
@@ -67,17 +74,17 @@ mod tests {
     use burn::tensor::{Distribution, Tolerance};
 
     #[test]
-    fn without_gain_a_block_is_the_identity() {
+    fn without_gain_a_block_keeps_what_is_positive() {
         let device = Device::flex();
         let mut block = ResidualBlock::new(3, &device);
-        let x = Tensor::random([2, 3, 5, 4], Distribution::Default, &device);
+        let x = Tensor::random([2, 5, 4, 3], Distribution::Normal(0.0, 1.0), &device);
         let compute = Compute::from(Precision::F32);
         let moved = block.forward(x.clone(), compute);
-        assert_eq!(moved.dims(), [2, 3, 5, 4]);
-        let distance = (moved - x.clone()).abs().max().into_scalar::<f32>();
+        assert_eq!(moved.dims(), [2, 5, 4, 3]);
+        let distance = (moved - relu(x.clone())).abs().max().into_scalar::<f32>();
         assert!(distance > 1e-4, "a fresh block changes its input");
         block.gain = Param::from_data([0.0], &device);
         (block.forward(x.clone(), compute).into_data())
-            .assert_approx_eq::<f32>(&x.into_data(), Tolerance::absolute(0.0));
+            .assert_approx_eq::<f32>(&relu(x).into_data(), Tolerance::absolute(0.0));
     }
 }

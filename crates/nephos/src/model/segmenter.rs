@@ -229,7 +229,7 @@ impl Segmenter {
         let compute = Compute::from(Precision::F32);
         let [_, rows, cols] = nodes.dims();
         let sequence = |grid: Tensor<3>| grid.flatten::<2>(1, 2).transpose().unsqueeze::<3>();
-        let image = self.pad(image.unsqueeze::<4>());
+        let image = self.pad(image.unsqueeze::<4>()).permute([0, 2, 3, 1]);
         let detail = self.detail(&image, &self.stem.forward(image.clone(), compute));
         let (nodes, embeddings) = (sequence(nodes), sequence(embeddings)); // [1, N, …]
         let scores = (self.decoder).classify(nodes, embeddings, detail, [rows, cols], compute);
@@ -247,7 +247,8 @@ impl Segmenter {
         zeros.slice_assign([s![..], s![..], s![..height], s![..width]], images)
     }
 
-    /// The stem's features, or the image, for each stage of the decoder.
+    /// The stem's features, or the images, for each stage of the decoder, all
+    /// channels-last.
     fn detail(&self, images: &Tensor<4>, levels: &[Tensor<4>]) -> Vec<Option<Tensor<4>>> {
         (0..self.config.decoder.stages.len())
             .map(|stage| {
@@ -262,12 +263,16 @@ impl Segmenter {
 
     fn encode(&self, images: Tensor<4>, compute: Compute) -> Tokens {
         let images = self.pad(images);
-        let levels = self.stem.forward(images.clone(), compute);
-        let features = levels.last().unwrap_or(&images).clone();
+        let pixels = images.clone().permute([0, 2, 3, 1]); // [B, H, W, channels]
+        let levels = self.stem.forward(pixels.clone(), compute);
+        let features = match levels.last() {
+            Some(level) => level.clone().permute([0, 3, 1, 2]),
+            None => images,
+        };
         let (embeddings, grid) = self.patch_embed.forward(features, compute); // [B, N, patch width]
         let placed = (self.position).forward(embeddings.clone(), grid, compute);
         Tokens {
-            detail: self.detail(&images, &levels),
+            detail: self.detail(&pixels, &levels),
             encoded: self.encoder.forward(placed, compute),
             embeddings,
             grid,

@@ -2,7 +2,6 @@
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::compute::Compute;
@@ -42,18 +41,19 @@ impl Stem {
     /// The features of each level, finest first; no level: none.
     ///
     /// # Shapes
-    /// - images: `[B, channels, H, W]`, sides multiples of 2 to the number of levels
-    /// - output, level `l` from 1: `[B, widths[l - 1], H / 2^l, W / 2^l]`, f32
+    /// - images: `[B, H, W, channels]`, sides multiples of 2 to the number of levels
+    /// - output, level `l` from 1: `[B, H / 2^l, W / 2^l, widths[l - 1]]`, f32
     ///
     /// # Panics
     /// The image has another number of channels.
     pub(super) fn forward(&self, images: Tensor<4>, compute: Compute) -> Vec<Tensor<4>> {
-        assert_shape!(images, [_, self.channels, _, _]);
+        assert_shape!(images, [_, _, _, self.channels]);
         let mut features = Vec::with_capacity(self.levels.len());
         let mut x = images;
         for level in &self.levels {
-            x = compute.wide(compute.conv2d(&level.down, x));
-            x = relu(level.block.forward(x, compute));
+            x = level
+                .block
+                .forward(compute.convolve(&level.down, x), compute);
             features.push(x.clone());
         }
         features
@@ -70,9 +70,9 @@ mod tests {
     fn each_level_halves_the_grid() {
         let device = Device::flex();
         let stem = Stem::new(&[4, 6], 3, &device);
-        let images = Tensor::random([2, 3, 16, 24], Distribution::Default, &device);
+        let images = Tensor::random([2, 16, 24, 3], Distribution::Default, &device);
         let levels = stem.forward(images, Compute::from(Precision::F32));
         let shapes: Vec<_> = levels.iter().map(|level| level.dims()).collect();
-        assert_eq!(shapes, [[2, 4, 8, 12], [2, 6, 4, 6]]);
+        assert_eq!(shapes, [[2, 8, 12, 4], [2, 4, 6, 6]]);
     }
 }

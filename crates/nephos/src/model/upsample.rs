@@ -3,9 +3,12 @@
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use super::compute::Compute;
+#[cfg(feature = "flex")]
+use super::compute::conv_tensors;
 use super::residual::{ResidualBlock, conv3x3};
 
 /// Doubles the grid and joins what the stem saw at that resolution.
@@ -36,9 +39,9 @@ impl UpStage {
     }
 
     /// # Shapes
-    /// - x: `[B, inputs, H, W]`
-    /// - detail: `[B, detail, 2H, 2W]`
-    /// - output: `[B, width, 2H, 2W]`, f32
+    /// - x: `[B, H, W, inputs]`
+    /// - detail: `[B, 2H, 2W, detail]`
+    /// - output: `[B, 2H, 2W, width]`, f32, not negative
     ///
     /// # Panics
     /// The stage was made for detail and there is none, or the reverse.
@@ -49,16 +52,25 @@ impl UpStage {
         compute: Compute,
     ) -> Tensor<4> {
         // Reducing before doubling gives the same as after, at a quarter of the cost.
-        let x = double(compute.wide(compute.conv2d(&self.reduce, x)));
+        let joined = self.join(x, detail, compute); // [B, 2H, 2W, width]
+        match &self.block {
+            Some(block) => block.forward(joined, compute),
+            None => relu(joined),
+        }
+    }
+
+    fn join(&self, x: Tensor<4>, detail: Option<Tensor<4>>, compute: Compute) -> Tensor<4> {
+        #[cfg(feature = "flex")]
+        if compute.has_kernels(&x.device()) {
+            let [reduce, join] = [&self.reduce, &self.join].map(conv_tensors);
+            return crate::kernel::pyramid::merge(x, detail, reduce, join);
+        }
+        let x = double(compute.convolve(&self.reduce, x));
         let x = match detail {
-            Some(detail) => Tensor::cat(vec![x, detail], 1), // [B, width + detail, 2H, 2W]
+            Some(detail) => Tensor::cat(vec![x, detail], 3), // [B, 2H, 2W, width + detail]
             None => x,
         };
-        let x = compute.wide(compute.conv2d(&self.join, x)); // [B, width, 2H, 2W]
-        match &self.block {
-            Some(block) => block.forward(x, compute),
-            None => x,
-        }
+        compute.convolve(&self.join, x)
     }
 }
 
@@ -66,13 +78,13 @@ impl UpStage {
 /// doi:10.23915/distill.00003).
 ///
 /// # Shapes
-/// - x: `[B, channels, H, W]`
-/// - output: `[B, channels, 2H, 2W]`
+/// - x: `[B, H, W, channels]`
+/// - output: `[B, 2H, 2W, channels]`
 fn double(x: Tensor<4>) -> Tensor<4> {
-    let [batch, channels, height, width] = x.dims();
-    x.reshape([batch * channels, height, 1, width, 1])
-        .expand([batch * channels, height, 2, width, 2])
-        .reshape([batch, channels, 2 * height, 2 * width])
+    let [batch, height, width, channels] = x.dims();
+    x.reshape([batch, height, 1, width, 1, channels])
+        .expand([batch, height, 2, width, 2, channels])
+        .reshape([batch, 2 * height, 2 * width, channels])
 }
 
 #[cfg(test)]
@@ -83,7 +95,7 @@ mod tests {
     #[test]
     fn doubling_repeats_each_cell() {
         let device = Device::flex();
-        let cells = TensorData::new(vec![1.0f32, 2.0, 3.0, 4.0], [1, 1, 2, 2]);
+        let cells = TensorData::new(vec![1.0f32, 2.0, 3.0, 4.0], [1, 2, 2, 1]);
         let doubled = double(Tensor::from_data(cells, &device));
         let values: Vec<f32> = doubled.into_data().try_into_vec().unwrap();
         let rows = [

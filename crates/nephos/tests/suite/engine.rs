@@ -13,7 +13,7 @@ type Change = fn(&mut Config);
 
 /// One change each, of all that changes the path through the network, and two of all
 /// at once.
-const CHANGES: [Change; 16] = [
+const CHANGES: [Change; 22] = [
     |_| (),
     |c| c.model.encoder.norm = NormOrder::Pre,
     |c| c.model.encoder.activation = Activation::Gelu,
@@ -43,7 +43,39 @@ const CHANGES: [Change; 16] = [
         c.model.decoder.skip = false;
         c.model.decoder.align_corners = false;
     },
+    |c| c.model.encoder.position = PositionKind::Conditional,
+    |c| c.model.encoder.taps = vec![0, c.model.encoder.depth],
+    |c| {
+        pyramid(c);
+        c.model.encoder.taps = vec![1];
+        c.model.encoder.position = PositionKind::Conditional;
+        c.model.graph.affinity = Affinity::Bias;
+    },
+    |c| {
+        pyramid(c);
+        c.model.decoder.residual = false;
+        c.model.decoder.skip = false;
+    },
+    |c| {
+        pyramid(c);
+        c.model.decoder.detail = false;
+        c.model.decoder.stages = vec![9];
+    },
+    |c| {
+        pyramid(c);
+        c.model.decoder.stages = vec![];
+    },
 ];
+
+/// Local detail before the patches, and up to the pixels again.
+fn pyramid(c: &mut Config) {
+    c.model.decoder.align_corners = false;
+    c.model.stem.channels = vec![5, 7];
+    c.model.patch.size = 8;
+    c.model.patch.stride = 8;
+    c.model.patch.padding = 0;
+    c.model.decoder.stages = vec![9, 17, 6];
+}
 
 /// A network whose affinity counts: fresh ones have a scale of 0.
 fn segmenter(config: &Config, seed: u64) -> Segmenter {

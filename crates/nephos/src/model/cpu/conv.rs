@@ -33,6 +33,15 @@ pub(super) struct Scratch {
     lines: Vec<f32>,
 }
 
+/// The grid of tokens.
+pub(super) fn size(shape: Shape) -> conv::Shape {
+    conv::Shape {
+        batch: shape.batch,
+        height: shape.grid[0],
+        width: shape.grid[1],
+    }
+}
+
 impl GridConv {
     /// The convolution whose weight and bias are `{name}.weight` and `{name}.bias`.
     pub fn take(
@@ -73,12 +82,7 @@ impl GridConv {
     pub fn forward(&self, grid: &[f32], shape: Shape, scratch: &mut Scratch, to: &mut [f32]) {
         match &self.kernel {
             Kernel::Three(conv) => {
-                let shape = conv::Shape {
-                    batch: shape.batch,
-                    height: shape.grid[0],
-                    width: shape.grid[1],
-                };
-                conv.forward(grid, shape, Some(&self.bias), Act::Relu, to);
+                conv.forward(grid, size(shape), Some(&self.bias), Act::Relu, to);
             }
             Kernel::Places { side, taps } => {
                 let images = (grid.chunks_exact(shape.tokens() * self.inputs))

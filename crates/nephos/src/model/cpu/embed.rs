@@ -1,30 +1,86 @@
 //! From images to tokens.
 
+use nephos_kernel::conv;
 use nephos_kernel::gemm::Act;
 use rayon::prelude::*;
 
 use super::linear::Linear;
+use super::pyramid::{Conv, square};
 use super::weights::Weights;
 use super::{Shape, room};
 use crate::config::{ModelConfig, PatchConfig};
 
-/// The patch embedding: each patch as a row, times one matrix.
+/// The patch embedding.
 #[derive(Debug)]
-pub(super) struct Embed {
+pub(super) enum Embed {
+    /// Of images.
+    Pixels(Patches),
+    /// Of a stem's features, on a grid so many times as coarse.
+    Features(Conv, usize),
+}
+
+/// Each patch as a row, times one matrix.
+#[derive(Debug)]
+pub(super) struct Patches {
     patch: PatchConfig,
     channels: usize,
     project: Linear,
 }
 
+const NAME: &str = "block12.patch_embed.proj";
+
 impl Embed {
     pub fn new(config: &ModelConfig, weights: &mut Weights) -> Option<Self> {
+        let Some(&channels) = config.stem.channels.last() else {
+            return Patches::new(config, weights).map(Self::Pixels);
+        };
+        let (patch, reduction) = (&config.patch, config.stem.reduction());
+        let [size, stride, padding] =
+            [patch.size, patch.stride, patch.padding].map(|pixels| pixels / reduction);
+        let sizes = [channels, patch.width];
+        let conv = Conv::take(weights, NAME, sizes, square(size, stride, padding))?;
+        Some(Self::Features(conv.rectified(), reduction))
+    }
+
+    /// Channels of the images or features.
+    pub fn channels(&self) -> usize {
+        match self {
+            Self::Pixels(patches) => patches.channels,
+            Self::Features(conv, _) => conv.inputs(),
+        }
+    }
+
+    /// `wide` is a buffer of any length.
+    ///
+    /// # Shapes
+    /// - grid: images `[batch, channels, height, width]`, or a stem's features
+    ///   `[batch, padded height / reduction, padded width / reduction, channels]`
+    /// - tokens: `[batch * rows * cols, patch width]`
+    pub fn forward(&self, grid: &[f32], shape: Shape, wide: &mut Vec<f32>, tokens: &mut [f32]) {
+        match self {
+            Self::Pixels(patches) => patches.forward(grid, shape, wide, tokens),
+            Self::Features(conv, reduction) => {
+                let [height, width] = shape.padded.map(|side| side / reduction);
+                let size = conv::Shape {
+                    batch: shape.batch,
+                    height,
+                    width,
+                };
+                let features = shape.batch * height * width * conv.inputs();
+                conv.forward(&grid[..features], size, Act::None, None, tokens);
+            }
+        }
+    }
+}
+
+impl Patches {
+    fn new(config: &ModelConfig, weights: &mut Weights) -> Option<Self> {
         let patch = &config.patch;
         let (width, size) = (patch.width, patch.size);
-        let name = "block12.patch_embed.proj";
-        let shape = weights.shape(&format!("{name}.weight"))?;
+        let shape = weights.shape(&format!("{NAME}.weight"))?;
         let channels = *shape.get(1).filter(|channels| **channels > 0)?;
-        let weight = weights.take(&format!("{name}.weight"), &[width, channels, size, size])?;
-        let bias = weights.take(&format!("{name}.bias"), &[width])?;
+        let weight = weights.take(&format!("{NAME}.weight"), &[width, channels, size, size])?;
+        let bias = weights.take(&format!("{NAME}.bias"), &[width])?;
         let inputs = channels * size * size;
         Some(Self {
             patch: patch.clone(),
@@ -33,21 +89,10 @@ impl Embed {
         })
     }
 
-    /// Channels of the images.
-    pub fn channels(&self) -> usize {
-        self.channels
-    }
-
     /// # Shapes
     /// - images: `[batch, channels, height, width]`
     /// - tokens: `[batch * rows * cols, patch width]`
-    pub fn forward(
-        &self,
-        images: &[f32],
-        shape: Shape,
-        patches: &mut Vec<f32>,
-        tokens: &mut [f32],
-    ) {
+    fn forward(&self, images: &[f32], shape: Shape, patches: &mut Vec<f32>, tokens: &mut [f32]) {
         let inputs = self.channels * self.patch.size * self.patch.size;
         let image = self.channels * shape.pixels[0] * shape.pixels[1];
         let patches = room(patches, shape.tokens() * inputs);

@@ -3,6 +3,7 @@
 use nephos_kernel::attention::{self, Shape as Attention};
 use nephos_kernel::dropout::Dropout;
 use nephos_kernel::gemm::Act;
+use rayon::prelude::*;
 
 use super::linear::{Linear, Norm};
 use super::weights::Weights;
@@ -14,11 +15,21 @@ use crate::config::{Activation, ModelConfig, NormOrder};
 pub(super) struct Encoder {
     layers: Vec<Layer>,
     norm: Option<Norm>,
+    taps: Vec<Tap>,
     width: usize,
     heads: usize,
     feed_forward: usize,
     order: NormOrder,
     activation: Act,
+}
+
+/// Tokens after some layers, normalised and projected, that are added to the output.
+#[derive(Debug)]
+struct Tap {
+    norm: Norm,
+    project: Linear,
+    /// Layers before it.
+    depth: usize,
 }
 
 #[derive(Debug)]
@@ -40,6 +51,8 @@ pub(super) struct Scratch {
     /// `[rows, 3 * width]`, and for attention.
     packed: Vec<f32>,
     attention: Vec<f32>,
+    /// `[rows, width]`: what the taps took.
+    taken: Vec<f32>,
 }
 
 impl Encoder {
@@ -73,9 +86,20 @@ impl Encoder {
             true => Some(Norm::take(weights, &format!("{name}.norm."), width)?),
             false => None,
         };
+        let tap = |(index, &depth): (usize, &usize)| {
+            let part = |part: &str| format!("{name}.taps.{index}.{part}");
+            Some(Tap {
+                norm: Norm::take(weights, &part("norm."), width)?,
+                project: Linear::take(weights, &part("W."), [width, width])?,
+                depth,
+            })
+        };
+        let taps = (encoder.taps.iter().enumerate()).map(tap);
+        let taps = taps.collect::<Option<_>>()?;
         Some(Self {
             layers,
             norm,
+            taps,
             width,
             heads: encoder.heads,
             feed_forward: hidden,
@@ -100,8 +124,11 @@ impl Encoder {
         scratch.sum.resize(rows * self.width, 0.0);
         scratch.normal.resize(rows * self.width, 0.0);
         scratch.packed.resize(rows * 3 * self.width, 0.0);
+        scratch.taken.resize(rows * self.width, 0.0);
         let hidden = room(hidden, rows * self.feed_forward);
-        for layer in &self.layers {
+        let mut taken = 0;
+        for (depth, layer) in self.layers.iter().enumerate() {
+            taken += self.tap(depth, x, scratch, taken > 0, watch);
             match self.order {
                 NormOrder::Post => {
                     self.attend(layer, x, None, shape, scratch, watch);
@@ -121,10 +148,43 @@ impl Encoder {
                 }
             }
         }
+        taken += self.tap(self.layers.len(), x, scratch, taken > 0, watch);
         if let Some(norm) = &self.norm {
             norm.in_place(x);
             watch(Stage::Norm);
         }
+        if taken > 0 {
+            (x.par_chunks_mut(self.width))
+                .zip(scratch.taken.par_chunks(self.width))
+                .with_min_len(64)
+                .for_each(|(x, taken)| x.iter_mut().zip(taken).for_each(|(x, taken)| *x += taken));
+        }
+    }
+
+    /// Adds what the taps after `depth` layers take to what is taken, if `any` is;
+    /// returns how many there are.
+    fn tap(
+        &self,
+        depth: usize,
+        x: &[f32],
+        scratch: &mut Scratch,
+        mut any: bool,
+        watch: &mut dyn FnMut(Stage),
+    ) -> usize {
+        let Scratch {
+            normal, sum, taken, ..
+        } = scratch;
+        let mut count = 0;
+        for tap in self.taps.iter().filter(|tap| tap.depth == depth) {
+            tap.norm.forward(x, normal);
+            let before = any.then_some(&**taken);
+            tap.project.forward(normal, before, Act::None, sum);
+            std::mem::swap(taken, sum);
+            any = true;
+            count += 1;
+            watch(Stage::Project);
+        }
+        count
     }
 
     /// `sum = x + attention(norm(x))`.

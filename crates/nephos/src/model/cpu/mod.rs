@@ -14,16 +14,19 @@ mod encoder;
 mod graph;
 mod linear;
 mod position;
+mod pyramid;
+mod stem;
 mod weights;
 
 use nephos_kernel::interpolate::Bilinear;
 
-use crate::config::{ModelConfig, PositionKind};
+use crate::config::ModelConfig;
 use decoder::Decoder;
 use embed::Embed;
 use encoder::Encoder;
 use graph::Graph;
 use position::Position;
+use stem::{Features, Stem};
 pub use weights::Weights;
 
 /// Tokens that go through the network together, about: more images than this holds
@@ -34,6 +37,7 @@ const TOKENS: usize = 1024;
 #[derive(Debug)]
 pub struct Engine {
     config: ModelConfig,
+    stem: Option<Stem>,
     embed: Embed,
     position: Position,
     encoder: Encoder,
@@ -45,6 +49,7 @@ pub struct Engine {
 /// need, and then allocates nothing.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    features: Features,
     embeddings: Vec<f32>,
     tokens: Vec<f32>,
     coarse: Vec<f32>,
@@ -69,6 +74,8 @@ fn room(buffer: &mut Vec<f32>, count: usize) -> &mut [f32] {
 /// A part of the forward pass, for whoever asks where the time goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
+    /// The stem before the patches.
+    Stem,
     /// Patches, and their product with the embedding.
     Embed,
     /// Positions added.
@@ -89,7 +96,9 @@ pub enum Stage {
     GraphAttention,
     /// The convolution of the decoder.
     Convolution,
-    /// Class scores of patches.
+    /// The stages of the decoder.
+    Stages,
+    /// Class scores of patches, or of what the stages made of them.
     Classify,
     /// Class scores of pixels.
     Upsample,
@@ -101,6 +110,8 @@ struct Shape {
     batch: usize,
     /// Height and width in pixels.
     pixels: [usize; 2],
+    /// The same with zeros up to whole patches, before a stem.
+    padded: [usize; 2],
     /// Rows and columns of tokens.
     grid: [usize; 2],
 }
@@ -125,12 +136,16 @@ impl Engine {
         if !Self::knows(config) {
             return None;
         }
+        let stem = Stem::new(config, &mut weights)?;
+        let embed = Embed::new(config, &mut weights)?;
+        let channels = stem.as_ref().map_or(embed.channels(), Stem::channels);
         let engine = Self {
-            embed: Embed::new(config, &mut weights)?,
+            stem,
+            embed,
             position: Position::new(config, &mut weights)?,
             encoder: Encoder::new(config, &mut weights)?,
             graph: Graph::new(config, &mut weights)?,
-            decoder: Decoder::new(config, &mut weights)?,
+            decoder: Decoder::new(config, channels, &mut weights)?,
             config: config.clone(),
         };
         weights.is_empty().then_some(engine)
@@ -138,15 +153,16 @@ impl Engine {
 
     /// Whether this engine computes networks of such a configuration.
     pub fn knows(config: &ModelConfig) -> bool {
-        config.stem.channels.is_empty()
-            && config.encoder.taps.is_empty()
-            && config.encoder.position != PositionKind::Conditional
-            && config.decoder.stages.is_empty()
+        // Stages end at the padded image, which only a stem has.
+        config.decoder.stages.is_empty() || !config.stem.channels.is_empty()
     }
 
     /// Channels of the images.
     pub fn channels(&self) -> usize {
-        self.embed.channels()
+        match &self.stem {
+            Some(stem) => stem.channels(),
+            None => self.embed.channels(),
+        }
     }
 
     /// Classes that are scored.
@@ -199,6 +215,7 @@ impl Engine {
             let shape = Shape {
                 batch: images.len() / image,
                 pixels: [height, width],
+                padded: self.config.padded(height, width),
                 grid: [rows, cols],
             };
             self.forward_together(images, shape, scratch, logits, watch);
@@ -214,17 +231,22 @@ impl Engine {
         watch: &mut dyn FnMut(Stage),
     ) {
         let Scratch {
+            features,
             embeddings,
             tokens,
-            coarse,
+            wide,
             ..
         } = scratch;
         let size = shape.rows() * self.config.patch.width;
         embeddings.resize(size, 0.0);
         tokens.resize(size, 0.0);
-        coarse.resize(shape.rows() * self.config.classes, 0.0);
 
-        (self.embed).forward(images, shape, &mut scratch.wide, embeddings);
+        if let Some(stem) = &self.stem {
+            stem.forward(images, shape, wide, features);
+            watch(Stage::Stem);
+        }
+        let level = features.grids.last().map_or(images, |level| level);
+        (self.embed).forward(level, shape, wide, embeddings);
         watch(Stage::Embed);
         (self.position).forward(embeddings, shape, &mut scratch.position, tokens);
         watch(Stage::Position);
@@ -236,16 +258,41 @@ impl Engine {
             watch,
         );
         let nodes = self.graph.forward(tokens, shape, &mut scratch.graph, watch);
-        let Scratch { decoder, wide, .. } = scratch;
-        (self.decoder).classify(nodes, embeddings, shape, decoder, wide, coarse, watch);
+        let Scratch {
+            decoder,
+            wide,
+            coarse,
+            features,
+            ..
+        } = scratch;
+        let parts = [nodes, embeddings];
+        let cells = (self.decoder).classify(parts, features, shape, decoder, wide, coarse, watch);
 
         let align_corners = self.config.decoder.align_corners;
         let upsample = match scratch.upsample.take() {
-            Some(upsample) if upsample.is(shape.grid, shape.pixels, align_corners) => upsample,
-            _ => Bilinear::new(shape.grid, shape.pixels, align_corners),
+            Some(upsample) if upsample.is(cells, shape.padded, align_corners) => upsample,
+            _ => Bilinear::new(cells, shape.padded, align_corners),
         };
-        upsample.resample(coarse, logits, &mut scratch.stretched);
+        if shape.padded == shape.pixels {
+            upsample.resample(coarse, logits, &mut scratch.stretched);
+        } else {
+            let [rows, cols] = shape.padded;
+            let planes = logits.len() / (shape.pixels[0] * shape.pixels[1]);
+            let padded = room(wide, planes * rows * cols);
+            upsample.resample(coarse, padded, &mut scratch.stretched);
+            crop(padded, shape, logits);
+        }
         scratch.upsample = Some(upsample);
         watch(Stage::Upsample);
+    }
+}
+
+/// Planes of the image's size, from planes padded below and to the right.
+fn crop(padded: &[f32], shape: Shape, planes: &mut [f32]) {
+    let ([height, width], [rows, cols]) = (shape.pixels, shape.padded);
+    let of_plane = padded.chunks_exact(rows * cols);
+    for (from, to) in of_plane.zip(planes.chunks_exact_mut(height * width)) {
+        let lines = from.chunks_exact(cols).zip(to.chunks_exact_mut(width));
+        lines.for_each(|(from, to)| to.copy_from_slice(&from[..width]));
     }
 }

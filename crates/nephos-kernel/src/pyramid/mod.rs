@@ -1,0 +1,39 @@
+//! Convolutional layers of a pyramid of grids, forward and backward: what a stem and
+//! the stages of a decoder are made of.
+//!
+//! Grids are channels-last, `[batch, height, width, channels]`. A layer's backward
+//! pass is given what its forward pass was, and what that saved.
+
+mod convolve;
+mod merge;
+mod residual;
+#[cfg(test)]
+mod tests;
+
+use rayon::prelude::*;
+
+use crate::versions::versions;
+
+pub use convolve::Convolve;
+pub use merge::{Merge, MergeWeights};
+pub use residual::{Residual, ResidualSaved, ResidualWeights};
+
+/// Numbers that one task takes.
+const BLOCK: usize = 1 << 14;
+
+/// What is positive of `x`.
+fn relu(x: &[f32]) -> Vec<f32> {
+    let mut positive = vec![0.0; x.len()];
+    (positive.par_chunks_mut(BLOCK))
+        .zip(x.par_chunks(BLOCK))
+        .for_each(|(to, x)| relu_block(x, to));
+    positive
+}
+
+versions! {
+    fn relu_block(x: &[f32], to: &mut [f32]) {
+        for (to, x) in to.iter_mut().zip(x) {
+            *to = if *x < 0.0 { 0.0 } else { *x };
+        }
+    }
+}

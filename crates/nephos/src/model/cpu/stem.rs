@@ -1,0 +1,98 @@
+//! Local detail before the patches.
+
+use nephos_kernel::conv;
+use rayon::prelude::*;
+
+use super::pyramid::Level;
+use super::weights::Weights;
+use super::{Shape, room};
+use crate::config::ModelConfig;
+
+/// The levels, finest first.
+#[derive(Debug)]
+pub(super) struct Stem {
+    levels: Vec<Level>,
+    channels: usize,
+}
+
+/// What the levels put out, channels-last, before their last ReLU.
+#[derive(Debug, Default)]
+pub(super) struct Features {
+    /// The image, padded to whole patches, then each level.
+    pub grids: Vec<Vec<f32>>,
+}
+
+impl Stem {
+    /// `None` inside where the network has none.
+    pub fn new(config: &ModelConfig, weights: &mut Weights) -> Option<Option<Self>> {
+        let widths = &config.stem.channels;
+        if widths.is_empty() {
+            return Some(None);
+        }
+        let channels = *weights.shape("stem.levels.0.down.weight")?.get(1)?;
+        let inputs = std::iter::once(channels).chain(widths.iter().copied());
+        let levels = (inputs.zip(widths).enumerate())
+            .map(|(index, (inputs, &width))| Level::take(weights, index, [inputs, width]))
+            .collect::<Option<_>>()?;
+        Some(Some(Self { levels, channels }))
+    }
+
+    /// Channels of the images.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`
+    pub fn forward(
+        &self,
+        images: &[f32],
+        shape: Shape,
+        wide: &mut Vec<f32>,
+        features: &mut Features,
+    ) {
+        features.grids.resize_with(self.levels.len() + 1, Vec::new);
+        let mut size = conv::Shape {
+            batch: shape.batch,
+            height: shape.padded[0],
+            width: shape.padded[1],
+        };
+        let cells = |size: conv::Shape| size.batch * size.height * size.width;
+        let pixels = room(&mut features.grids[0], cells(size) * self.channels);
+        self.channels_last(images, shape, pixels);
+        for (index, level) in self.levels.iter().enumerate() {
+            let (from, to) = features.grids.split_at_mut(index + 1);
+            let inputs = if index == 0 {
+                self.channels
+            } else {
+                self.levels[index - 1].outputs()
+            };
+            let from = &from[index][..cells(size) * inputs];
+            let to = room(&mut to[0], cells(size) / 4 * level.outputs());
+            size = level.forward(from, size, wide, to);
+        }
+    }
+
+    /// The images with their channels last, zeros below and to the right.
+    fn channels_last(&self, images: &[f32], shape: Shape, to: &mut [f32]) {
+        let ([height, width], [rows, cols]) = (shape.pixels, shape.padded);
+        let (plane, channels) = (height * width, self.channels);
+        (to.par_chunks_exact_mut(cols * channels))
+            .enumerate()
+            .for_each(|(line, to)| {
+                let (image, row) = (line / rows, line % rows);
+                if row >= height {
+                    to.fill(0.0);
+                    return;
+                }
+                for channel in 0..channels {
+                    let from = &images[(image * channels + channel) * plane + row * width..];
+                    let to = to[channel..].iter_mut().step_by(channels);
+                    for (to, x) in to.zip(&from[..width]) {
+                        *to = *x;
+                    }
+                }
+                to[width * channels..].fill(0.0);
+            });
+    }
+}
