@@ -44,7 +44,7 @@ fn engine(c: &mut Criterion) {
         .collect();
     let mut logits = vec![0.0; config.classes * SIDE * SIDE];
     let mut scratch = Scratch::default();
-    let mut pass = |watch: &mut dyn FnMut(Stage)| {
+    let mut pass = |watch: &mut (dyn FnMut(Stage) + Send)| {
         let sizes = [1, SIDE, SIDE];
         engine.forward_watched(&images, sizes, &mut scratch, &mut logits, watch);
     };

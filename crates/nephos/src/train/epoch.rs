@@ -44,6 +44,13 @@ struct Step {
     images: usize,
 }
 
+/// Does `work` on a thread of the pool that its loops are spread over. A loop that is
+/// started there begins at once; from elsewhere a sleeping thread has to be woken for
+/// each of the hundreds of short loops of a step.
+fn in_pool<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    rayon::scope(|_| work())
+}
+
 impl Run {
     /// Trains to the end of the epoch under way, validates, and writes.
     pub(super) fn epoch(
@@ -179,7 +186,7 @@ impl Run {
         for (part, batch) in loader.by_ref().take(settings.accumulate).enumerate() {
             let batch = batch?;
             names.extend(batch.names.iter().cloned());
-            let forward = self.forward(batch, part, scale)?;
+            let forward = in_pool(|| self.forward(batch, part, scale))?;
             // Half precision may overflow: the step is skipped, the loss not counted.
             if forward.loss.is_finite() {
                 self.state.loss_sum += forward.loss * forward.weight;
@@ -191,7 +198,10 @@ impl Run {
         let gradients = sum.grads();
         let loss = losses.iter().sum::<f64>() / losses.len().max(1) as f64;
         let factor = 1.0 / (scale * losses.len().max(1) as f64);
-        let norm = gradients::global_norm(&self.model, &gradients) * factor;
+        let (model, gradients) = (&self.model, gradients);
+        let (norm, gradients) =
+            in_pool(move || (gradients::global_norm(model, &gradients), gradients));
+        let norm = norm * factor;
         let step = Step {
             lr,
             loss,
@@ -214,7 +224,8 @@ impl Run {
         // The model is taken, not copied, so that its weights change in place.
         let empty = Segmenter::unset(&self.config.model, self.config.channels(), &self.device);
         let model = std::mem::replace(&mut self.model, empty);
-        self.model = self.optimizer.step(model, gradients, factor * clip, lr);
+        let optimizer = &mut self.optimizer;
+        self.model = in_pool(|| optimizer.step(model, gradients, factor * clip, lr));
         Ok(step)
     }
 

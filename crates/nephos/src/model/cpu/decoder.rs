@@ -76,7 +76,7 @@ impl Decoder {
         scratch: &mut Scratch,
         wide: &mut Vec<f32>,
         coarse: &mut Vec<f32>,
-        watch: &mut dyn FnMut(Stage),
+        watch: &mut (dyn FnMut(Stage) + Send),
     ) -> [usize; 2] {
         let Scratch {
             conv,

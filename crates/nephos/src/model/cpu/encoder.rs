@@ -118,7 +118,7 @@ impl Encoder {
         shape: Shape,
         scratch: &mut Scratch,
         hidden: &mut Vec<f32>,
-        watch: &mut dyn FnMut(Stage),
+        watch: &mut (dyn FnMut(Stage) + Send),
     ) {
         let rows = shape.rows();
         scratch.sum.resize(rows * self.width, 0.0);
@@ -169,7 +169,7 @@ impl Encoder {
         x: &[f32],
         scratch: &mut Scratch,
         mut any: bool,
-        watch: &mut dyn FnMut(Stage),
+        watch: &mut (dyn FnMut(Stage) + Send),
     ) -> usize {
         let Scratch {
             normal, sum, taken, ..
@@ -195,7 +195,7 @@ impl Encoder {
         norm: Option<&Norm>,
         shape: Shape,
         scratch: &mut Scratch,
-        watch: &mut dyn FnMut(Stage),
+        watch: &mut (dyn FnMut(Stage) + Send),
     ) {
         let input = match norm {
             Some(norm) => {
@@ -234,7 +234,7 @@ impl Encoder {
         norm: Option<&Norm>,
         scratch: &mut Scratch,
         hidden: &mut [f32],
-        watch: &mut dyn FnMut(Stage),
+        watch: &mut (dyn FnMut(Stage) + Send),
     ) {
         let input = match norm {
             Some(norm) => {

@@ -1,16 +1,14 @@
 //! Graph attention.
 
-use nephos_kernel::gemm::{Act, Epilogue, Matrix, matmul_unpacked};
-use nephos_kernel::graph::{self, sorted};
+use nephos_kernel::dropout::Dropout;
+use nephos_kernel::gemm::Act;
+use nephos_kernel::graph::{self, pairwise, sorted};
 use rayon::prelude::*;
 
 use super::linear::Linear;
 use super::weights::Weights;
 use super::{Shape, Stage};
 use crate::config::{Affinity, ModelConfig};
-
-/// Rows of scores that exist at a time where the affinity is added to them.
-const ROWS: usize = 192;
 
 /// The layers.
 #[derive(Debug)]
@@ -40,10 +38,8 @@ pub(super) struct Scratch {
     /// `[batch, heads, tokens]`
     s: Vec<f32>,
     t: Vec<f32>,
-    /// Tokens of length one, `[rows, patch width]`, and `[ROWS, tokens]`.
+    /// Tokens of length one, `[rows, patch width]`.
     unit: Vec<f32>,
-    cosines: Vec<f32>,
-    weights: Vec<f32>,
 }
 
 impl Graph {
@@ -90,7 +86,7 @@ impl Graph {
         tokens: &'a [f32],
         shape: Shape,
         scratch: &'a mut Scratch,
-        watch: &mut dyn FnMut(Stage),
+        watch: &mut (dyn FnMut(Stage) + Send),
     ) -> &'a [f32] {
         if self.layers.is_empty() {
             return tokens;
@@ -126,20 +122,24 @@ impl Graph {
             (layer.score).forward(projected, None, Act::None, scores);
             self.split(shape, scores, s, t);
             watch(Stage::GraphProject);
+            let of = graph::Shape {
+                batch: shape.batch,
+                nodes: shape.tokens(),
+                heads: self.heads,
+                head: self.width / self.heads,
+            };
             match layer.affinity_scale {
-                None => {
-                    let of = graph::Shape {
-                        batch: shape.batch,
-                        nodes: shape.tokens(),
-                        heads: self.heads,
-                        head: self.width / self.heads,
-                    };
-                    sorted::forward(&of, projected, s, t, self.slope, true, nodes);
-                }
+                None => sorted::forward(&of, projected, s, t, self.slope, true, nodes),
                 Some(scale) => {
-                    let buffers = [&mut scratch.cosines, &mut scratch.weights];
-                    let known = [&*projected, &*s, &*t, &*scratch.unit];
-                    self.biased(scale, shape, known, buffers, nodes);
+                    let pairs = graph::Pairs {
+                        dropout: Dropout::off(),
+                        bias: Some(graph::Bias {
+                            tokens: &scratch.unit,
+                            width: scratch.unit.len() / rows,
+                            scale,
+                        }),
+                    };
+                    pairwise::forward(&of, projected, s, t, self.slope, &pairs, true, nodes);
                 }
             }
             watch(Stage::GraphAttention);
@@ -159,55 +159,6 @@ impl Graph {
             }
         }
     }
-
-    /// A layer with `scale` times the cosines of tokens added to its scores: no sorting
-    /// helps, so all pairs are scored, a block of rows at a time.
-    fn biased(
-        &self,
-        scale: f32,
-        shape: Shape,
-        [projected, s, t, unit]: [&[f32]; 4],
-        [cosines, weights]: [&mut Vec<f32>; 2],
-        nodes: &mut [f32],
-    ) {
-        let tokens = shape.tokens();
-        let (width, head) = (self.width, self.width / self.heads);
-        let unit_width = unit.len() / shape.rows();
-        cosines.resize(ROWS.min(tokens) * tokens, 0.0);
-        weights.resize(ROWS.min(tokens) * tokens, 0.0);
-        for item in 0..shape.batch {
-            let of_item = |width: usize| item * tokens * width..(item + 1) * tokens * width;
-            let unit = Matrix::new(&unit[of_item(unit_width)], tokens, unit_width);
-            let projected = Matrix::new(&projected[of_item(width)], tokens, width);
-            let nodes = &mut nodes[item * tokens * width..][..tokens * width];
-            for first in (0..tokens).step_by(ROWS) {
-                let rows = first..tokens.min(first + ROWS);
-                let cosines = &mut cosines[..rows.len() * tokens];
-                let weights = &mut weights[..rows.len() * tokens];
-                let epilogue = Epilogue::default();
-                let of_rows = unit.row_range(rows.clone());
-                matmul_unpacked(of_rows, unit.transposed(), cosines, tokens, &epilogue);
-                for h in 0..self.heads {
-                    let scores = (item * self.heads + h) * tokens;
-                    let (s, t) = (&s[scores..][..tokens], &t[scores..][..tokens]);
-                    (weights.par_chunks_exact_mut(tokens))
-                        .zip(cosines.par_chunks_exact(tokens))
-                        .zip(&s[rows.clone()])
-                        .for_each(|((weights, cosines), s)| {
-                            softmax(*s, t, self.slope as f32, scale, cosines, weights);
-                        });
-                    let epilogue = Epilogue {
-                        activation: Act::Relu,
-                        ..Epilogue::default()
-                    };
-                    let weights = Matrix::new(weights, rows.len(), tokens);
-                    let values = projected.col_range(h * head..(h + 1) * head);
-                    let to = &mut nodes[rows.start * width + h * head..];
-                    matmul_unpacked(weights, values, to, width, &epilogue);
-                }
-            }
-        }
-    }
 }
 
 /// `token` brought to length one, as in `model::affinity`.
@@ -216,24 +167,5 @@ fn unit(token: &[f32], to: &mut [f32]) {
     let length = (squares + 1e-12).sqrt();
     for (to, x) in to.iter_mut().zip(token) {
         *to = x / length;
-    }
-}
-
-/// `weights = softmax(LeakyReLU(s + t) + scale * cosines)`.
-fn softmax(s: f32, t: &[f32], slope: f32, scale: f32, cosines: &[f32], weights: &mut [f32]) {
-    let mut highest = f32::NEG_INFINITY;
-    for ((weight, t), cosine) in weights.iter_mut().zip(t).zip(cosines) {
-        let score = s + t;
-        let score = if score > 0.0 { score } else { slope * score };
-        *weight = score + scale * cosine;
-        highest = highest.max(*weight);
-    }
-    let mut total = 0.0;
-    for weight in weights.iter_mut() {
-        *weight = (*weight - highest).exp();
-        total += *weight;
-    }
-    for weight in weights.iter_mut() {
-        *weight /= total;
     }
 }

@@ -199,7 +199,7 @@ impl Engine {
         [batch, height, width]: [usize; 3],
         scratch: &mut Scratch,
         logits: &mut [f32],
-        watch: &mut dyn FnMut(Stage),
+        watch: &mut (dyn FnMut(Stage) + Send),
     ) {
         let (rows, cols) = (self.config.grid(height, width))
             .unwrap_or_else(|| panic!("{height} x {width} pixels are smaller than one patch"));
@@ -218,7 +218,8 @@ impl Engine {
                 padded: self.config.padded(height, width),
                 grid: [rows, cols],
             };
-            self.forward_together(images, shape, scratch, logits, watch);
+            // On a thread of the pool the short loops of the layers start at once.
+            rayon::scope(|_| self.forward_together(images, shape, scratch, logits, watch));
         }
     }
 
@@ -228,7 +229,7 @@ impl Engine {
         shape: Shape,
         scratch: &mut Scratch,
         logits: &mut [f32],
-        watch: &mut dyn FnMut(Stage),
+        watch: &mut (dyn FnMut(Stage) + Send),
     ) {
         let Scratch {
             features,
