@@ -3,6 +3,7 @@
 mod batch;
 mod example;
 mod holdout;
+mod inputs;
 mod loader;
 mod scene;
 pub mod simulate;
@@ -13,6 +14,7 @@ pub(crate) use batch::{image_tensor, label_tensor};
 pub(crate) use example::label_table;
 pub use example::{Dataset, Example};
 pub use holdout::{Subset, open_filtered, open_training};
+pub use inputs::Inputs;
 pub use loader::{Loader, epoch_order};
 
 /// Names of the splits, in the order in which they are counted everywhere; a split's
