@@ -1,5 +1,6 @@
 //! Samples, splits and simulated data: what a model learns from.
 
+pub mod augment;
 mod batch;
 mod example;
 mod holdout;
