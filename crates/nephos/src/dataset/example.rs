@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ndarray::{Array2, Array3, s};
 
-use super::Inputs;
 use super::inputs::with_flags;
+use super::{Inputs, Part};
 use crate::band;
 use crate::class::{CLASS_COUNT, IGNORE};
 use crate::config::{DataConfig, LabelConfig};
@@ -22,6 +22,8 @@ pub struct Dataset {
     pub(super) config: DataConfig,
     /// Stored label to class, from the configuration.
     classes: BTreeMap<i64, u8>,
+    /// The containers of a mixed data set, else none.
+    pub(super) parts: Vec<Part>,
 }
 
 /// One sample, ready for a model.
@@ -65,6 +67,7 @@ impl Dataset {
             path: path.to_owned(),
             config: config.clone(),
             classes: label_table(&config.labels)?,
+            parts: Vec::new(),
         })
     }
 
@@ -203,7 +206,7 @@ impl Dataset {
             };
             Error::usage(format!(
                 "{}: sample {} has no band `{missing}`; by {origin} its {count} channels are {}",
-                self.path.display(),
+                self.origin(index).display(),
                 self.source.name(index),
                 names.join(", "),
             ))
@@ -212,7 +215,7 @@ impl Dataset {
 
     fn unlabelled(&self, index: usize) -> Error {
         let message = format!("sample {} has no label", self.source.name(index));
-        Error::format(&self.path, message)
+        Error::format(self.origin(index), message)
     }
 
     /// The label in classes, from its own raster or from the label channel.
@@ -243,7 +246,7 @@ impl Dataset {
         match unknown {
             None => Ok(Some(label)),
             Some(value) => Err(Error::format(
-                &self.path,
+                self.origin(index),
                 format!(
                     "sample {}: label {value} is no class 0..=3; list it in \
                      data.labels.ignore or map it in data.labels.map",
