@@ -61,6 +61,9 @@ pub(super) fn blur(config: &AugmentConfig, view: &mut View<'_>, dice: &mut Dice)
         .valid
         .mapv(|valid| if valid { 1.0 } else { 0.0 });
     for band in 0..view.bands() {
+        if view.example.absent[band] {
+            continue;
+        }
         let plane: Array2<f32> = view.plane(band);
         let (blurred, _) = gaussian(&plane, &weight, sigma);
         view.each(band, |_, place| blurred[place]);
