@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    demo, evaluate, explain, info, overlay, predict, simulate, split, train, weights,
+    augment, demo, evaluate, explain, info, overlay, predict, simulate, split, train, weights,
 };
 
 /// Cloud segmentation for satellite images: a Vision Transformer refined by a
@@ -26,6 +26,7 @@ pub enum Command {
     Demo(demo::Args),
     Simulate(simulate::Args),
     Split(split::Args),
+    Augment(augment::Args),
     Train(Box<train::Args>),
     Evaluate(evaluate::Args),
     Predict(predict::Args),

@@ -33,6 +33,7 @@ fn dispatch(command: Command, ui: &Ui) -> anyhow::Result<()> {
         Command::Demo(args) => commands::demo::run(args, ui),
         Command::Simulate(args) => commands::simulate::run(args, ui),
         Command::Split(args) => commands::split::run(args, ui),
+        Command::Augment(args) => commands::augment::run(args, ui),
         Command::Train(args) => commands::train::run(*args, ui),
         Command::Evaluate(args) => commands::evaluate::run(args, ui),
         Command::Predict(args) => commands::predict::run(args, ui),

@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use nephos::config::DataConfig;
+use nephos::dataset::Inputs;
 use nephos::scene::{self, Scene, SceneOptions};
 
 use crate::ui::Ui;
@@ -71,26 +72,34 @@ impl SceneArgs {
     }
 }
 
-/// Positions of a model's bands in a scene. Says what the scene is, how its numbers
+/// Where a model's bands lie in a scene, and which are absent. Says what the scene is, how its numbers
 /// become reflectance and what had to be assumed, and warns of what can't be right.
-pub fn choose_bands(scene: &dyn Scene, data: &DataConfig, ui: &Ui) -> anyhow::Result<Vec<usize>> {
+pub fn choose_bands(scene: &dyn Scene, data: &DataConfig, ui: &Ui) -> anyhow::Result<Inputs> {
     let info = scene.info();
     let [rows, cols] = info.size;
     let product = &info.product;
     ui.status(format!("{}: {product}, {rows} × {cols} pixels", info.name));
-    let bands = info.positions(&data.bands)?;
+    let inputs = Inputs::of_scene(info, data)?;
+    let (bands, present) = (inputs.positions(), inputs.present());
+    if inputs.declares() {
+        let absent = inputs.absent();
+        ui.status(match absent.is_empty() {
+            true => format!("  bands: {}, all that the model knows", present.join(", ")),
+            false => format!(
+                "  bands: {}; declared absent: {}",
+                present.join(", "),
+                absent.join(", ")
+            ),
+        });
+    }
     for line in info.radiometry(&bands) {
         ui.status(format!("  {line}"));
     }
-    for note in info
-        .notes
-        .iter()
-        .chain(&info.stand_ins(&data.bands, &bands))
-    {
+    for note in info.notes.iter().chain(&info.stand_ins(&present, &bands)) {
         ui.status(format!("  note: {note}"));
     }
     for warning in scene::implausible(scene, &bands)? {
         tracing::warn!("{}: {warning}", info.name);
     }
-    Ok(bands)
+    Ok(inputs)
 }

@@ -94,6 +94,16 @@ pub fn is_thermal(name: &str) -> bool {
     matches!(canonical(name).as_str(), "lwir" | "lwir11" | "lwir12")
 }
 
+/// Centre wavelength of a reflective band in micrometres, Sentinel-2's where it has the
+/// band; `None` for thermal and unknown bands.
+pub fn wavelength(name: &str) -> Option<f32> {
+    let name = canonical(name);
+    let sentinel2 = SENTINEL2.iter().find(|(_, common, _)| *common == name);
+    sentinel2
+        .map(|(_, _, wavelength)| *wavelength)
+        .or((name == "pan").then_some(0.590))
+}
+
 /// Whether a name is a STAC common name or one of Sentinel-2's, not just anything.
 pub fn is_known(name: &str) -> bool {
     let name = canonical(name);

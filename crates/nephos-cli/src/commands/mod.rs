@@ -1,5 +1,6 @@
 //! One file a subcommand: its arguments and what it does.
 
+pub mod augment;
 pub mod demo;
 pub mod evaluate;
 pub mod explain;

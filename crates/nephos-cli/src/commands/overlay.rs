@@ -86,6 +86,8 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let dataset = open_whole(&args.data, &config.data)?;
     let colours = DataConfig {
         bands: args.rgb.clone(),
+        optional_bands: Vec::new(),
+        withhold: Vec::new(),
         ..config.data
     };
     let channels = rgb_channels(&colours.bands, &args.rgb)?;

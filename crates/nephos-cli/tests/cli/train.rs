@@ -296,6 +296,50 @@ fn ctrl_c_saves_and_resume_ends_with_the_same_weights() {
     place.assert_same_end("whole", "parts");
 }
 
+/// Chosen by class and difficulty from two containers, varied in every way.
+const VARIED: [&str; 5] = [
+    "data.optional_bands=['green']",
+    "data.mix=[{ train = 'val.pkl', share = 0.25 }]",
+    "data.sampling={ epoch = 14, class_balance = 0.5, difficulty = 0.5 }",
+    "data.augment={ rotate = true, flip = true, crop = 32, zoom = [0.8, 1.3], gain = 0.1, \
+     haze = 0.2, blur = 0.8, noise = 0.01, saturation = [0.6, 1.0], nodata = 0.2, \
+     band_dropout = 0.5, paste = { probability = 0.5 } }",
+    "train.epochs=4",
+];
+
+#[test]
+fn a_varied_run_that_was_stopped_ends_with_the_same_weights() {
+    let place = Place::new();
+    let mut more: Vec<&str> = VARIED.iter().flat_map(|set| ["--set", *set]).collect();
+    more.extend(["--checkpoint-every", "1"]);
+    succeed(place.train("whole", &more));
+    let mut mid_epoch = 0;
+    for attempt in 0..60 {
+        let mut more = more.clone();
+        if let Some(state) = place.state("parts") {
+            mid_epoch += usize::from(!state.contains("epoch_step = 0"));
+            more.push("--resume");
+        }
+        let wait = Duration::from_millis(60 + 35 * (attempt % 7));
+        if interrupt(place.train("parts", &more), wait, "-KILL") == Some(0) {
+            break;
+        }
+    }
+    if place
+        .state("parts")
+        .is_none_or(|state| !state.contains("epochs = 4\n"))
+    {
+        more.push("--resume");
+        succeed(place.train("parts", &more));
+    }
+    assert!(mid_epoch > 0);
+    for name in ["best.nephos", "last.nephos"] {
+        let read = |run: &str| place.read(&format!("{run}/{name}"));
+        assert!(read("whole") == read("parts"), "{name} differs");
+    }
+    assert_eq!(place.history("whole"), place.history("parts"));
+}
+
 #[test]
 fn a_process_killed_while_it_writes_checkpoints_leaves_one_that_loads() {
     let place = Place::new();

@@ -1,12 +1,13 @@
 //! Where samples come from and how their numbers become inputs and labels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::augment::{AugmentConfig, MixConfig, SamplingConfig};
 use super::require;
-use crate::band::SENTINEL2;
+use crate::band::{self, SENTINEL2};
 use crate::dataset::split::Filter;
 
 /// Where samples come from and how they are read.
@@ -37,6 +38,15 @@ pub struct DataConfig {
     pub test: Option<PathBuf>,
     /// Bands the model sees, by name, in the order of its input channels.
     pub bands: Vec<String>,
+    /// Those of `bands` that a sample or scene may lack. The model is told: after the
+    /// bands, its input has one channel for each of these, in this order, that is 1
+    /// where the band is absent and 0 where it is there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub optional_bands: Vec<String>,
+    /// Those of `optional_bands` that are declared absent even where they are there: to
+    /// measure what a model does without them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withhold: Vec<String>,
     /// Names of the channels of samples that don't name their own (pickles and
     /// NumPy arrays); channels past the end of the list have no name.
     pub channels: Vec<String>,
@@ -59,6 +69,15 @@ pub struct DataConfig {
     pub size: Option<usize>,
     /// How stored labels become classes.
     pub labels: LabelConfig,
+    /// More containers to train on, beside `train`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mix: Vec<MixConfig>,
+    /// Which samples an epoch visits, and how often.
+    #[serde(skip_serializing_if = "SamplingConfig::is_default")]
+    pub sampling: SamplingConfig,
+    /// How training samples are varied.
+    #[serde(skip_serializing_if = "AugmentConfig::is_default")]
+    pub augment: AugmentConfig,
 }
 
 /// How stored labels become classes 0..=3 or 255 (ignored).
@@ -81,6 +100,8 @@ impl Default for DataConfig {
             val_names: Vec::new(),
             test: None,
             bands: ["red", "green", "blue"].map(String::from).to_vec(),
+            optional_bands: Vec::new(),
+            withhold: Vec::new(),
             channels: SENTINEL2
                 .iter()
                 .map(|(agency, _, _)| (*agency).to_owned())
@@ -92,6 +113,9 @@ impl Default for DataConfig {
             nodata: None,
             size: None,
             labels: LabelConfig::default(),
+            mix: Vec::new(),
+            sampling: SamplingConfig::default(),
+            augment: AugmentConfig::default(),
         }
     }
 }
@@ -111,8 +135,47 @@ impl DataConfig {
         self.quantification / self.scale
     }
 
-    pub(super) fn validate(&self) -> Result<(), String> {
+    /// Channels of the model's input: the bands, then one for each optional band.
+    pub fn input_channels(&self) -> usize {
+        self.bands.len() + self.optional_bands.len()
+    }
+
+    /// Positions in `bands` of the optional bands, in the order of their channels.
+    pub fn optional_positions(&self) -> Vec<usize> {
+        // A valid configuration has all of them.
+        band::positions(&self.optional_bands, &self.bands).unwrap_or_default()
+    }
+
+    fn validate_bands(&self) -> Result<(), String> {
         require(!self.bands.is_empty(), "data.bands", "at least one band")?;
+        let canonical = |names: &[String]| -> BTreeSet<String> {
+            names.iter().map(|name| band::canonical(name)).collect()
+        };
+        let (bands, optional) = (canonical(&self.bands), canonical(&self.optional_bands));
+        require(
+            optional.is_subset(&bands)
+                && optional.len() == self.optional_bands.len()
+                && (optional.is_empty() || bands.len() == self.bands.len()),
+            "data.optional_bands",
+            "names of data.bands, each once",
+        )?;
+        require(
+            optional.len() < bands.len(),
+            "data.optional_bands",
+            "fewer than data.bands: one band at least is always there",
+        )?;
+        require(
+            canonical(&self.withhold).is_subset(&optional),
+            "data.withhold",
+            "names of data.optional_bands",
+        )
+    }
+
+    pub(super) fn validate(&self) -> Result<(), String> {
+        self.validate_bands()?;
+        self.augment.validate(!self.optional_bands.is_empty())?;
+        self.sampling.validate()?;
+        MixConfig::validate(&self.mix)?;
         require(
             self.scale.is_finite() && self.scale != 0.0,
             "data.scale",

@@ -5,10 +5,12 @@
 //! name the file and the key. Every field has a default: that of the reference
 //! model, so an empty file is the reference.
 
+mod augment;
 mod data;
 mod model;
 mod train;
 
+pub use augment::{AugmentConfig, MixConfig, PasteConfig, SamplingConfig};
 pub use data::{DataConfig, LabelConfig};
 pub use model::{
     Activation, Affinity, DecoderConfig, EncoderConfig, GraphConfig, ModelConfig, NormOrder,
@@ -112,9 +114,9 @@ impl Config {
         self.train.validate()
     }
 
-    /// Number of input channels: one a band.
+    /// Number of input channels: [`DataConfig::input_channels`].
     pub fn channels(&self) -> usize {
-        self.data.bands.len()
+        self.data.input_channels()
     }
 }
 

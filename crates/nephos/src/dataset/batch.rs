@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 pub struct Batch {
     /// Names of the samples.
     pub names: Vec<String>,
-    /// `[samples, bands, height, width]`.
+    /// `[samples, channels, height, width]`.
     pub images: Array4<f32>,
     /// `[samples, height, width]`, class codes or 255.
     pub labels: Array3<u8>,
@@ -108,6 +108,7 @@ mod tests {
             image: Array3::from_elem((3, side, side), 0.5),
             label: Array2::from_elem((side, side), 2),
             valid: Array2::from_elem((side, side), true),
+            absent: vec![false; 3],
         }
     }
 

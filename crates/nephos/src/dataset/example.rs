@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use ndarray::{Array2, Array3, s};
 
+use super::inputs::with_flags;
+use super::{Inputs, Part};
 use crate::band;
 use crate::class::{CLASS_COUNT, IGNORE};
 use crate::config::{DataConfig, LabelConfig};
@@ -20,6 +22,8 @@ pub struct Dataset {
     pub(super) config: DataConfig,
     /// Stored label to class, from the configuration.
     classes: BTreeMap<i64, u8>,
+    /// The containers of a mixed data set, else none.
+    pub(super) parts: Vec<Part>,
 }
 
 /// One sample, ready for a model.
@@ -27,14 +31,17 @@ pub struct Dataset {
 pub struct Example {
     /// Name in its container.
     pub name: String,
-    /// `[bands, height, width]`, (stored + offset) / scale; 0 where not valid.
+    /// `[channels, height, width]`: the bands, (stored + offset) / scale, then the
+    /// channels that declare optional bands absent, see [`Inputs`]; 0 where not valid.
     pub image: Array3<f32>,
     /// `[height, width]`, a class code, or 255 where not labelled or not valid.
     /// All 255 where the sample has no label.
     pub label: Array2<u8>,
-    /// `[height, width]`, whether every band holds a finite number that is not
-    /// no-data.
+    /// `[height, width]`, whether every band that is there holds a finite number that
+    /// is not no-data.
     pub valid: Array2<bool>,
+    /// Whether each band of the configuration is absent.
+    pub absent: Vec<bool>,
 }
 
 impl Dataset {
@@ -60,6 +67,7 @@ impl Dataset {
             path: path.to_owned(),
             config: config.clone(),
             classes: label_table(&config.labels)?,
+            parts: Vec::new(),
         })
     }
 
@@ -89,12 +97,7 @@ impl Dataset {
     /// A broken file, a band the sample lacks, no label, or a label that is
     /// neither a class, nor ignored, nor mapped.
     pub fn get(&self, index: usize) -> Result<Example> {
-        let label = self.label(index)?.ok_or_else(|| {
-            Error::format(
-                &self.path,
-                format!("sample {} has no label", self.source.name(index)),
-            )
-        })?;
+        let label = self.label(index)?.ok_or_else(|| self.unlabelled(index))?;
         self.example(index, Some(label))
     }
 
@@ -108,8 +111,18 @@ impl Dataset {
     }
 
     fn example(&self, index: usize, label: Option<Array2<u8>>) -> Result<Example> {
-        let channels = self.band_channels(index)?;
-        let mut image = self.source.read(index, &channels)?;
+        Ok(self.declare(self.fit(self.bands(index, label)?)))
+    }
+
+    /// Sample `index` at its own size; its image is the bands alone, 0 where absent.
+    pub(super) fn labelled_bands(&self, index: usize) -> Result<Example> {
+        let label = self.label(index)?.ok_or_else(|| self.unlabelled(index))?;
+        self.bands(index, Some(label))
+    }
+
+    fn bands(&self, index: usize, label: Option<Array2<u8>>) -> Result<Example> {
+        let inputs = self.inputs(index)?;
+        let mut image = self.source.read(index, &inputs.positions())?;
         let (_, height, width) = image.dim();
         let nodata = self.config.nodata;
         let valid = Array2::from_shape_fn((height, width), |(row, col)| {
@@ -130,25 +143,62 @@ impl Dataset {
                 *class = IGNORE;
             }
         });
-        let example = Example {
+        Ok(Example {
             name: self.source.name(index),
-            image,
+            image: inputs.bands(image),
             label,
             valid,
-        };
-        Ok(match self.config.size {
-            Some(size) => example.fit(size),
-            None => example,
+            absent: inputs.absences(),
         })
     }
 
+    /// Crops or pads to the configured size.
+    pub(super) fn fit(&self, example: Example) -> Example {
+        match self.config.size {
+            Some(size) => example.fit(size),
+            None => example,
+        }
+    }
+
+    /// Adds the channels that declare bands absent to an image of bands alone.
+    pub(super) fn declare(&self, mut example: Example) -> Example {
+        let bands = self.config.optional_positions();
+        if bands.is_empty() {
+            return example;
+        }
+        let flags: Vec<bool> = bands.iter().map(|band| example.absent[*band]).collect();
+        let count = example.absent.len();
+        example.image = with_flags(example.image, &flags);
+        for mut plane in example
+            .image
+            .slice_mut(s![count.., .., ..])
+            .outer_iter_mut()
+        {
+            plane.zip_mut_with(&example.valid, |flag, valid| {
+                if !valid {
+                    *flag = 0.0;
+                }
+            });
+        }
+        example
+    }
+
     /// Channels that hold the configured bands.
-    fn band_channels(&self, index: usize) -> Result<Vec<usize>> {
+    pub(super) fn inputs(&self, index: usize) -> Result<Inputs> {
         let named = self.source.channel_names(index)?;
         let names = named.as_ref().unwrap_or(&self.config.channels);
         let count = self.source.shape(index)?[0];
         let names = &names[..names.len().min(count)];
-        band::positions(&self.config.bands, names).map_err(|missing| {
+        let find = |wanted: &str| {
+            let wanted = band::canonical(wanted);
+            names
+                .iter()
+                .position(|name| band::canonical(name) == wanted)
+        };
+        let inputs = Inputs::find(&self.config, |name, stand_in| {
+            find(name).or_else(|| find(band::stand_in(name).filter(|_| stand_in)?))
+        });
+        inputs.map_err(|missing| {
             let origin = if named.is_some() {
                 "its own band names"
             } else {
@@ -156,15 +206,20 @@ impl Dataset {
             };
             Error::usage(format!(
                 "{}: sample {} has no band `{missing}`; by {origin} its {count} channels are {}",
-                self.path.display(),
+                self.origin(index).display(),
                 self.source.name(index),
                 names.join(", "),
             ))
         })
     }
 
+    fn unlabelled(&self, index: usize) -> Error {
+        let message = format!("sample {} has no label", self.source.name(index));
+        Error::format(self.origin(index), message)
+    }
+
     /// The label in classes, from its own raster or from the label channel.
-    fn label(&self, index: usize) -> Result<Option<Array2<u8>>> {
+    pub(super) fn label(&self, index: usize) -> Result<Option<Array2<u8>>> {
         let stored = match self.source.read_label(index)? {
             Some(label) => label,
             None => {
@@ -191,7 +246,7 @@ impl Dataset {
         match unknown {
             None => Ok(Some(label)),
             Some(value) => Err(Error::format(
-                &self.path,
+                self.origin(index),
                 format!(
                     "sample {}: label {value} is no class 0..=3; list it in \
                      data.labels.ignore or map it in data.labels.map",
@@ -244,6 +299,7 @@ impl Example {
             image,
             label,
             valid,
+            absent: self.absent,
         }
     }
 }

@@ -83,7 +83,7 @@ impl SampleSource for Subset {
 /// Opens the training samples of `config` and, where it names any, the
 /// validation samples: `data.val`, or those that `data.val_names` or
 /// `data.val_fraction` hold out of `data.train`. Of both only those that fit
-/// `data.filter`.
+/// `data.filter`. Then come the containers of `data.mix`, whole.
 ///
 /// # Errors
 /// No `data.train`, a container that can't be opened or is empty, a filter on what has
@@ -111,6 +111,17 @@ pub fn open_training(config: &Config) -> Result<(Dataset, Option<Dataset>)> {
         };
         (subset(kept)?, Some(subset(held)?))
     };
+    let mix = data.mix.iter().map(|part| {
+        let dataset = Dataset::open(&part.train, data)?;
+        match dataset.is_empty() {
+            true => Err(Error::format(
+                &part.train,
+                "there are no samples in it to mix in",
+            )),
+            false => Ok((dataset, part.share)),
+        }
+    });
+    let mix: Vec<(Dataset, f64)> = mix.collect::<Result<_>>()?;
     if train.is_empty() {
         return Err(Error::format(path, "no samples are left to train on"));
     }
@@ -122,7 +133,10 @@ pub fn open_training(config: &Config) -> Result<(Dataset, Option<Dataset>)> {
             "there are no samples to validate on",
         ));
     }
-    Ok((train, val))
+    match mix.is_empty() {
+        true => Ok((train, val)),
+        false => Ok((train.mixed(mix), val)),
+    }
 }
 
 /// Opens the container at `path`; of its samples those whose metadata, as the

@@ -1,5 +1,7 @@
 //! Batches read ahead of their use on a background thread.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
@@ -7,7 +9,7 @@ use rand::RngExt;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Batch, Dataset};
+use super::{Batch, Dataset, Example, Feed, Visit};
 use crate::error::{Error, Result};
 
 /// The order in which an epoch visits `len` samples: a function of its arguments
@@ -44,16 +46,48 @@ impl Loader {
         batch_size: usize,
         ahead: usize,
     ) -> Result<Self> {
+        let (dataset, count) = (dataset.clone(), order.len());
+        Self::spawn(0..count, batch_size, ahead, move |slot| {
+            dataset.get(order[slot])
+        })
+    }
+
+    /// Starts to read the samples of epoch `epoch` of `feed` from place `first` on;
+    /// `visits` are all of the epoch's.
+    ///
+    /// # Errors
+    /// As for [`Loader::start`].
+    pub fn feed(
+        feed: &Arc<Feed>,
+        epoch: u64,
+        visits: Vec<Visit>,
+        first: usize,
+        batch_size: usize,
+        ahead: usize,
+    ) -> Result<Self> {
+        let (feed, count) = (feed.clone(), visits.len());
+        Self::spawn(first.min(count)..count, batch_size, ahead, move |slot| {
+            feed.get(visits[slot], epoch, slot)
+        })
+    }
+
+    fn spawn(
+        slots: Range<usize>,
+        batch_size: usize,
+        ahead: usize,
+        read: impl Fn(usize) -> Result<Example> + Send + 'static,
+    ) -> Result<Self> {
         if batch_size == 0 {
             return Err(Error::usage("`train.batch_size` must be at least 1"));
         }
         let (sender, batches) = sync_channel(ahead);
-        let dataset = dataset.clone();
         let worker = std::thread::Builder::new()
             .name("nephos-loader".to_owned())
             .spawn(move || {
-                for indices in order.chunks(batch_size) {
-                    let batch = read(&dataset, indices);
+                for first in slots.clone().step_by(batch_size) {
+                    let last = slots.end.min(first + batch_size);
+                    let examples: Result<Vec<Example>> = (first..last).map(&read).collect();
+                    let batch = examples.and_then(|examples| Batch::stack(&examples));
                     let failed = batch.is_err();
                     // A closed channel means that nobody wants more.
                     if sender.send(batch).is_err() || failed {
@@ -67,14 +101,6 @@ impl Loader {
             worker: Some(worker),
         })
     }
-}
-
-fn read(dataset: &Dataset, indices: &[usize]) -> Result<Batch> {
-    let examples = indices
-        .iter()
-        .map(|index| dataset.get(*index))
-        .collect::<Result<Vec<_>>>()?;
-    Batch::stack(&examples)
 }
 
 impl Iterator for Loader {

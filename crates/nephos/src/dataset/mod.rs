@@ -1,9 +1,14 @@
 //! Samples, splits and simulated data: what a model learns from.
 
+pub mod augment;
 mod batch;
 mod example;
+mod feed;
 mod holdout;
+mod inputs;
 mod loader;
+mod mix;
+mod sampler;
 mod scene;
 pub mod simulate;
 pub mod split;
@@ -12,8 +17,12 @@ pub use batch::Batch;
 pub(crate) use batch::{image_tensor, label_tensor};
 pub(crate) use example::label_table;
 pub use example::{Dataset, Example};
+pub use feed::Feed;
 pub use holdout::{Subset, open_filtered, open_training};
+pub use inputs::Inputs;
 pub use loader::{Loader, epoch_order};
+pub use mix::Part;
+pub use sampler::{Sampler, Visit};
 
 /// Names of the splits, in the order in which they are counted everywhere; a split's
 /// file is `NAME_split.pkl`.

@@ -1,12 +1,15 @@
 //! A sample as a scene.
 
+use ndarray::Axis;
+
 use super::Dataset;
 use crate::error::Result;
 use crate::scene::MemoryScene;
 
 impl Dataset {
     /// Sample `index` as a scene, so that it goes through a model as scenes do. Its
-    /// bands are the configured ones, in units of the model's input: gain 1.
+    /// bands are those of the configured ones that it has, in units of the model's
+    /// input: gain 1.
     ///
     /// # Errors
     /// As for [`Dataset::get_unlabelled`].
@@ -19,7 +22,12 @@ impl Dataset {
                 }
             });
         }
+        let bands = self.inputs(index)?.present();
+        let there: Vec<usize> = (0..example.absent.len())
+            .filter(|band| !example.absent[*band])
+            .collect();
+        let image = example.image.select(Axis(0), &there);
         let place = self.source.georeference(index)?;
-        MemoryScene::new(&example.name, &self.config.bands, example.image, place)
+        MemoryScene::new(&example.name, &bands, image, place)
     }
 }

@@ -10,6 +10,7 @@ mod evaluate;
 mod forward;
 mod image;
 mod labels;
+mod model_scene;
 mod network;
 mod outputs;
 mod picture;

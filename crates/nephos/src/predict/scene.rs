@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 
+use super::model_scene::ModelScene;
 use super::network::Network;
 use super::outputs::{Also, Outputs};
 use super::plan::window_for;
@@ -11,6 +12,7 @@ use super::scene_sink::SceneSink;
 use super::stream::{OVERLAP, Progress, RowSink, RunOptions, RunStats, run};
 use crate::class::CLASS_COUNT;
 use crate::config::Config;
+use crate::dataset::Inputs;
 use crate::error::{Error, Result};
 use crate::mask::{Dilation, MaskSummary};
 use crate::model::Bundle;
@@ -101,7 +103,7 @@ impl Predictor {
 
     /// Segments `scene` and writes `outputs`; each file is whole or not there.
     ///
-    /// - bands: positions of the model's bands in the scene, in its order
+    /// - inputs: where the model's bands lie in the scene, and which are absent
     /// - gain: input of the model for reflectance 1, as
     ///   [`DataConfig::input_gain`](crate::config::DataConfig::input_gain) gives it
     /// - run: what names this run in the summary, as a digest of model and options
@@ -115,7 +117,7 @@ impl Predictor {
     pub fn scene(
         &self,
         scene: &dyn Scene,
-        bands: &[usize],
+        inputs: &Inputs,
         gain: f32,
         settings: &Settings,
         outputs: &Outputs,
@@ -135,12 +137,12 @@ impl Predictor {
             }
             None => None,
         };
-        let tags = self.tags(scene, bands, settings);
+        let tags = self.tags(scene, inputs, settings);
         let mut sink = SceneSink::create(scene.info(), outputs, classes, dilation, &tags)?;
         let probabilities = outputs.also.contains(&Also::Probabilities);
         let stats = self.run(
             scene,
-            bands,
+            inputs,
             gain,
             settings,
             probabilities,
@@ -157,7 +159,7 @@ impl Predictor {
     pub(super) fn run(
         &self,
         scene: &dyn Scene,
-        bands: &[usize],
+        inputs: &Inputs,
         gain: f32,
         settings: &Settings,
         probabilities: bool,
@@ -165,6 +167,13 @@ impl Predictor {
         progress: &(dyn Fn(&Progress) + Sync),
     ) -> Result<RunStats> {
         let model = &self.config.model;
+        // A model that is told of absent bands sees the scene through a scene of its
+        // input's channels.
+        let told = (inputs.declares()).then(|| ModelScene::new(scene, inputs, gain));
+        let (scene, bands, gain): (&dyn Scene, Vec<usize>, f32) = match &told {
+            Some(told) => (told, (0..told.info().bands.len()).collect(), 1.0),
+            None => (scene, inputs.positions(), gain),
+        };
         let options = RunOptions {
             overlap: settings.overlap,
             align: model.patch.stride,
@@ -177,7 +186,7 @@ impl Predictor {
                 &self.network,
                 model,
                 scene,
-                bands,
+                &bands,
                 gain,
                 &options,
                 sink,
@@ -188,7 +197,7 @@ impl Predictor {
             &self.network,
             model.classes,
             scene,
-            bands,
+            &bands,
             gain,
             &options,
             sink,
@@ -205,11 +214,12 @@ impl Predictor {
     fn tags(
         &self,
         scene: &dyn Scene,
-        bands: &[usize],
+        inputs: &Inputs,
         settings: &Settings,
     ) -> Vec<(String, String)> {
         let info = scene.info();
         let [rows, cols] = self.window(info.size, settings);
+        let bands = inputs.positions();
         let named: Vec<String> = bands.iter().map(|band| info.bands[*band].label()).collect();
         let mut tags = vec![
             ("NEPHOS_VERSION", env!("CARGO_PKG_VERSION").to_owned()),
@@ -218,10 +228,19 @@ impl Predictor {
             ("SCENE", info.name.clone()),
             ("PRODUCT", info.product.clone()),
             ("BANDS", named.join(", ")),
-            ("RADIOMETRY", info.radiometry(bands).join("; ")),
+            ("RADIOMETRY", info.radiometry(&bands).join("; ")),
             ("WINDOW", format!("{rows} × {cols} pixels")),
             ("OVERLAP", settings.overlap.to_string()),
         ];
+        if inputs.declares() {
+            let absent = inputs.absent();
+            let absent = if absent.is_empty() {
+                "none".to_owned()
+            } else {
+                absent.join(", ")
+            };
+            tags.push(("BANDS_ABSENT", absent));
+        }
         if settings.graph == GraphScope::Scene {
             tags.push(("GRAPH", "scene".to_owned()));
         }

@@ -10,7 +10,7 @@ use super::scene::{Predictor, Settings};
 use super::stream::{Progress, RowSink};
 use crate::class::IGNORE;
 use crate::config::LabelConfig;
-use crate::dataset::label_table;
+use crate::dataset::{Inputs, label_table};
 use crate::error::Result;
 use crate::report::ConfusionMatrix;
 use crate::scene::Scene;
@@ -29,7 +29,7 @@ pub struct SceneScore {
 impl Predictor {
     /// Runs the model over a scene and compares with its label raster.
     ///
-    /// `bands` and `gain` are as for [`Predictor::scene`]; stored labels become
+    /// `inputs` and `gain` are as for [`Predictor::scene`]; stored labels become
     /// classes as `mapping` says.
     ///
     /// # Errors
@@ -38,7 +38,7 @@ impl Predictor {
     pub fn score(
         &self,
         scene: &dyn Scene,
-        bands: &[usize],
+        inputs: &Inputs,
         gain: f32,
         settings: &Settings,
         (path, labels): (&Path, &Labels),
@@ -57,7 +57,7 @@ impl Predictor {
             confusion: ConfusionMatrix::new(classes),
             loss: 0.0,
         };
-        self.run(scene, bands, gain, settings, true, &mut sink, progress)?;
+        self.run(scene, inputs, gain, settings, true, &mut sink, progress)?;
         let (confusion, loss) = (sink.confusion, sink.loss);
         let (pixels, scores) = (confusion.pixels(), confusion.scores());
         Ok(SceneScore {

@@ -7,6 +7,7 @@
 mod attention;
 mod colour_map;
 mod confusion;
+mod contact;
 mod curves;
 mod hatch;
 mod heatmap;
@@ -21,6 +22,7 @@ mod table;
 pub use attention::Gaze;
 pub use colour_map::ColourMap;
 pub use confusion::ConfusionMatrix;
+pub use contact::{Tile, contact_sheet};
 pub use curves::{Series, draw};
 pub use heatmap::{Cells, draw_confusion};
 pub use overlay::{OPACITY, Sample, class_legend, heat_over, mark, overlay, overlay_figure};

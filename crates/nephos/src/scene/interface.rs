@@ -164,19 +164,20 @@ impl SceneInfo {
     /// # Errors
     /// The first band that the scene lacks, with a list of those it has.
     pub fn positions(&self, wanted: &[String]) -> Result<Vec<usize>> {
-        let find = |name: &String| {
-            let wanted = band::canonical(name);
-            let own = |band: &SceneBand| band.source.eq_ignore_ascii_case(name);
-            (self.bands.iter())
-                .position(|band| band::canonical(&band.name) == wanted)
-                .or_else(|| self.bands.iter().position(own))
-                .or_else(|| {
-                    let other = band::stand_in(name)?;
-                    (self.bands.iter()).position(|band| band::canonical(&band.name) == other)
-                })
-                .ok_or_else(|| self.missing(name))
-        };
+        let find = |name: &String| self.position(name, true).ok_or_else(|| self.missing(name));
         wanted.iter().map(find).collect()
+    }
+
+    /// Position of the band `name`, or, where `stand_in` holds and there is none, of
+    /// that which may stand in for it.
+    pub(crate) fn position(&self, name: &str, stand_in: bool) -> Option<usize> {
+        let named = |wanted: &str| {
+            (self.bands.iter()).position(|band| band::canonical(&band.name) == wanted)
+        };
+        let own = |band: &SceneBand| band.source.eq_ignore_ascii_case(name);
+        named(&band::canonical(name))
+            .or_else(|| self.bands.iter().position(own))
+            .or_else(|| named(band::stand_in(name).filter(|_| stand_in)?))
     }
 
     /// What [`SceneInfo::positions`] took in place of a band that the sensor lacks, a
@@ -195,7 +196,7 @@ impl SceneInfo {
         wanted.iter().zip(positions).filter_map(sentence).collect()
     }
 
-    fn missing(&self, name: &str) -> Error {
+    pub(crate) fn missing(&self, name: &str) -> Error {
         let have: Vec<String> = self.bands.iter().map(SceneBand::label).collect();
         Error::usage(format!(
             "{}: the model needs band `{name}`; the scene has {}. Where these names are \

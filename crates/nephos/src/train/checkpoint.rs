@@ -54,6 +54,12 @@ pub(super) struct State {
     pub loss_sum: f64,
     pub loss_weight: f64,
     pub seconds: f64,
+    /// Running losses of the samples before the epoch under way, which decide what it
+    /// visits, and as they are now; empty unless losses decide.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next_losses: Vec<f64>,
     pub train_samples: usize,
     /// Epochs since the best.
     pub stale: usize,
@@ -79,6 +85,8 @@ impl State {
             loss_sum: 0.0,
             loss_weight: 0.0,
             seconds: 0.0,
+            losses: Vec::new(),
+            next_losses: Vec::new(),
             train_samples,
             stale: 0,
             best: None,

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use ndarray::{Array3, s};
+use burn::tensor::Tensor;
+use ndarray::{Array3, Axis, s};
 
 use super::checkpoint::Best;
 use super::gradients;
@@ -17,7 +18,7 @@ use super::trainer::{Run, stale};
 use super::validate::{Validation, check, validate};
 use crate::class::IGNORE;
 use crate::config::Precision;
-use crate::dataset::{Batch, Dataset, Loader, epoch_order, image_tensor, label_tensor};
+use crate::dataset::{Batch, Dataset, Loader, Visit, image_tensor, label_tensor};
 use crate::error::{Error, Result};
 use crate::model::Segmenter;
 
@@ -34,6 +35,9 @@ struct Forward {
     gradients: GradientsParams,
     loss: f64,
     weight: f64,
+    /// The loss of each sample, NaN where none is labelled; empty unless they decide
+    /// which samples are drawn.
+    each: Vec<f64>,
 }
 
 /// An optimiser step.
@@ -60,10 +64,10 @@ impl Run {
         observer: &mut dyn TrainObserver,
     ) -> Result<Flow> {
         let started = Instant::now();
-        if self.steps(train, val.map_or(0, Dataset::len), observer)? == Flow::Stop {
+        if self.steps(val.map_or(0, Dataset::len), observer)? == Flow::Stop {
             return self.stop(observer);
         }
-        let images_per_second = train.len() as f64 / self.state.seconds.max(1e-9);
+        let images_per_second = self.feed.len() as f64 / self.state.seconds.max(1e-9);
         if self.state.loss_weight == 0.0 {
             return Err(Error::format(
                 train.path(),
@@ -98,14 +102,9 @@ impl Run {
     }
 
     /// The steps of the epoch that are not done yet.
-    fn steps(
-        &mut self,
-        train: &Dataset,
-        val_images: usize,
-        observer: &mut dyn TrainObserver,
-    ) -> Result<Flow> {
+    fn steps(&mut self, val_images: usize, observer: &mut dyn TrainObserver) -> Result<Flow> {
         let settings = self.config.train.clone();
-        let images = train.len();
+        let images = self.feed.len();
         let steps = images
             .div_ceil(settings.batch_size)
             .div_ceil(settings.accumulate);
@@ -118,16 +117,18 @@ impl Run {
             images_done,
             val_images,
         });
-        let mut order = epoch_order(images, self.config.seed, self.state.epochs as u64);
-        let order = order.split_off(images_done);
-        let mut loader = Loader::start(train, order, settings.batch_size, settings.prefetch)?;
+        let epoch = self.state.epochs as u64;
+        let visits = self.feed.epoch(epoch, &self.state.losses);
+        let (size, ahead) = (settings.batch_size, settings.prefetch);
+        let mut loader = Loader::feed(&self.feed, epoch, visits.clone(), images_done, size, ahead)?;
         let (started, before) = (Instant::now(), images_done);
         let earlier = self.state.seconds;
         while self.state.epoch_step < steps {
             if observer.should_stop() {
                 return Ok(Flow::Stop);
             }
-            let step = self.step(&mut loader, steps * settings.epochs)?;
+            let visits = &visits[images_done.min(visits.len())..];
+            let step = self.step(&mut loader, visits, steps * settings.epochs)?;
             images_done += step.images;
             self.state.step += 1;
             self.state.epoch_step += 1;
@@ -167,8 +168,8 @@ impl Run {
     }
 
     /// One optimiser step over up to `train.accumulate` batches.
-    fn step(&mut self, loader: &mut Loader, total_steps: usize) -> Result<Step> {
-        let settings = &self.config.train;
+    fn step(&mut self, loader: &mut Loader, visits: &[Visit], total_steps: usize) -> Result<Step> {
+        let settings = self.config.train.clone();
         let lr = learning_rate(
             &settings.schedule,
             settings.optimizer.lr,
@@ -185,8 +186,10 @@ impl Run {
         let (mut names, mut losses) = (Vec::new(), Vec::new());
         for (part, batch) in loader.by_ref().take(settings.accumulate).enumerate() {
             let batch = batch?;
+            let visits = &visits[names.len()..];
             names.extend(batch.names.iter().cloned());
             let forward = in_pool(|| self.forward(batch, part, scale))?;
+            self.remember(visits, &forward.each);
             // Half precision may overflow: the step is skipped, the loss not counted.
             if forward.loss.is_finite() {
                 self.state.loss_sum += forward.loss * forward.weight;
@@ -245,6 +248,10 @@ impl Run {
         let (_, height, width) = labels.dim();
         let padded = ignore_padding(&labels, model.padded(height, width));
         let aligned = model.decoder.align_corners;
+        let each = match self.config.data.sampling.difficulty > 0.0 {
+            true => self.loss_of_each(&coarse, &padded, aligned),
+            false => Vec::new(),
+        };
         let loss = (self.loss.of_coarse(&coarse, &padded, aligned)).unwrap_or_else(|| {
             let logits = self.model.upsample(coarse, [height, width]);
             self.loss
@@ -260,7 +267,51 @@ impl Run {
             gradients: GradientsParams::from_grads(loss.backward(), &self.model),
             loss: value,
             weight,
+            // Where samples can't be told apart, each has the loss of all.
+            each: each.iter().map(|loss| loss.unwrap_or(value)).collect(),
         })
+    }
+
+    /// The loss of each sample of a batch; NaN where it has no label, `None` off the
+    /// CPU.
+    fn loss_of_each(
+        &self,
+        coarse: &Tensor<4>,
+        labels: &Array3<u8>,
+        aligned: bool,
+    ) -> Vec<Option<f64>> {
+        let coarse = coarse.clone().inner();
+        let samples = labels.axis_chunks_iter(Axis(0), 1).enumerate();
+        samples
+            .map(|(sample, labels)| {
+                if labels.iter().all(|label| *label == IGNORE) {
+                    return Some(f64::NAN);
+                }
+                let scores = coarse.clone().narrow(0, sample, 1);
+                let evaluated = self
+                    .loss
+                    .evaluate_coarse(&scores, &labels.to_owned(), aligned);
+                evaluated.map(|(loss, _)| loss)
+            })
+            .collect()
+    }
+
+    /// Takes the losses of samples into their running means, which the next epoch sees.
+    fn remember(&mut self, visits: &[Visit], losses: &[f64]) {
+        for (visit, loss) in visits.iter().zip(losses) {
+            let known = &mut self.state.next_losses;
+            if known.len() <= visit.index {
+                known.resize(visit.index + 1, f64::NAN);
+            }
+            let mean = &mut known[visit.index];
+            if loss.is_finite() {
+                *mean = if mean.is_finite() {
+                    0.5 * (*mean + loss)
+                } else {
+                    *loss
+                };
+            }
+        }
     }
 
     fn diverged(&self, step: &Step, names: &[String]) -> Error {
@@ -328,6 +379,7 @@ impl Run {
         self.state.history.push(record.clone());
         self.state.epochs += 1;
         self.state.epoch_step = 0;
+        self.state.losses.clone_from(&self.state.next_losses);
         (
             self.state.loss_sum,
             self.state.loss_weight,

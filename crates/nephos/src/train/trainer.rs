@@ -1,6 +1,7 @@
 //! A training run from its first step to its last checkpoint.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -14,7 +15,7 @@ use super::optimizer::Optimizer;
 use super::resume;
 use super::tensorboard::{self, EventWriter};
 use crate::config::Config;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Feed};
 use crate::error::{Error, Result};
 use crate::model::{Bundle, Segmenter, Summary};
 use crate::output;
@@ -159,6 +160,7 @@ impl Trainer {
                 checkpoint::FILE_NAME
             )));
         }
+        let feed = Arc::new(Feed::new(train, &config)?);
         device.seed(config.seed);
         let fresh = || Segmenter::new(&config.model, config.channels(), &device);
         let mut optimizer = Optimizer::new(&config.train.optimizer);
@@ -200,6 +202,7 @@ impl Trainer {
             events: EventWriter::open(&events, state.step as u64, epochs_end)?,
             model,
             optimizer,
+            feed,
             state,
             classes,
             config,
@@ -234,6 +237,7 @@ pub(super) struct Run {
     pub model: Segmenter,
     pub optimizer: Optimizer,
     pub loss: Loss,
+    pub feed: Arc<Feed>,
     pub state: State,
     pub events: EventWriter,
     pub classes: Vec<String>,

@@ -152,3 +152,29 @@ fn a_source_with_names_keeps_its_label_apart() {
     assert_eq!(labelled.label, array![[2]]);
     assert_eq!(labelled.image.dim(), (2, 1, 1));
 }
+
+#[test]
+fn absent_bands_are_zero_and_declared() {
+    let text = "[data]\nscale = 1000.0\nnodata = 2000.0\nbands = ['nir', 'red', 'blue']\n\
+        optional_bands = ['blue', 'nir']\nchannels = ['blue', 'green', 'red']\nlabel_channel = 3\n";
+    let mut memory = bgr(array![[0.0, 1.0]]);
+    memory.channels[[2, 0, 1]] = 2000.0;
+    let example = first(memory, text).unwrap();
+    assert_eq!(example.absent, [true, false, false]);
+    let pixel = |col: usize| example.image.slice(ndarray::s![.., 0, col]).to_vec();
+    // nir, red, blue, then whether blue and nir are absent.
+    assert_eq!(pixel(0), [0.0, 3.0, 1.0, 0.0, 1.0]);
+    // Without data all channels are 0, as beyond the border of an image.
+    assert_eq!(pixel(1), [0.0; 5]);
+    assert_eq!(example.label, array![[0, 255]]);
+}
+
+#[test]
+fn a_sample_as_a_scene_has_the_bands_it_has() {
+    let text = format!("{BGR}bands = ['nir', 'red']\noptional_bands = ['nir']");
+    let dataset = open(bgr(array![[0.0]]), &text);
+    let scene = dataset.scene(0).unwrap();
+    let info = nephos::scene::Scene::info(&scene);
+    let names: Vec<&str> = info.bands.iter().map(|band| band.name.as_str()).collect();
+    assert_eq!(names, ["red"]);
+}

@@ -38,7 +38,7 @@ pub fn evaluate(
     for (path, label) in pairs {
         let scene = scene::open_scene(path, options)?;
         let info = scene.info();
-        let bands = choose_bands(scene.as_ref(), data, ui)?;
+        let inputs = choose_bands(scene.as_ref(), data, ui)?;
         let raster = Labels::open(&label, info)?;
         if let Some(resampling) = raster.resampling() {
             ui.status(format!("  {resampling}"));
@@ -47,7 +47,7 @@ pub fn evaluate(
         let score = predictor
             .score(
                 scene.as_ref(),
-                &bands,
+                &inputs,
                 data.input_gain(),
                 &Settings::default(),
                 (&label, &raster),

@@ -4,6 +4,7 @@ use std::fs::File;
 
 use anyhow::Context;
 use nephos::config::DataConfig;
+use nephos::dataset::Inputs;
 use nephos::device::Device;
 use nephos::mask::MaskSummary;
 use nephos::model::weights::{Identity, fingerprint};
@@ -75,16 +76,16 @@ impl Runner {
         match &job.input {
             Input::Scene(path) => {
                 let scene = scene::open_scene(path, &self.scene)?;
-                let bands = choose_bands(scene.as_ref(), &predictor.config.data, ui)?;
+                let inputs = choose_bands(scene.as_ref(), &predictor.config.data, ui)?;
                 let gain = predictor.config.data.input_gain();
-                self.write(job, scene.as_ref(), &bands, gain, ui)
+                self.write(job, scene.as_ref(), &inputs, gain, ui)
             }
             Input::Sample { dataset, index } => {
                 let context = || format!("{}, sample {}", dataset.path().display(), job.name);
                 let scene = dataset.scene(*index).with_context(context)?;
-                let bands: Vec<usize> = (0..scene.info().bands.len()).collect();
+                let inputs = Inputs::of_scene(scene.info(), &predictor.config.data)?;
                 // A sample comes in units of the model's input.
-                self.write(job, &scene, &bands, 1.0, ui)
+                self.write(job, &scene, &inputs, 1.0, ui)
                     .with_context(context)
             }
         }
@@ -94,7 +95,7 @@ impl Runner {
         &self,
         job: &Job,
         scene: &dyn Scene,
-        bands: &[usize],
+        inputs: &Inputs,
         gain: f32,
         ui: &Ui,
     ) -> anyhow::Result<MaskSummary> {
@@ -102,7 +103,7 @@ impl Runner {
         let bar = ui.pixels(&job.name, rows as u64 * cols as u64);
         let (summary, stats) = self.predictor.scene(
             scene,
-            bands,
+            inputs,
             gain,
             &self.settings,
             &job.outputs,

@@ -1,0 +1,119 @@
+//! What of a sample is seen, and how it lies: crop, magnification, turns and mirrors.
+
+use ndarray::{Array2, Array3, Axis, s};
+
+use super::draw::Dice;
+use super::resample::{Window, resample};
+use crate::config::AugmentConfig;
+use crate::dataset::Example;
+
+/// Which part of a sample becomes the new one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Frame {
+    /// Rows and columns of the new sample, before it is turned.
+    pub size: [usize; 2],
+    pub window: Window,
+    /// Quarter turns, counterclockwise.
+    pub turns: usize,
+    pub flip: bool,
+}
+
+impl Frame {
+    /// A frame of `size` in a sample of `have` rows and columns.
+    ///
+    /// With `focus`, a pixel of the sample, the frame holds it, where the sample is
+    /// larger than the frame.
+    pub fn draw(
+        config: &AugmentConfig,
+        have: [usize; 2],
+        size: [usize; 2],
+        focus: Option<[usize; 2]>,
+        dice: &mut Dice,
+    ) -> Self {
+        let (turns, flip) = (dice.below(4), dice.chance(0.5));
+        let [low, high] = config.zoom;
+        let zoom = dice.between(low.ln(), high.ln()).exp();
+        let mut start = [0.0; 2];
+        let mut extent = [0.0; 2];
+        for axis in 0..2 {
+            let place = dice.unit();
+            // Without magnification crops lie on whole pixels, so that nothing is blurred.
+            let whole = low == 1.0 && high == 1.0;
+            extent[axis] = if whole {
+                size[axis] as f64
+            } else {
+                size[axis] as f64 / zoom
+            };
+            let (mut first, mut last) = (0.0, have[axis] as f64 - extent[axis]);
+            if last < 0.0 {
+                // The sample in the middle, mirrored around.
+                (first, last) = (last / 2.0, last / 2.0);
+            } else if let Some(focus) = focus {
+                let focus = focus[axis] as f64;
+                first = (focus + 1.0 - extent[axis]).clamp(0.0, last);
+                last = focus.min(last).max(first);
+            }
+            start[axis] = first + place * (last - first);
+            if whole {
+                // Of the whole pixels from `first` to `last` each alike.
+                let (low, high) = (first.ceil(), last.floor());
+                start[axis] = (low + (place * (high - low + 1.0)).floor()).min(high.max(low));
+            }
+        }
+        let square = size[0] == size[1];
+        Self {
+            size,
+            window: Window { start, extent },
+            turns: match (config.rotate, square) {
+                (false, _) => 0,
+                (true, true) => turns,
+                (true, false) => turns / 2 * 2,
+            },
+            flip: config.flip && flip,
+        }
+    }
+
+    /// The sample in the frame.
+    pub fn of(&self, example: Example) -> Example {
+        turned(
+            resample(example, self.window, self.size),
+            self.turns,
+            self.flip,
+        )
+    }
+}
+
+/// A sample turned counterclockwise by quarter turns, then mirrored left to right.
+pub(super) fn turned(example: Example, turns: usize, flip: bool) -> Example {
+    if turns == 0 && !flip {
+        return example;
+    }
+    let plane = |plane: Array2<f32>| turned_plane(plane, turns, flip);
+    let planes: Vec<Array2<f32>> = (example.image.outer_iter())
+        .map(|band| plane(band.to_owned()))
+        .collect();
+    let (height, width) = planes.first().map_or((0, 0), Array2::dim);
+    let mut image = Array3::zeros((planes.len(), height, width));
+    for (mut band, plane) in image.outer_iter_mut().zip(&planes) {
+        band.assign(plane);
+    }
+    Example {
+        image,
+        label: turned_plane(example.label, turns, flip),
+        valid: turned_plane(example.valid, turns, flip),
+        ..example
+    }
+}
+
+fn turned_plane<T: Clone>(plane: Array2<T>, turns: usize, flip: bool) -> Array2<T> {
+    let mut view = plane.view();
+    for _ in 0..turns % 4 {
+        // A quarter turn is a transposition and a mirroring of the rows.
+        view = view.reversed_axes();
+        view.invert_axis(Axis(0));
+    }
+    if flip {
+        view.invert_axis(Axis(1));
+    }
+    view.slice(s![.., ..]).as_standard_layout().into_owned()
+}

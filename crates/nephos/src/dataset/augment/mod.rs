@@ -1,0 +1,230 @@
+//! Variation of training samples: from a sample as it is stored to one as it might be.
+//!
+//! Each augmentation has a file and random numbers of its own, which depend on the seed
+//! of the run, the epoch and the place of the sample in it alone. They follow one
+//! another as light does: what part of the world is seen ([`frame`]), clouds before it
+//! ([`paste`]), the air ([`haze`]), the optics and the sensor ([`radiometry`]), what was
+//! delivered ([`edge`], [`bands`]).
+//!
+//! Pixels that are not valid stay 0 in all bands, and ignored pixels stay ignored.
+
+mod bands;
+mod draw;
+mod edge;
+mod frame;
+mod haze;
+mod paste;
+mod radiometry;
+mod resample;
+mod smooth;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use draw::Draw;
+
+use rayon::prelude::*;
+
+use super::{Dataset, Example};
+use crate::class::{CLASS_COUNT, Class};
+use crate::config::{AugmentConfig, DataConfig};
+use crate::error::{Error, Result};
+use draw::Step;
+use frame::Frame;
+use view::View;
+
+/// Shares of cloud and shadow among the labelled pixels of samples whose clouds are
+/// pasted: overcast samples would hide all of another.
+const CLOUDY: std::ops::RangeInclusive<f64> = 0.005..=0.8;
+
+/// Varies samples of one configuration.
+#[derive(Clone)]
+pub struct Augmenter {
+    config: AugmentConfig,
+    /// Names of the bands.
+    names: Vec<String>,
+    optional: Vec<usize>,
+    /// Number of the input for reflectance 1.
+    unit: f32,
+    /// Where clouds are taken from, and in which samples there are any.
+    clouds: Option<(Dataset, Vec<usize>)>,
+}
+
+impl Augmenter {
+    /// Varies samples of `train` as `data.augment` says; with pasting this reads all
+    /// labels that clouds may come from.
+    ///
+    /// # Errors
+    /// Samples to take clouds from that can't be opened or read, or hold no clouds.
+    pub fn new(train: &Dataset, data: &DataConfig) -> Result<Self> {
+        let config = data.augment.clone();
+        let clouds = if config.paste.probability > 0.0 {
+            let pool = match &config.paste.from {
+                Some(path) => Dataset::open(path, data)?,
+                None => train.clone(),
+            };
+            let cloudy = cloudy(&pool)?;
+            Some((pool, cloudy))
+        } else {
+            None
+        };
+        Ok(Self {
+            names: data.bands.clone(),
+            optional: data.optional_positions(),
+            unit: data.input_gain(),
+            config,
+            clouds,
+        })
+    }
+
+    /// Sample `index` of `dataset`, varied. `focus` is a class of which a cropped
+    /// sample holds a pixel, where there is one.
+    ///
+    /// # Errors
+    /// As for [`Dataset::get`].
+    pub fn get(
+        &self,
+        dataset: &Dataset,
+        index: usize,
+        draw: Draw,
+        focus: Option<u8>,
+    ) -> Result<Example> {
+        let mut example = dataset.labelled_bands(index)?;
+        if self.config.crop.is_none() {
+            example = dataset.fit(example);
+        }
+        let mut dice = draw.dice(Step::Frame);
+        let focus = focus.and_then(|class| a_pixel_of(&example, class, &mut dice));
+        let (height, width) = example.valid.dim();
+        let size = self.config.crop.map_or([height, width], |side| [side; 2]);
+        let frame = Frame::draw(&self.config, [height, width], size, focus, &mut dice);
+        example = frame.of(example);
+        self.paste(&mut example, draw)?;
+        self.sense(&mut example, draw);
+        Ok(dataset.declare(example))
+    }
+
+    /// Lays clouds of another sample over this one.
+    fn paste(&self, example: &mut Example, draw: Draw) -> Result<()> {
+        let Some((pool, cloudy)) = &self.clouds else {
+            return Ok(());
+        };
+        let mut dice = draw.dice(Step::Paste);
+        if !dice.chance(self.config.paste.probability) {
+            return Ok(());
+        }
+        let source = pool.labelled_bands(cloudy[dice.below(cloudy.len())])?;
+        // Any cloud of the source may be the one that is seen.
+        let cloud = a_pixel_of(&source, Class::Thick as u8, &mut dice)
+            .or_else(|| a_pixel_of(&source, Class::Thin as u8, &mut dice));
+        let (height, width) = example.valid.dim();
+        let (rows, cols) = source.valid.dim();
+        let free = AugmentConfig {
+            rotate: true,
+            flip: true,
+            ..self.config.clone()
+        };
+        let mut dice = draw.dice(Step::PastedFrame);
+        let frame = Frame::draw(&free, [rows, cols], [height, width], cloud, &mut dice);
+        let source = frame.of(source);
+        let mut view = self.view(example);
+        paste::paste(&mut view, &source, self.config.paste.edge);
+        Ok(())
+    }
+
+    /// Air, optics, sensor and delivery.
+    fn sense(&self, example: &mut Example, draw: Draw) {
+        let config = &self.config;
+        let mut view = self.view(example);
+        // The first number of each step says whether it is taken at all.
+        let taken = |on: bool, step: Step, share: f64| {
+            let mut dice = draw.dice(step);
+            (on && dice.chance(share)).then_some(dice)
+        };
+        let share = config.probability;
+        if let Some(mut dice) = taken(config.haze > 0.0, Step::Haze, share) {
+            haze::haze(config, &mut view, &mut dice);
+        }
+        if let Some(mut dice) = taken(config.blur > 0.0, Step::Blur, share) {
+            radiometry::blur(config, &mut view, &mut dice);
+        }
+        let gains = config.gain > 0.0 || config.band_gain > 0.0 || config.band_offset > 0.0;
+        if let Some(mut dice) = taken(gains, Step::Radiometry, 1.0) {
+            radiometry::gains(config, &mut view, &mut dice);
+        }
+        if let Some(mut dice) = taken(config.noise > 0.0, Step::Noise, share) {
+            radiometry::noise(config, &mut view, &mut dice);
+        }
+        if let Some(mut dice) = taken(!config.saturation.is_empty(), Step::Saturation, share) {
+            radiometry::saturation(config, &mut view, &mut dice);
+        }
+        if let Some(mut dice) = taken(config.nodata > 0.0, Step::Edge, config.nodata) {
+            edge::cut(example, &mut dice);
+        }
+        let share = config.band_dropout;
+        if let Some(mut dice) = taken(share > 0.0, Step::Bands, share) {
+            bands::drop_out(example, &self.names, &self.optional, &mut dice);
+        }
+    }
+
+    fn view<'a>(&'a self, example: &'a mut Example) -> View<'a> {
+        View {
+            example,
+            names: &self.names,
+            unit: self.unit,
+        }
+    }
+}
+
+/// Samples with clouds and with something else.
+fn cloudy(pool: &Dataset) -> Result<Vec<usize>> {
+    let share = |index: usize| -> Result<Option<usize>> {
+        let counts = pool.class_counts(index)?;
+        let total: u64 = counts.iter().sum();
+        let clouds = total - counts[Class::Clear as usize];
+        Ok(CLOUDY
+            .contains(&(clouds as f64 / total.max(1) as f64))
+            .then_some(index))
+    };
+    let found: Vec<Option<usize>> = (0..pool.len())
+        .into_par_iter()
+        .map(share)
+        .collect::<Result<_>>()?;
+    let cloudy: Vec<usize> = found.into_iter().flatten().collect();
+    if cloudy.is_empty() {
+        return Err(Error::format(
+            pool.path(),
+            "no sample has clouds over less than 80 % of it: there is nothing to paste \
+             (data.augment.paste)",
+        ));
+    }
+    Ok(cloudy)
+}
+
+/// Any pixel of a class.
+fn a_pixel_of(example: &Example, class: u8, dice: &mut draw::Dice) -> Option<[usize; 2]> {
+    let count = example
+        .label
+        .iter()
+        .filter(|label| **label == class)
+        .count();
+    let chosen = dice.below(count);
+    let mut pixels = example
+        .label
+        .indexed_iter()
+        .filter(|(_, label)| **label == class);
+    pixels.nth(chosen).map(|((row, col), _)| [row, col])
+}
+
+impl Dataset {
+    /// Labelled pixels of each class in sample `index`; all 0 without a label.
+    pub(super) fn class_counts(&self, index: usize) -> Result<[u64; CLASS_COUNT]> {
+        let mut counts = [0; CLASS_COUNT];
+        for label in self.label(index)?.iter().flatten() {
+            if let Some(count) = counts.get_mut(usize::from(*label)) {
+                *count += 1;
+            }
+        }
+        Ok(counts)
+    }
+}

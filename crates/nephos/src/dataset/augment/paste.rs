@@ -1,0 +1,190 @@
+//! Clouds of one sample, with their shadows, over another.
+//!
+//! The label of the source says where its clouds are. Thick cloud covers what is below
+//! it. Thin cloud takes a share of the ground's light, its opacity, and adds its own:
+//! `seen = (1 − opacity) · ground + light`; the opacity is how much brighter the cloud
+//! is in blue than the clear ground around it, against a cloud that hides the ground.
+//! Shadow dims each band by the ratio of what is seen in it to the clear ground around
+//! it. Edges are soft; cloud and shadow keep their places to each other.
+
+use ndarray::Array2;
+
+use super::smooth::{gaussian, wide};
+use super::view::View;
+use crate::band;
+use crate::class::{Class, IGNORE};
+use crate::dataset::Example;
+
+/// Standard deviation of the surroundings whose clear pixels are the ground, in pixels.
+const AROUND: f64 = 12.0;
+
+/// Least weight of clear pixels around; with less, the mean of all clear pixels counts.
+const LEAST_CLEAR: f32 = 0.02;
+
+/// Least reflectance of a cloud that hides the ground.
+const OPAQUE: f32 = 0.5;
+
+/// How much brighter than the ground such a cloud must be for an opacity to be told.
+const LEAST_CONTRAST: f32 = 0.05;
+
+/// Most that a thin cloud hides, and least that a shadow leaves.
+const MOST_OPACITY: f32 = 0.95;
+const LEAST_LIGHT: f32 = 0.15;
+
+/// Standard deviation over which thin cloud is evened out, so that the source's ground
+/// does not shine through, in pixels.
+const EVEN: f64 = 1.5;
+
+/// Lays clouds and shadows of `source` over the sample, where it is valid.
+///
+/// Labels: thick cloud goes before thin cloud, cloud before shadow; ignored pixels stay
+/// ignored. Bands that the source lacks are declared absent.
+///
+/// # Shapes
+/// - source: bands and size of the sample
+pub(super) fn paste(view: &mut View<'_>, source: &Example, edge: f64) {
+    let masks = [Class::Thick, Class::Thin, Class::Shadow].map(|class| {
+        let code = class as u8;
+        source
+            .label
+            .mapv(|label| if label == code { 1.0 } else { 0.0 })
+    });
+    let clear = (source.label).mapv(|label| {
+        if label == Class::Clear as u8 {
+            1.0
+        } else {
+            0.0
+        }
+    });
+    let ones = Array2::ones(clear.dim());
+    let soft = masks.each_ref().map(|mask| gaussian(mask, &ones, edge).0);
+    for band in 0..view.bands() {
+        if source.absent[band] && !view.example.absent[band] {
+            view.each(band, |_, _| 0.0);
+            view.example.absent[band] = true;
+        }
+    }
+    let there: Vec<usize> = (0..view.bands())
+        .filter(|band| !view.example.absent[*band])
+        .collect();
+    let plane = |band: usize| source.image.index_axis(ndarray::Axis(0), band).to_owned();
+    let opacity = brightest(view).and_then(|band| {
+        opacity(
+            &plane(band),
+            &ground(&plane(band), &clear)?,
+            &masks,
+            view.unit,
+        )
+    });
+    let [thick, thin, shadow] = &masks;
+    let [over_thick, over_thin, over_shadow] = &soft;
+    // Beyond a mask's border its nearest pixels go on.
+    let beyond = (2.0 * edge).max(EVEN);
+    for band in there {
+        let seen = plane(band);
+        let ground = ground(&seen, &clear);
+        if let Some(ground) = ground.as_ref().filter(|_| view.reflects(band)) {
+            let ratio = ndarray::Zip::from(&seen)
+                .and(ground)
+                .map_collect(|seen, ground| {
+                    (seen / ground.max(f32::MIN_POSITIVE)).clamp(LEAST_LIGHT, 1.0)
+                });
+            let wider = gaussian(&ratio, shadow, beyond).0;
+            view.each(band, |value, at| {
+                let ratio = if shadow[at] > 0.0 {
+                    ratio[at]
+                } else {
+                    wider[at]
+                };
+                value * (1.0 + over_shadow[at] * (ratio - 1.0))
+            });
+        }
+        if let (Some(ground), Some(opacity)) = (&ground, &opacity) {
+            let light = &seen - &(ground * &opacity.mapv(|opacity| 1.0 - opacity));
+            let light = gaussian(&light, thin, beyond).0;
+            view.each(band, |value, at| {
+                let under = (1.0 - opacity[at]) * value + light[at].max(0.0);
+                value + over_thin[at] * (under - value)
+            });
+        }
+        let wider = gaussian(&seen, thick, beyond).0;
+        view.each(band, |value, at| {
+            let cloud = if thick[at] > 0.0 { seen[at] } else { wider[at] };
+            value + over_thick[at] * (cloud - value)
+        });
+    }
+    let told = opacity.is_some();
+    for (target, source) in view.example.label.iter_mut().zip(&source.label) {
+        *target = merged(*target, *source, told);
+    }
+}
+
+/// The class where `source` lies over `target`.
+fn merged(target: u8, source: u8, thin_told: bool) -> u8 {
+    let [clear, thick, thin, shadow] = Class::ALL.map(|class| class as u8);
+    match (target, source) {
+        (IGNORE, _) => IGNORE,
+        (_, source) if source == thick => thick,
+        (target, source) if source == thin && target != thick && thin_told => thin,
+        (target, source) if source == shadow && target == clear => shadow,
+        _ => target,
+    }
+}
+
+/// The band in which clouds stand out best from the ground: the shortest wave of blue,
+/// green and red, else the first that reflects.
+fn brightest(view: &View<'_>) -> Option<usize> {
+    let named = ["blue", "green", "red"].iter().find_map(|wanted| {
+        (0..view.bands())
+            .find(|place| view.reflects(*place) && band::canonical(&view.names[*place]) == *wanted)
+    });
+    named.or_else(|| (0..view.bands()).find(|band| view.reflects(*band)))
+}
+
+/// The clear ground around each pixel; `None` where nothing is clear.
+fn ground(seen: &Array2<f32>, clear: &Array2<f32>) -> Option<Array2<f32>> {
+    let count = clear.sum();
+    if count == 0.0 {
+        return None;
+    }
+    let mean = (seen * clear).sum() / count;
+    let (mut ground, weight) = wide(seen, clear, AROUND);
+    ground.zip_mut_with(&weight, |ground, weight| {
+        if *weight < LEAST_CLEAR {
+            *ground = mean;
+        }
+    });
+    Some(ground)
+}
+
+/// Opacity of thin cloud, evened out and continued beyond its border; `None` where the
+/// ground is as bright as clouds are.
+fn opacity(
+    seen: &Array2<f32>,
+    ground: &Array2<f32>,
+    [thick, thin, _]: &[Array2<f32>; 3],
+    unit: f32,
+) -> Option<Array2<f32>> {
+    let pixels = thin.sum();
+    if pixels == 0.0 {
+        return None;
+    }
+    let covered = thick.sum();
+    let cloud = if covered > 0.0 {
+        (seen * thick).sum() / covered
+    } else {
+        0.0
+    };
+    let cloud = cloud.max(OPAQUE * unit);
+    let below = (ground * thin).sum() / pixels;
+    if cloud - below < LEAST_CONTRAST * unit {
+        return None;
+    }
+    let opacity = ndarray::Zip::from(seen)
+        .and(ground)
+        .map_collect(|seen, ground| {
+            let contrast = (cloud - ground).max(LEAST_CONTRAST * unit);
+            ((seen - ground) / contrast).clamp(0.0, MOST_OPACITY)
+        });
+    Some(gaussian(&opacity, thin, EVEN).0)
+}

@@ -1,0 +1,71 @@
+//! Numbers of a sensor: gains, offsets, noise, saturation and blur.
+
+use ndarray::Array2;
+
+use super::draw::Dice;
+use super::smooth::gaussian;
+use super::view::View;
+use crate::config::AugmentConfig;
+
+/// One factor for all reflectances, then a factor and an offset a band.
+pub(super) fn gains(config: &AugmentConfig, view: &mut View<'_>, dice: &mut Dice) {
+    let common = 1.0 + dice.around(config.gain);
+    for band in 0..view.bands() {
+        // Drawn for every band, so that one that is absent moves no other's.
+        let factor = common * (1.0 + dice.around(config.band_gain));
+        let offset = dice.around(config.band_offset) * f64::from(view.unit);
+        if view.reflects(band) {
+            let (factor, offset) = (factor as f32, offset as f32);
+            view.each(band, |value, _| value * factor + offset);
+        }
+    }
+}
+
+/// Gaussian noise of one standard deviation in all bands, drawn up to that of the
+/// configuration.
+pub(super) fn noise(config: &AugmentConfig, view: &mut View<'_>, dice: &mut Dice) {
+    let deviation = dice.unit() * config.noise * f64::from(view.unit);
+    for band in 0..view.bands() {
+        let mut second = None;
+        let mut normal = || match second.take() {
+            Some(value) => value,
+            None => {
+                let [first, other] = dice.normals();
+                second = Some(other);
+                first
+            }
+        };
+        view.each_pixel(band, |value| value + (deviation * normal()) as f32);
+    }
+}
+
+/// Reflectances end at one level, as where a sensor saturates.
+pub(super) fn saturation(config: &AugmentConfig, view: &mut View<'_>, dice: &mut Dice) {
+    let [low, high] = config.saturation[..] else {
+        return;
+    };
+    let level = (dice.between(low, high) * f64::from(view.unit)) as f32;
+    for band in (0..view.bands())
+        .filter(|band| view.reflects(*band))
+        .collect::<Vec<_>>()
+    {
+        view.each(band, |value, _| value.min(level));
+    }
+}
+
+/// A Gaussian blur of all bands among the valid pixels.
+pub(super) fn blur(config: &AugmentConfig, view: &mut View<'_>, dice: &mut Dice) {
+    let sigma = dice.unit() * config.blur;
+    let weight = view
+        .example
+        .valid
+        .mapv(|valid| if valid { 1.0 } else { 0.0 });
+    for band in 0..view.bands() {
+        if view.example.absent[band] {
+            continue;
+        }
+        let plane: Array2<f32> = view.plane(band);
+        let (blurred, _) = gaussian(&plane, &weight, sigma);
+        view.each(band, |_, place| blurred[place]);
+    }
+}

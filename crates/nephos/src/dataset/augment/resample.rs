@@ -1,0 +1,158 @@
+//! A window of a sample at another size.
+
+use ndarray::{Array2, Array3, s};
+
+use crate::dataset::Example;
+
+/// A rectangle of a sample, in its pixels; it may reach past the sample, which is then
+/// continued by its mirror image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Window {
+    /// First row and column.
+    pub start: [f64; 2],
+    /// Rows and columns.
+    pub extent: [f64; 2],
+}
+
+/// The window with `size` rows and columns: numbers weighed by a triangle as wide as two
+/// pixels of the coarser side, among valid pixels only; label and validity from the
+/// pixel in which the middle of the new one lies.
+///
+/// Whole pixels at their own size are copied.
+pub(super) fn resample(example: Example, window: Window, size: [usize; 2]) -> Example {
+    let (bands, height, width) = example.image.dim();
+    let have = [height, width];
+    if window.start == [0.0; 2] && size == have && window.extent == have.map(|n| n as f64) {
+        return example;
+    }
+    let axes = [0, 1].map(|axis| Axis1::new(window, axis, size[axis], have[axis]));
+    let [rows, cols] = &axes;
+    let nearest = |row: usize, col: usize| [rows.nearest[row], cols.nearest[col]];
+    let label = Array2::from_shape_fn(size, |(row, col)| example.label[nearest(row, col)]);
+    let valid = Array2::from_shape_fn(size, |(row, col)| example.valid[nearest(row, col)]);
+    let mut image = Array3::zeros((bands, size[0], size[1]));
+    if rows.whole && cols.whole {
+        for ((band, row, col), value) in image.indexed_iter_mut() {
+            let [row, col] = nearest(row, col);
+            *value = example.image[[band, row, col]];
+        }
+    } else {
+        let counts = example.valid.mapv(|valid| if valid { 1.0 } else { 0.0 });
+        let weight = rows.apply_rows(&cols.apply_cols(&counts));
+        for (band, mut out) in example.image.outer_iter().zip(image.outer_iter_mut()) {
+            // Pixels that are not valid are 0: they add nothing to the sum.
+            let sum = rows.apply_rows(&cols.apply_cols(&(&band * &counts)));
+            for ((out, sum), (weight, valid)) in
+                (out.iter_mut().zip(&sum)).zip(weight.iter().zip(&valid))
+            {
+                *out = if *valid { sum / weight } else { 0.0 };
+            }
+        }
+    }
+    Example {
+        image,
+        label,
+        valid,
+        ..example
+    }
+}
+
+/// How new pixels along one axis come from old ones.
+struct Axis1 {
+    /// The old pixel that holds each new one's middle.
+    nearest: Vec<usize>,
+    /// Old pixels and their weights, which sum to 1.
+    taps: Vec<Vec<(usize, f32)>>,
+    /// Each new pixel is an old one.
+    whole: bool,
+}
+
+impl Axis1 {
+    fn new(window: Window, axis: usize, count: usize, have: usize) -> Self {
+        let step = window.extent[axis] / count as f64;
+        let start = window.start[axis];
+        let middle = |pixel: usize| start + (pixel as f64 + 0.5) * step;
+        let radius = step.max(1.0);
+        let taps = |pixel: usize| {
+            // Distances are from middle to middle.
+            let centre = middle(pixel) - 0.5;
+            let first = (centre - radius).floor() as i64;
+            let last = (centre + radius).ceil() as i64;
+            let weight = |old: i64| (1.0 - (old as f64 - centre).abs() / radius).max(0.0);
+            let sum: f64 = (first..=last).map(weight).sum();
+            (first..=last)
+                .filter(|old| weight(*old) > 0.0)
+                .map(|old| (mirrored(old, have), (weight(old) / sum) as f32))
+                .collect()
+        };
+        let near = |pixel: usize| mirrored(middle(pixel).floor() as i64, have);
+        Self {
+            nearest: (0..count).map(near).collect(),
+            taps: (0..count).map(taps).collect(),
+            whole: step == 1.0 && start.fract() == 0.0,
+        }
+    }
+
+    fn apply_cols(&self, plane: &Array2<f32>) -> Array2<f32> {
+        let mut out = Array2::zeros((plane.nrows(), self.taps.len()));
+        for (line, mut out) in plane.outer_iter().zip(out.outer_iter_mut()) {
+            let line = line.to_vec();
+            for (out, taps) in out.iter_mut().zip(&self.taps) {
+                *out = taps.iter().map(|(old, weight)| line[*old] * weight).sum();
+            }
+        }
+        out
+    }
+
+    fn apply_rows(&self, plane: &Array2<f32>) -> Array2<f32> {
+        let mut out = Array2::zeros((self.taps.len(), plane.ncols()));
+        for (mut out, taps) in out.outer_iter_mut().zip(&self.taps) {
+            for (old, weight) in taps {
+                out.scaled_add(*weight, &plane.slice(s![*old, ..]));
+            }
+        }
+        out
+    }
+}
+
+/// A place outside of `0..length` mirrored into it; the pixels at the border are
+/// repeated.
+fn mirrored(place: i64, length: usize) -> usize {
+    let length = length as i64;
+    let place = place.rem_euclid(2 * length);
+    place.min(2 * length - 1 - place) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_outside_are_mirrored() {
+        let places: Vec<usize> = (-4..7).map(|place| mirrored(place, 3)).collect();
+        assert_eq!(places, [2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0]);
+    }
+
+    #[test]
+    fn weights_sum_to_one_and_a_ramp_stays_a_ramp() {
+        for extent in [5.0, 10.0, 17.0] {
+            let window = Window {
+                start: [4.0; 2],
+                extent: [extent; 2],
+            };
+            let axis = Axis1::new(window, 1, 10, 40);
+            assert!(axis.taps.iter().all(|taps| {
+                (taps.iter().map(|(_, weight)| weight).sum::<f32>() - 1.0).abs() < 1e-6
+            }));
+            let ramp = Array2::from_shape_fn((1, 40), |(_, col)| col as f32 + 0.5);
+            let out = axis.apply_cols(&ramp);
+            for (pixel, value) in out.iter().enumerate() {
+                let expected = 4.0 + (pixel as f64 + 0.5) * extent / 10.0;
+                assert!(
+                    (f64::from(*value) - expected).abs() < 0.1,
+                    "{value} {expected}"
+                );
+            }
+        }
+    }
+}

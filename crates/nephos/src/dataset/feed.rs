@@ -1,0 +1,69 @@
+//! Training samples as an epoch sees them: chosen, then varied.
+
+use super::augment::{Augmenter, Draw};
+use super::{Dataset, Example, Sampler, Visit};
+use crate::config::Config;
+use crate::error::Result;
+
+/// The samples of a training run.
+pub struct Feed {
+    dataset: Dataset,
+    sampler: Sampler,
+    /// `None` where samples are taken as they are.
+    augmenter: Option<Augmenter>,
+    seed: u64,
+}
+
+impl Feed {
+    /// Samples of `dataset`, chosen by `data.sampling` and varied by `data.augment`.
+    ///
+    /// # Errors
+    /// Labels that can't be read where they decide what is drawn; samples to take
+    /// clouds from that can't be opened or hold none.
+    pub fn new(dataset: &Dataset, config: &Config) -> Result<Self> {
+        let data = &config.data;
+        let augmenter = match data.augment.is_default() {
+            true => None,
+            false => Some(Augmenter::new(dataset, data)?),
+        };
+        Ok(Self {
+            sampler: Sampler::new(dataset, data, config.seed)?,
+            dataset: dataset.clone(),
+            augmenter,
+            seed: config.seed,
+        })
+    }
+
+    /// Samples of an epoch.
+    pub fn len(&self) -> usize {
+        self.sampler.len()
+    }
+
+    /// Whether an epoch has no samples: never.
+    pub fn is_empty(&self) -> bool {
+        self.sampler.is_empty()
+    }
+
+    /// The samples of an epoch, see [`Sampler::epoch`].
+    pub fn epoch(&self, epoch: u64, losses: &[f64]) -> Vec<Visit> {
+        self.sampler.epoch(epoch, losses)
+    }
+
+    /// Reads the sample at place `slot` of an epoch.
+    ///
+    /// # Errors
+    /// As for [`Dataset::get`].
+    pub fn get(&self, visit: Visit, epoch: u64, slot: usize) -> Result<Example> {
+        match &self.augmenter {
+            None => self.dataset.get(visit.index),
+            Some(augmenter) => {
+                let draw = Draw {
+                    seed: self.seed,
+                    epoch,
+                    slot: slot as u64,
+                };
+                augmenter.get(&self.dataset, visit.index, draw, visit.class)
+            }
+        }
+    }
+}

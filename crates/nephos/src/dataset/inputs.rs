@@ -1,0 +1,213 @@
+//! Which channels of a source are a model's bands, and which bands it is told are
+//! absent.
+
+use ndarray::{Array3, s};
+
+use crate::band;
+use crate::config::DataConfig;
+use crate::error::Result;
+use crate::scene::SceneInfo;
+
+/// Where a model's bands lie in one source.
+///
+/// The model's input is its bands, 0 where one is absent, then a channel for each
+/// optional band: 1 where the band is absent, 0 where it is there. Pixels without data
+/// are 0 in every channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inputs {
+    names: Vec<String>,
+    /// One a band of the model, in its order.
+    positions: Vec<Option<usize>>,
+    /// Positions in `names` of the optional bands, in the order of their channels.
+    optional: Vec<usize>,
+}
+
+impl Inputs {
+    /// Finds the bands of `data` by `find`, which gives the position of a name and may
+    /// take a stand-in for it ([`band::stand_in`]) where asked to.
+    ///
+    /// A stand-in is not taken for an optional band where the model has that one too:
+    /// it would see the same numbers twice.
+    ///
+    /// # Errors
+    /// The first band that is neither there nor optional.
+    pub(crate) fn find(
+        data: &DataConfig,
+        find: impl Fn(&str, bool) -> Option<usize>,
+    ) -> std::result::Result<Self, &str> {
+        let optional = data.optional_positions();
+        let has = |wanted: &str, names: &[String]| {
+            names.iter().any(|name| band::canonical(name) == wanted)
+        };
+        let places = data.bands.iter().enumerate().map(|(place, name)| {
+            if !optional.contains(&place) {
+                return find(name, true).map(Some).ok_or(name.as_str());
+            }
+            if has(&band::canonical(name), &data.withhold) {
+                return Ok(None);
+            }
+            let stands_in = band::stand_in(name).is_some_and(|other| !has(other, &data.bands));
+            Ok(find(name, stands_in))
+        });
+        Ok(Self {
+            positions: places.collect::<std::result::Result<_, _>>()?,
+            names: data.bands.clone(),
+            optional,
+        })
+    }
+
+    /// The bands of `data` in a scene, by common or agency name; where a sensor lacks
+    /// one, that of [`band::stand_in`].
+    ///
+    /// # Errors
+    /// The first band that the scene lacks and that is not optional, with a list of
+    /// those it has.
+    pub fn of_scene(info: &SceneInfo, data: &DataConfig) -> Result<Self> {
+        Self::find(data, |name, stand_in| info.position(name, stand_in))
+            .map_err(|name| info.missing(name))
+    }
+
+    /// Positions in the source of the bands that are there, in the model's order.
+    pub fn positions(&self) -> Vec<usize> {
+        self.positions.iter().flatten().copied().collect()
+    }
+
+    /// Names of the model's bands that are there, in its order.
+    pub fn present(&self) -> Vec<String> {
+        self.names(|position| position.is_some())
+    }
+
+    /// Names of the model's bands that it is told are absent, in its order.
+    pub fn absent(&self) -> Vec<String> {
+        self.names(|position| position.is_none())
+    }
+
+    /// Whether the model is told which bands are absent.
+    pub fn declares(&self) -> bool {
+        !self.optional.is_empty()
+    }
+
+    /// Names of the input's channels: bands, then `absent:NAME` for each optional one.
+    pub fn channel_names(&self) -> Vec<String> {
+        let flags = (self.optional.iter()).map(|band| format!("absent:{}", self.names[*band]));
+        self.names.iter().cloned().chain(flags).collect()
+    }
+
+    /// Whether each of the model's bands is absent.
+    pub(crate) fn absences(&self) -> Vec<bool> {
+        self.positions.iter().map(Option::is_none).collect()
+    }
+
+    /// The bands at their places, 0 where absent.
+    ///
+    /// # Shapes
+    /// - present: `[positions().len(), height, width]`
+    /// - output: `[bands, height, width]`
+    pub(crate) fn bands(&self, present: Array3<f32>) -> Array3<f32> {
+        let (count, height, width) = present.dim();
+        if count == self.names.len() {
+            return present;
+        }
+        let mut bands = Array3::zeros((self.names.len(), height, width));
+        let places = (0..self.names.len()).filter(|band| self.positions[*band].is_some());
+        for (place, plane) in places.zip(present.outer_iter()) {
+            bands.slice_mut(s![place, .., ..]).assign(&plane);
+        }
+        bands
+    }
+
+    /// The model's input; its last channels say which bands are absent at every pixel,
+    /// with data or without.
+    ///
+    /// # Shapes
+    /// - present: `[positions().len(), height, width]`
+    /// - output: `[bands + optional bands, height, width]`
+    pub fn assemble(&self, present: Array3<f32>) -> Array3<f32> {
+        let bands = self.bands(present);
+        let absences = self.absences();
+        let flags: Vec<bool> = self.optional.iter().map(|band| absences[*band]).collect();
+        with_flags(bands, &flags)
+    }
+
+    fn names(&self, holds: impl Fn(&Option<usize>) -> bool) -> Vec<String> {
+        let pairs = self.names.iter().zip(&self.positions);
+        pairs
+            .filter(|(_, position)| holds(position))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+}
+
+/// `bands` with a channel more for each of `flags`: 1 where it holds, else 0.
+pub(super) fn with_flags(bands: Array3<f32>, flags: &[bool]) -> Array3<f32> {
+    if flags.is_empty() {
+        return bands;
+    }
+    let (count, height, width) = bands.dim();
+    let mut input = Array3::zeros((count + flags.len(), height, width));
+    input.slice_mut(s![..count, .., ..]).assign(&bands);
+    for (flag, absent) in flags.iter().enumerate() {
+        let value = if *absent { 1.0 } else { 0.0 };
+        input.slice_mut(s![count + flag, .., ..]).fill(value);
+    }
+    input
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn data(text: &str) -> DataConfig {
+        Config::parse(&format!("[data]\n{text}"), "t.toml", &[])
+            .unwrap()
+            .data
+    }
+
+    fn among<'a>(have: &'a [&'a str]) -> impl Fn(&str, bool) -> Option<usize> + 'a {
+        move |name, stand_in| {
+            let at = |name: &str| have.iter().position(|have| *have == name);
+            at(name).or_else(|| at(band::stand_in(name).filter(|_| stand_in)?))
+        }
+    }
+
+    #[test]
+    fn absent_bands_are_zero_and_declared() {
+        let data = data("bands = ['red', 'nir', 'swir16']\noptional_bands = ['swir16', 'nir']");
+        let inputs = Inputs::find(&data, among(&["swir16", "red"])).unwrap();
+        assert_eq!(inputs.positions(), [1, 0]);
+        assert_eq!(inputs.absent(), ["nir"]);
+        assert_eq!(
+            inputs.channel_names(),
+            ["red", "nir", "swir16", "absent:swir16", "absent:nir"]
+        );
+        let present = Array3::from_shape_fn((2, 1, 1), |(band, _, _)| 5.0 + band as f32);
+        let input = inputs.assemble(present);
+        assert_eq!(input.into_raw_vec_and_offset().0, [5.0, 0.0, 6.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn a_required_band_must_be_there() {
+        let data = data("bands = ['red', 'nir']\noptional_bands = ['nir']");
+        assert_eq!(Inputs::find(&data, among(&["nir"])).unwrap_err(), "red");
+    }
+
+    #[test]
+    fn no_band_is_shown_twice() {
+        let text = "bands = ['red', 'nir', 'nir08']\noptional_bands = ['nir', 'nir08']";
+        let two = data(text);
+        let both = Inputs::find(&two, among(&["red", "nir08"])).map(|i| i.absent());
+        assert_eq!(both.unwrap(), ["nir"]);
+        let one = data("bands = ['red', 'nir']\noptional_bands = ['nir']");
+        let one = Inputs::find(&one, among(&["red", "nir08"])).map(|i| i.positions());
+        assert_eq!(one.unwrap(), [0, 1]);
+    }
+
+    #[test]
+    fn withheld_bands_are_absent() {
+        let text = "bands = ['red', 'nir']\noptional_bands = ['nir']\nwithhold = ['B08']";
+        let data = data(text);
+        let inputs = Inputs::find(&data, among(&["red", "nir"])).map(|i| i.absent());
+        assert_eq!(inputs.unwrap(), ["nir"]);
+    }
+}

@@ -1,0 +1,138 @@
+//! Containers one after another, as one.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ndarray::{Array2, Array3};
+
+use super::Dataset;
+use crate::error::Result;
+use crate::scene::{DType, Georeference, SampleSource};
+
+/// One container among those of a mixed [`Dataset`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// The container.
+    pub path: PathBuf,
+    /// Positions of its samples in the mixed data set.
+    pub samples: Range<usize>,
+    /// Share of an epoch's samples that is drawn from it.
+    pub share: f64,
+}
+
+impl Dataset {
+    /// This data set with others after it, each with its share of an epoch; the rest of
+    /// the epoch is this one's. All are read as this one is.
+    pub fn mixed(mut self, others: Vec<(Dataset, f64)>) -> Self {
+        let rest = 1.0 - others.iter().map(|(_, share)| share).sum::<f64>();
+        let mut chain = Chain::default();
+        let mut parts = Vec::new();
+        let mut add = |dataset: &Dataset, share: f64| {
+            let start = chain.len();
+            chain.push(dataset.source.clone());
+            parts.push(Part {
+                path: dataset.path().to_owned(),
+                samples: start..chain.len(),
+                share,
+            });
+        };
+        add(&self, rest);
+        for (dataset, share) in &others {
+            add(dataset, *share);
+        }
+        self.source = Arc::new(chain);
+        self.parts = parts;
+        self
+    }
+
+    /// The containers of a mixed data set; of any other, itself alone.
+    pub fn parts(&self) -> Vec<Part> {
+        if !self.parts.is_empty() {
+            return self.parts.clone();
+        }
+        vec![Part {
+            path: self.path().to_owned(),
+            samples: 0..self.len(),
+            share: 1.0,
+        }]
+    }
+
+    /// The container that holds sample `index`.
+    pub(super) fn origin(&self, index: usize) -> &Path {
+        let part = self.parts.iter().find(|part| part.samples.contains(&index));
+        part.map_or(self.path(), |part| &part.path)
+    }
+}
+
+/// Sources one after another.
+#[derive(Default)]
+struct Chain {
+    sources: Vec<Arc<dyn SampleSource>>,
+    /// The position after the last sample of each.
+    ends: Vec<usize>,
+}
+
+impl Chain {
+    fn push(&mut self, source: Arc<dyn SampleSource>) {
+        self.ends.push(self.len() + source.len());
+        self.sources.push(source);
+    }
+
+    /// The source of a sample, and its position there. One past the end is past the end
+    /// of the last source, which says so.
+    fn find(&self, index: usize) -> (&dyn SampleSource, usize) {
+        let part = self
+            .ends
+            .partition_point(|end| *end <= index)
+            .min(self.sources.len() - 1);
+        let start = part.checked_sub(1).map_or(0, |before| self.ends[before]);
+        (self.sources[part].as_ref(), index - start)
+    }
+}
+
+impl SampleSource for Chain {
+    fn len(&self) -> usize {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    fn name(&self, index: usize) -> String {
+        let (source, index) = self.find(index);
+        source.name(index)
+    }
+
+    fn shape(&self, index: usize) -> Result<[usize; 3]> {
+        let (source, index) = self.find(index);
+        source.shape(index)
+    }
+
+    fn dtype(&self, index: usize) -> Result<DType> {
+        let (source, index) = self.find(index);
+        source.dtype(index)
+    }
+
+    fn channel_names(&self, index: usize) -> Result<Option<Vec<String>>> {
+        let (source, index) = self.find(index);
+        source.channel_names(index)
+    }
+
+    fn read(&self, index: usize, channels: &[usize]) -> Result<Array3<f32>> {
+        let (source, index) = self.find(index);
+        source.read(index, channels)
+    }
+
+    fn read_label(&self, index: usize) -> Result<Option<Array2<i64>>> {
+        let (source, index) = self.find(index);
+        source.read_label(index)
+    }
+
+    fn georeference(&self, index: usize) -> Result<Georeference> {
+        let (source, index) = self.find(index);
+        source.georeference(index)
+    }
+
+    fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)> {
+        let (source, index) = self.find(index);
+        source.read_raw(index)
+    }
+}
