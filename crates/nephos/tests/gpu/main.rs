@@ -38,6 +38,11 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 /// Holds numbers against those expected, relative to the largest of these, and returns
 /// the largest difference so measured.
 fn check(what: &str, ours: &[f32], expected: &[f64], tolerance: f64) -> f64 {
+    check_from(1e-6, what, ours, expected, tolerance)
+}
+
+/// As [`check`], relative to `least` where all numbers are smaller.
+fn check_from(least: f64, what: &str, ours: &[f32], expected: &[f64], tolerance: f64) -> f64 {
     assert_eq!(ours.len(), expected.len(), "{what}");
     let largest = expected.iter().fold(0.0f64, |max, x| max.max(x.abs()));
     let off = (ours.iter().zip(expected)).fold(0.0, |max: f64, (a, b)| {
@@ -48,11 +53,9 @@ fn check(what: &str, ours: &[f32], expected: &[f64], tolerance: f64) -> f64 {
             max.max(off)
         }
     });
-    assert!(
-        off <= tolerance * largest.max(1e-6),
-        "{what} differs by {off}, its largest number is {largest}"
-    );
-    off / largest.max(1e-6)
+    let off = off / largest.max(least);
+    assert!(off <= tolerance, "{what}: off by {off:.1e} of {largest}");
+    off
 }
 
 fn wide(values: &[f32]) -> Vec<f64> {
