@@ -1,7 +1,9 @@
 //! The only place where a backend is chosen.
 
 pub use burn::tensor::Device;
+use burn::tensor::FloatDType;
 
+use crate::config::Precision;
 use crate::error::{Error, Result};
 
 /// The backends nephos knows, with the cargo feature that builds each.
@@ -16,7 +18,8 @@ const BACKENDS: [(&str, &str); 5] = [
 /// The device that `spec` asks for: `auto`, `cpu`, or a backend with an
 /// optional index, as in `vulkan`, `vulkan:0`, `cuda:1`.
 ///
-/// `auto` is the first GPU that a compiled-in backend finds, else the CPU.
+/// `auto` is the first GPU that a compiled-in backend finds, else the CPU; a software
+/// renderer is taken only when it is asked for.
 ///
 /// # Errors
 /// An unknown name, a backend that was not compiled in (the message says which
@@ -27,7 +30,7 @@ pub fn select(spec: &str) -> Result<Device> {
         return BACKENDS
             .iter()
             .skip(1)
-            .find_map(|(name, _)| devices(name)?.into_iter().next())
+            .find_map(|(name, _)| devices(name)?.into_iter().find(|gpu| !is_software(gpu)))
             .or_else(|| devices("cpu")?.into_iter().next())
             .ok_or_else(|| not_built("cpu"));
     }
@@ -60,6 +63,25 @@ pub fn select(spec: &str) -> Result<Device> {
             },
         )
     })
+}
+
+/// Whether layers can compute in `precision` on `device`.
+///
+/// # Errors
+/// The device does not do arithmetic in it.
+pub fn check_precision(device: &Device, precision: Precision) -> Result<()> {
+    let (name, dtype) = match precision {
+        Precision::F32 => return Ok(()),
+        Precision::Bf16 => ("bf16", FloatDType::BF16),
+        Precision::F16 => ("f16", FloatDType::F16),
+    };
+    if device.clone().inner().supports_dtype(dtype) {
+        return Ok(());
+    }
+    Err(Error::unsupported(
+        format!("train.precision = \"{name}\""),
+        "the device does no arithmetic in it; f32 always works".to_owned(),
+    ))
 }
 
 /// Whether tensors on `device` lie in this process's memory and are not recorded for
@@ -104,11 +126,29 @@ fn devices(name: &str) -> Option<Vec<Device>> {
         "vulkan" => Some(Device::enumerate(DeviceType::Vulkan).into_vec()),
         #[cfg(feature = "metal")]
         "metal" => Some(Device::enumerate(DeviceType::Metal).into_vec()),
+        // Burn's `WebGpu` is a browser's; a native program reaches the same by `Wgpu`.
         #[cfg(feature = "webgpu")]
-        "webgpu" => Some(Device::enumerate(DeviceType::WebGpu).into_vec()),
+        "webgpu" => Some(Device::enumerate(DeviceType::Wgpu).into_vec()),
         #[cfg(feature = "cuda")]
         "cuda" => Some(Device::enumerate(DeviceType::Cuda).into_vec()),
         _ => None,
+    }
+}
+
+/// Whether a processor plays the GPU, as Mesa's lavapipe does.
+fn is_software(gpu: &Device) -> bool {
+    #[cfg(any(feature = "vulkan", feature = "metal", feature = "webgpu"))]
+    {
+        use burn::backend::{CubeDevice, DispatchDevice, WgpuDeviceKind};
+        matches!(
+            gpu.as_dispatch(),
+            DispatchDevice::Cube(CubeDevice::Wgpu(wgpu)) if wgpu.kind == WgpuDeviceKind::Cpu
+        )
+    }
+    #[cfg(not(any(feature = "vulkan", feature = "metal", feature = "webgpu")))]
+    {
+        let _ = gpu;
+        false
     }
 }
 

@@ -4,7 +4,7 @@
 //! with a kernel and autodiff with a derivative written by hand, and a function on
 //! tensors that calls it. Other backends don't have these operations: layers ask
 //! [`is_cpu`] and else compute the same with plain tensors, which is also the
-//! readable form.
+//! readable form. Sorted [`graph`] attention is on GPUs too ([`has_graph`]).
 //!
 //! To add one: name the forward and the backward pass in a trait marked
 //! `#[backend_extension(Flex, Autodiff)]`, implement both for [`Flex`] on slices
@@ -23,7 +23,7 @@ pub(crate) mod decoder;
 pub(crate) mod dropout;
 #[cfg(feature = "flex")]
 pub(crate) mod encoder;
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "cube"))]
 pub mod graph;
 #[cfg(feature = "flex")]
 pub(crate) mod loss;
@@ -53,6 +53,18 @@ pub fn is_cpu(device: &Device) -> bool {
         let _ = device;
         false
     }
+}
+
+/// Whether `device` has [`graph`] attention as a kernel of its own: a CPU or a GPU.
+pub fn has_graph(device: &Device) -> bool {
+    #[cfg(feature = "cube")]
+    {
+        use burn::backend::DispatchDevice;
+        if let DispatchDevice::Cube(_) = device.clone().inner().as_dispatch() {
+            return true;
+        }
+    }
+    is_cpu(device)
 }
 
 /// Whether operations on tensors of `device` are recorded as single steps of

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, assert_shape};
 use super::affinity::affinity;
 use super::compute::Compute;
 use crate::config::{Affinity, GraphConfig};
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "cube"))]
 use crate::kernel;
 
 /// A stack of graph attention layers (Veličković et al. 2018,
@@ -27,7 +27,8 @@ pub type Watch<'a> = Option<&'a mut dyn FnMut(&Tensor<4>)>;
 /// The published score `a · [Wh_i ‖ Wh_j]` is linear in each half, so it is
 /// `s_i + t_j` with `s = Wh a₁` and `t = Wh a₂`: no tensor of `N × N × 2 width`
 /// numbers is ever made. On a CPU not even one of `N × N` is, unless someone
-/// watches: there [`kernel::graph`](crate::kernel::graph) computes the same.
+/// watches: there [`kernel::graph`](crate::kernel::graph) computes the same. So it is on
+/// a GPU where attention is neither dropped nor biased.
 #[derive(Module, Debug)]
 pub struct GraphAttention {
     /// `W`, without bias; all heads together.
@@ -125,11 +126,26 @@ impl GraphAttention {
             let unit = unit.expect("tokens are given to layers that want their affinity");
             (unit.clone(), scale.val())
         });
+        let device = wh.device();
         match watch {
             #[cfg(feature = "flex")]
-            None if kernel::is_cpu(&wh.device()) => self.attend(compute.wide(wh), bias),
+            None if kernel::is_cpu(&device) => self.attend(compute.wide(wh), bias),
+            #[cfg(feature = "cube")]
+            None if bias.is_none() && self.is_sorted(&device) => {
+                let wh = compute.wide(wh);
+                let [s, t] = self.halves(self.by_head(wh.clone()));
+                kernel::graph::attend(wh, s, t, self.slope)
+            }
             watch => self.attend_densely(wh, bias, compute, watch),
         }
+    }
+
+    /// Whether attention without a bias is a kernel on `device`, a GPU: nothing is
+    /// dropped from it.
+    #[cfg(feature = "cube")]
+    fn is_sorted(&self, device: &Device) -> bool {
+        let drops = self.dropout.training.is_enabled() && self.dropout.prob > 0.0;
+        kernel::has_graph(device) && !(drops && device.is_autodiff())
     }
 
     /// Attention by the kernels of the CPU.

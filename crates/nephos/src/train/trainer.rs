@@ -16,6 +16,7 @@ use super::resume;
 use super::tensorboard::{self, EventWriter};
 use crate::config::Config;
 use crate::dataset::{Dataset, Feed};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::model::{Bundle, Segmenter, Summary};
 use crate::output;
@@ -94,9 +95,10 @@ impl Trainer {
     ///
     /// # Errors
     /// A sample that can't be read or does not fit; a folder that holds a run
-    /// already, or none to resume, or one of another configuration; a loss or
-    /// gradient that is not finite (the step and the samples are named, and the
-    /// last checkpoint stays); a file that can't be written.
+    /// already, or none to resume, or one of another configuration; a precision that
+    /// the device does not compute in; a loss or gradient that is not finite (the step
+    /// and the samples are named, and the last checkpoint stays); a file that can't be
+    /// written.
     pub fn run(
         self,
         train: &Dataset,
@@ -141,6 +143,7 @@ impl Trainer {
             checkpoint_every,
         } = self;
         config.validate().map_err(Error::usage)?;
+        device::check_precision(&device, config.train.precision)?;
         let device = match config.train.checkpointing {
             true => device.autodiff().gradient_checkpointing(),
             false => device.autodiff(),

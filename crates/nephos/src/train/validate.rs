@@ -8,6 +8,7 @@ use super::loss::Loss;
 use super::observer::{BatchReport, TrainObserver};
 use crate::config::{Config, ModelConfig};
 use crate::dataset::{Batch, Dataset, Loader, image_tensor, label_tensor};
+use crate::device;
 use crate::error::{Error, Result};
 use crate::model::Segmenter;
 use crate::report::ConfusionMatrix;
@@ -26,7 +27,7 @@ pub struct Validation {
 ///
 /// # Errors
 /// A sample that can't be read or does not fit the network, no labelled pixel at
-/// all, or a loss that is not a number.
+/// all, a precision that the device does not compute in, or a loss that is not a number.
 pub fn validate(
     segmenter: &Segmenter,
     dataset: &Dataset,
@@ -35,6 +36,7 @@ pub fn validate(
     step: usize,
     observer: &mut dyn TrainObserver,
 ) -> Result<Option<Validation>> {
+    device::check_precision(device, config.train.precision)?;
     let classes = config.model.classes;
     let loss = Loss::new(&config.loss, classes, device);
     let mut confusion = ConfusionMatrix::new(classes);

@@ -9,12 +9,11 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::autodiff::{Autodiff, NodeId};
 use burn::backend::tensor::FloatTensor;
-use nephos_kernel::dropout::Dropout;
 
 use super::GraphOps;
 
 /// A kind of graph attention, a function of `N` tensors.
-trait Kind<B: Backend, const N: usize>: Copy + Debug + Send + 'static {
+pub(super) trait Kind<B: Backend, const N: usize>: Copy + Debug + Send + 'static {
     fn forward(self, inputs: [FloatTensor<B>; N]) -> FloatTensor<B>;
 
     /// The gradients by the inputs, from the output and the gradient by it.
@@ -27,7 +26,7 @@ trait Kind<B: Backend, const N: usize>: Copy + Debug + Send + 'static {
 }
 
 /// The output of `kind`, with its backward pass recorded.
-fn step<B: Backend, C: CheckpointStrategy, K: Kind<B, N>, const N: usize>(
+pub(super) fn step<B: Backend, C: CheckpointStrategy, K: Kind<B, N>, const N: usize>(
     kind: K,
     inputs: [FloatTensor<Autodiff<B, C>>; N],
 ) -> FloatTensor<Autodiff<B, C>> {
@@ -88,44 +87,7 @@ impl<B: GraphOps> Kind<B, 3> for Sorted {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Pairwise {
-    slope: f64,
-    dropout: Dropout,
-}
-
-impl<B: GraphOps> Kind<B, 3> for Pairwise {
-    fn forward(self, [wh, s, t]: [FloatTensor<B>; 3]) -> FloatTensor<B> {
-        B::graph_dropped(wh, s, t, self.slope, self.dropout)
-    }
-
-    fn backward(
-        self,
-        [wh, s, t]: [FloatTensor<B>; 3],
-        out: FloatTensor<B>,
-        grad: FloatTensor<B>,
-    ) -> [FloatTensor<B>; 3] {
-        B::graph_dropped_backward(wh, s, t, out, grad, self.slope, self.dropout).into()
-    }
-}
-
-impl<B: GraphOps> Kind<B, 5> for Pairwise {
-    fn forward(self, [wh, s, t, tokens, scale]: [FloatTensor<B>; 5]) -> FloatTensor<B> {
-        B::graph_biased(wh, s, t, tokens, scale, self.slope, self.dropout)
-    }
-
-    fn backward(
-        self,
-        [wh, s, t, tokens, scale]: [FloatTensor<B>; 5],
-        out: FloatTensor<B>,
-        grad: FloatTensor<B>,
-    ) -> [FloatTensor<B>; 5] {
-        let Self { slope, dropout } = self;
-        B::graph_biased_backward(wh, s, t, tokens, scale, out, grad, slope, dropout).into()
-    }
-}
-
-const ONCE: &str = "gradients of gradients are not computed";
+pub(super) const ONCE: &str = "gradients of gradients are not computed";
 
 impl<B: GraphOps, C: CheckpointStrategy> GraphOps for Autodiff<B, C> {
     fn graph_sorted(
@@ -145,60 +107,6 @@ impl<B: GraphOps, C: CheckpointStrategy> GraphOps for Autodiff<B, C> {
         _: FloatTensor<Self>,
         _: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        panic!("{ONCE}")
-    }
-
-    fn graph_dropped(
-        wh: FloatTensor<Self>,
-        s: FloatTensor<Self>,
-        t: FloatTensor<Self>,
-        slope: f64,
-        dropout: Dropout,
-    ) -> FloatTensor<Self> {
-        step::<B, C, _, 3>(Pairwise { slope, dropout }, [wh, s, t])
-    }
-
-    fn graph_dropped_backward(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: f64,
-        _: Dropout,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        panic!("{ONCE}")
-    }
-
-    fn graph_biased(
-        wh: FloatTensor<Self>,
-        s: FloatTensor<Self>,
-        t: FloatTensor<Self>,
-        tokens: FloatTensor<Self>,
-        scale: FloatTensor<Self>,
-        slope: f64,
-        dropout: Dropout,
-    ) -> FloatTensor<Self> {
-        step::<B, C, _, 5>(Pairwise { slope, dropout }, [wh, s, t, tokens, scale])
-    }
-
-    fn graph_biased_backward(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: f64,
-        _: Dropout,
-    ) -> (
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-        FloatTensor<Self>,
-    ) {
         panic!("{ONCE}")
     }
 }

@@ -4,7 +4,7 @@ use burn::backend::{Flex, TensorMetadata};
 use nephos_kernel::dropout::Dropout;
 use nephos_kernel::graph::{Bias, Pairs, Shape, pairwise, sorted};
 
-use super::GraphOps;
+use super::{GraphOps, PairOps};
 use crate::kernel::slices::{FlexTensor, filled, in_order, numbers, zeros};
 
 fn shape_of(wh: &FlexTensor, s: &FlexTensor) -> Shape {
@@ -112,7 +112,9 @@ impl GraphOps for Flex {
         );
         (by_wh, by_s, by_t)
     }
+}
 
+impl PairOps for Flex {
     fn graph_dropped(
         wh: FlexTensor,
         s: FlexTensor,

@@ -1,0 +1,137 @@
+//! Times the reference model on a device: forward pass and training step (forward, loss,
+//! backward, Adam), batch 4 and 32, in each number format the device computes in. One
+//! line of JSON each, with the median of ten goes after three.
+//!
+//! ```text
+//! cargo run --release -p nephos --features vulkan,autotune --example gpu_time vulkan:0 [BATCH…]
+//! ```
+//!
+//! `bench/peers/gpu_torch.py` prints the same lines for PyTorch on the same card.
+
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::{Device, Distribution, Int, Tensor};
+use nephos::config::{Config, Precision};
+use nephos::device;
+use nephos::model::Segmenter;
+use nephos::train::Loss;
+
+const WARM: usize = 3;
+const TIMED: usize = 10;
+
+/// What the loss is multiplied by where gradients have 16 bits of little range.
+const SCALE: f64 = 1024.0;
+
+fn main() -> nephos::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let spec = arguments.next().unwrap_or_else(|| "auto".to_owned());
+    let mut batches: Vec<usize> = arguments
+        .map(|batch| batch.parse().expect("BATCH is a number"))
+        .collect();
+    if batches.is_empty() {
+        batches = vec![4, 32];
+    }
+    let device = device::select(&spec)?;
+    for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
+        if let Err(error) = device::check_precision(&device, precision) {
+            eprintln!("{error}");
+            continue;
+        }
+        for &batch in &batches {
+            report(
+                "forward",
+                precision,
+                batch,
+                forward(&device, precision, batch),
+            );
+            for rate in [0.1, 0.0] {
+                let what = format!("train, dropout {rate}");
+                report(
+                    &what,
+                    precision,
+                    batch,
+                    train(&device, precision, batch, rate),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn report(what: &str, precision: Precision, batch: usize, seconds: f64) {
+    println!(
+        "{}",
+        serde_json::json!({
+            "what": what,
+            "precision": precision,
+            "batch": batch,
+            "seconds": seconds,
+            "images_per_second": batch as f64 / seconds,
+        })
+    );
+}
+
+/// The median of timed goes; each ends with a number read from the device, which is then
+/// idle.
+fn median(mut go: impl FnMut() -> f32) -> f64 {
+    let mut seconds: Vec<f64> = (0..WARM + TIMED)
+        .map(|_| {
+            let started = Instant::now();
+            assert!(go().is_finite(), "a result that is not finite");
+            started.elapsed().as_secs_f64()
+        })
+        .skip(WARM)
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    (seconds[(TIMED - 1) / 2] + seconds[TIMED / 2]) / 2.0
+}
+
+fn images(config: &Config, batch: usize, device: &Device) -> Tensor<4> {
+    let side = config.model.image_size;
+    let shape = [batch, config.channels(), side, side];
+    Tensor::random(shape, Distribution::Default, device)
+}
+
+fn forward(device: &Device, precision: Precision, batch: usize) -> f64 {
+    let config = Config::default();
+    let model = Segmenter::new(&config.model, config.channels(), device);
+    let images = images(&config, batch, device);
+    median(|| {
+        let scores = model.forward_with(images.clone(), precision);
+        scores.mean().into_scalar()
+    })
+}
+
+fn train(device: &Device, precision: Precision, batch: usize, dropout: f64) -> f64 {
+    let mut config = Config::default();
+    config.model.encoder.dropout = dropout;
+    config.model.graph.dropout = dropout;
+    let device = device.clone().autodiff();
+    let mut model = Some(Segmenter::new(&config.model, config.channels(), &device).train());
+    let images = images(&config, batch, &device);
+    let [_, _, height, width] = images.dims();
+    let labels = Tensor::<3>::random(
+        [batch, height, width],
+        Distribution::Uniform(0.0, 4.0),
+        &device,
+    );
+    let labels: Tensor<3, Int> = labels.int().clamp(0, 3);
+    let loss = Loss::new(&config.loss, config.model.classes, &device);
+    let scale = match precision {
+        Precision::F16 => SCALE,
+        Precision::F32 | Precision::Bf16 => 1.0,
+    };
+    let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+    median(|| {
+        let current = model.take().expect("each step leaves a network");
+        let scores = current.forward_with(images.clone(), precision);
+        let loss = loss.forward(scores, labels.clone());
+        let gradients = (loss.clone() * scale).backward();
+        let gradients = GradientsParams::from_grads(gradients, &current);
+        model = Some(optimizer.step(config.train.optimizer.lr, current, gradients));
+        device.sync().expect("the step ran");
+        loss.into_scalar()
+    })
+}

@@ -1,0 +1,63 @@
+//! What runs on a GPU against the same on the CPU, on small shapes.
+//!
+//! ```text
+//! cargo test --release -p nephos --features webgpu --test gpu
+//! ```
+//!
+//! A software renderer will do (Mesa's lavapipe, Debian `mesa-vulkan-drivers`). Without
+//! any adapter the tests print `SKIPPED` and pass.
+
+mod graph;
+mod network;
+
+use std::sync::OnceLock;
+
+use burn::tensor::{Device, Tensor};
+
+/// The first adapter that wgpu finds.
+fn gpu() -> Option<Device> {
+    static GPU: OnceLock<Option<Device>> = OnceLock::new();
+    let found = GPU.get_or_init(|| match nephos::device::select("webgpu") {
+        Ok(device) => Some(device),
+        Err(error) => {
+            println!("SKIPPED: {error}");
+            None
+        }
+    });
+    found.clone()
+}
+
+fn cpu() -> Device {
+    nephos::device::select("cpu").expect("the CPU is always there")
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().expect("numbers are f32")
+}
+
+/// Holds numbers against those expected, relative to the largest of these, and returns
+/// the largest difference so measured.
+fn check(what: &str, ours: &[f32], expected: &[f64], tolerance: f64) -> f64 {
+    check_from(1e-6, what, ours, expected, tolerance)
+}
+
+/// As [`check`], relative to `least` where all numbers are smaller.
+fn check_from(least: f64, what: &str, ours: &[f32], expected: &[f64], tolerance: f64) -> f64 {
+    assert_eq!(ours.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(0.0f64, |max, x| max.max(x.abs()));
+    let off = (ours.iter().zip(expected)).fold(0.0, |max: f64, (a, b)| {
+        let off = (f64::from(*a) - b).abs();
+        if off.is_nan() {
+            f64::INFINITY
+        } else {
+            max.max(off)
+        }
+    });
+    let off = off / largest.max(least);
+    assert!(off <= tolerance, "{what}: off by {off:.1e} of {largest}");
+    off
+}
+
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&x| f64::from(x)).collect()
+}
