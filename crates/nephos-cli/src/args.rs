@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    demo, evaluate, explain, info, overlay, predict, simulate, split, train, weights,
+    benchmark, demo, evaluate, explain, info, overlay, predict, simulate, split, train, weights,
 };
 
 /// Cloud segmentation for satellite images: a Vision Transformer refined by a
@@ -28,6 +28,7 @@ pub enum Command {
     Split(split::Args),
     Train(Box<train::Args>),
     Evaluate(evaluate::Args),
+    Benchmark(Box<benchmark::Args>),
     Predict(predict::Args),
     Overlay(overlay::Args),
     Explain(explain::Args),

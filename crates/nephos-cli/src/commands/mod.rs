@@ -1,5 +1,6 @@
 //! One file a subcommand: its arguments and what it does.
 
+pub mod benchmark;
 pub mod demo;
 pub mod evaluate;
 pub mod explain;

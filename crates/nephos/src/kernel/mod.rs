@@ -32,6 +32,8 @@ pub(crate) mod loss;
 #[cfg(feature = "flex")]
 pub(crate) mod patches;
 #[cfg(feature = "flex")]
+pub(crate) mod planes;
+#[cfg(feature = "flex")]
 mod record;
 #[cfg(feature = "flex")]
 mod slices;

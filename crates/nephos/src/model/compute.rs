@@ -10,6 +10,7 @@ use burn::nn::{Linear, PaddingConfig2d};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, FloatDType, Tensor, module};
 
+use super::cost;
 use crate::config::Precision;
 use crate::kernel;
 
@@ -34,6 +35,14 @@ impl Compute {
         self.0.is_none() && kernel::is_recorded(device)
     }
 
+    /// Whether layers on `device` may compute by kernels of the CPU: in f32, and either
+    /// recorded or without autodiff.
+    pub(super) fn takes_kernels(self, device: &Device) -> bool {
+        let takes =
+            kernel::is_recorded(device) || (kernel::is_cpu(device) && !device.is_autodiff());
+        self.0.is_none() && takes
+    }
+
     /// Whether a convolution is one of the CPU's kernels: square, dense, in f32, and
     /// either recorded or without autodiff.
     #[cfg(feature = "flex")]
@@ -41,10 +50,8 @@ impl Compute {
         let square = |[a, b]: [usize; 2]| a == b;
         let plain = layer.groups == 1 && layer.dilation == [1, 1];
         let dense = plain && square(layer.kernel_size) && square(layer.stride);
-        let takes =
-            kernel::is_recorded(device) || (kernel::is_cpu(device) && !device.is_autodiff());
         let padded = matches!(layer.padding, PaddingConfig2d::Explicit(a, b, ..) if a == b);
-        self.0.is_none() && dense && padded && layer.bias.is_some() && takes
+        self.takes_kernels(device) && dense && padded && layer.bias.is_some()
     }
 
     /// `x` in the compute format.
@@ -65,6 +72,8 @@ impl Compute {
 
     /// `x W + b`, in the compute format.
     pub(super) fn linear<const D: usize>(self, layer: &Linear, x: Tensor<D>) -> Tensor<D> {
+        let [_, outputs] = layer.weight.lazy_shape().dims();
+        cost::add(x.dims().iter().product::<usize>() * outputs);
         let bias = layer.bias.as_ref().map(|bias| self.narrow(bias.val()));
         module::linear(self.narrow(x), self.narrow(layer.weight.val()), bias)
     }
@@ -81,6 +90,7 @@ impl Compute {
             top == bottom && left == right,
             "layers of nephos pad symmetrically"
         );
+        cost::add(multiplications(layer, x.dims(), top));
         #[cfg(feature = "flex")]
         if self.has_kernel(layer, &x.device()) {
             let (weight, bias) = conv_tensors(layer);
@@ -95,6 +105,20 @@ impl Compute {
             options,
         )
     }
+}
+
+/// Multiplications of a convolution with the same padding on all sides.
+pub(super) fn multiplications(
+    layer: &Conv2d,
+    [batch, _, height, width]: [usize; 4],
+    padding: usize,
+) -> usize {
+    let cells = |side: usize, axis: usize| {
+        let reach = layer.dilation[axis] * (layer.kernel_size[axis] - 1);
+        (side + 2 * padding - reach - 1) / layer.stride[axis] + 1
+    };
+    let [outputs, inputs, rows, cols] = layer.weight.lazy_shape().dims();
+    batch * cells(height, 0) * cells(width, 1) * outputs * inputs * rows * cols
 }
 
 /// Weight and bias of a layer that has both.

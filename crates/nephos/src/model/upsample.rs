@@ -68,7 +68,7 @@ impl UpStage {
 /// # Shapes
 /// - x: `[B, channels, H, W]`
 /// - output: `[B, channels, 2H, 2W]`
-fn double(x: Tensor<4>) -> Tensor<4> {
+pub(super) fn double(x: Tensor<4>) -> Tensor<4> {
     let [batch, channels, height, width] = x.dims();
     x.reshape([batch * channels, height, 1, width, 1])
         .expand([batch * channels, height, 2, width, 2])

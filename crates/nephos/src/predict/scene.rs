@@ -167,12 +167,13 @@ impl Predictor {
         let model = &self.config.model;
         let options = RunOptions {
             overlap: settings.overlap,
-            align: model.patch.stride,
+            align: model.alignment(),
             shift: settings.shift,
             probabilities,
             ..RunOptions::new(self.window(scene.info().size, settings))
         };
         if settings.graph == GraphScope::Scene {
+            self.network.check_graph()?;
             return run_scene_graph(
                 &self.network,
                 model,

@@ -233,7 +233,7 @@ impl Run {
         let model = &self.config.model;
         let (_, height, width) = labels.dim();
         let padded = ignore_padding(&labels, model.padded(height, width));
-        let aligned = model.decoder.align_corners;
+        let aligned = model.aligns_corners();
         let loss = (self.loss.of_coarse(&coarse, &padded, aligned)).unwrap_or_else(|| {
             let logits = self.model.upsample(coarse, [height, width]);
             self.loss
