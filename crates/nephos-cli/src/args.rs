@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    augment, demo, evaluate, explain, info, overlay, predict, simulate, split, train, weights,
+    augment, benchmark, demo, evaluate, explain, info, overlay, predict, simulate, split, train,
+    weights,
 };
 
 /// Cloud segmentation for satellite images: a Vision Transformer refined by a
@@ -29,6 +30,7 @@ pub enum Command {
     Augment(augment::Args),
     Train(Box<train::Args>),
     Evaluate(evaluate::Args),
+    Benchmark(Box<benchmark::Args>),
     Predict(predict::Args),
     Overlay(overlay::Args),
     Explain(explain::Args),

@@ -36,6 +36,7 @@ fn dispatch(command: Command, ui: &Ui) -> anyhow::Result<()> {
         Command::Augment(args) => commands::augment::run(args, ui),
         Command::Train(args) => commands::train::run(*args, ui),
         Command::Evaluate(args) => commands::evaluate::run(args, ui),
+        Command::Benchmark(args) => commands::benchmark::run(*args, ui),
         Command::Predict(args) => commands::predict::run(args, ui),
         Command::Overlay(args) => commands::overlay::run(args, ui),
         Command::Explain(args) => commands::explain::run(args, ui),

@@ -28,6 +28,7 @@ pub mod linear;
 pub mod loss;
 pub mod norm;
 pub mod patches;
+pub mod planes;
 pub mod pyramid;
 mod shared;
 pub mod token_conv;

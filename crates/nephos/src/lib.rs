@@ -13,6 +13,7 @@
 //! - [`predict`]: from an image to classes and probabilities, and evaluation;
 //! - [`mask`]: class maps as GeoTIFF, PNG and NumPy files;
 //! - [`report`]: scores, curves and figures;
+//! - [`benchmark`]: models against each other on the same folds;
 //! - [`kernel`]: operations of the network that a CPU computes with kernels of its own.
 //!
 //! [`config::Config`] holds every setting and reads TOML; [`device::select`] is
@@ -42,6 +43,7 @@
 #![deny(rustdoc::broken_intra_doc_links)]
 
 pub mod band;
+pub mod benchmark;
 pub mod class;
 pub mod config;
 pub mod dataset;

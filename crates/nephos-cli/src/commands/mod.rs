@@ -1,6 +1,7 @@
 //! One file a subcommand: its arguments and what it does.
 
 pub mod augment;
+pub mod benchmark;
 pub mod demo;
 pub mod evaluate;
 pub mod explain;

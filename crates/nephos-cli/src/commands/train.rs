@@ -13,10 +13,10 @@ use super::train_progress::EpochBars;
 use crate::ui::{Ui, say};
 
 /// Exit status of a run that Ctrl-C stopped: 128 + SIGINT, as shells have it.
-const INTERRUPTED: i32 = 130;
+pub(super) const INTERRUPTED: i32 = 130;
 
 /// Set by the first Ctrl-C (or SIGTERM); the second ends the process at once.
-static STOP: AtomicBool = AtomicBool::new(false);
+pub(super) static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Train a model from a configuration
 ///
@@ -116,7 +116,7 @@ fn observer<'a>(args: &Args, ui: &'a Ui) -> anyhow::Result<Box<dyn TrainObserver
     Ok(Box::new(EpochBars::new(ui, &STOP)))
 }
 
-fn stop_on_signals() -> anyhow::Result<()> {
+pub(super) fn stop_on_signals() -> anyhow::Result<()> {
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::SeqCst) {
             std::process::exit(INTERRUPTED);

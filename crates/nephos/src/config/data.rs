@@ -88,6 +88,21 @@ pub struct LabelConfig {
     pub ignore: Vec<i64>,
     /// Stored value (as a TOML key) to class.
     pub map: BTreeMap<String, u8>,
+    /// Class (as a TOML key) to the names of the samples in which it was drawn. In other
+    /// samples it is not scored: there it was labelled clear (0), and what is predicted
+    /// as it counts as clear. A class that is not listed was drawn in all samples.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub drawn: BTreeMap<String, Vec<String>>,
+}
+
+impl LabelConfig {
+    /// The classes that were not drawn in the sample of that name.
+    pub fn undrawn(&self, sample: &str) -> Vec<usize> {
+        (self.drawn.iter())
+            .filter(|(_, samples)| !samples.iter().any(|name| name == sample))
+            .filter_map(|(class, _)| class.parse().ok())
+            .collect()
+    }
 }
 
 impl Default for DataConfig {
@@ -125,6 +140,7 @@ impl Default for LabelConfig {
         Self {
             ignore: vec![99, 255],
             map: BTreeMap::new(),
+            drawn: BTreeMap::new(),
         }
     }
 }
@@ -215,6 +231,13 @@ impl DataConfig {
                 *class < 4 || *class == 255,
                 &format!("data.labels.map.{key}"),
                 "a class 0..=3, or 255 to ignore",
+            )?;
+        }
+        for key in self.labels.drawn.keys() {
+            require(
+                matches!(key.parse(), Ok(1u8..4)),
+                &format!("data.labels.drawn.{key}"),
+                "keyed by a class 1..=3",
             )?;
         }
         Ok(())

@@ -7,11 +7,14 @@
 
 mod augment;
 mod data;
+mod kind;
 mod model;
+mod preset;
 mod train;
 
 pub use augment::{AugmentConfig, MixConfig, PasteConfig, SamplingConfig};
 pub use data::{DataConfig, LabelConfig};
+pub use kind::ModelKind;
 pub use model::{
     Activation, Affinity, DecoderConfig, EncoderConfig, GraphConfig, ModelConfig, NormOrder,
     PatchConfig, PositionKind, StemConfig,
@@ -95,12 +98,21 @@ impl Config {
         Ok(config)
     }
 
-    /// This configuration as TOML, every key written out.
+    /// This configuration as TOML, every key written out; of a baseline without the
+    /// sections of `model`, which it does not have.
     ///
     /// # Errors
     /// A number that TOML can't express.
     pub fn to_toml(&self) -> Result<String> {
-        toml::to_string_pretty(self).map_err(|e| Error::usage(format!("configuration: {e}")))
+        let fail = |e: toml::ser::Error| Error::usage(format!("configuration: {e}"));
+        if self.model.kind.is_segmenter() {
+            return toml::to_string_pretty(self).map_err(fail);
+        }
+        let mut table = toml::Table::try_from(self).map_err(fail)?;
+        if let Some(model) = table.get_mut("model").and_then(|v| v.as_table_mut()) {
+            model.retain(|_, value| !value.is_table());
+        }
+        toml::to_string_pretty(&table).map_err(fail)
     }
 
     /// Checks every value against its range.

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::require;
+use super::kind::BASELINE_CELL;
+use super::{ModelKind, require};
 
 /// Bounds on a configuration, which may come from an untrusted bundle: products
 /// of any three sizes stay far from overflow.
@@ -13,6 +14,9 @@ const MAX_DEPTH: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
+    /// Which network; the sections below are those of `segmenter`.
+    #[serde(skip_serializing_if = "ModelKind::is_segmenter")]
+    pub kind: ModelKind,
     /// Side of the square image the model is made for, in pixels. Other sizes
     /// work too: a learned position embedding is interpolated from this one.
     pub image_size: usize,
@@ -169,6 +173,7 @@ pub struct DecoderConfig {
 impl Default for ModelConfig {
     fn default() -> Self {
         Self {
+            kind: ModelKind::default(),
             image_size: 509,
             classes: 4,
             stem: StemConfig::default(),
@@ -243,8 +248,12 @@ impl StemConfig {
 
 impl ModelConfig {
     /// The size to which an image is padded, with zeros below and to the right:
-    /// whole patches where there is a stem, else as it is.
+    /// whole patches where there is a stem, else as it is; of a baseline whole cells of
+    /// its coarsest grid.
     pub fn padded(&self, height: usize, width: usize) -> [usize; 2] {
+        if !self.kind.is_segmenter() {
+            return [height, width].map(|side| side.next_multiple_of(BASELINE_CELL));
+        }
         if self.stem.channels.is_empty() {
             [height, width]
         } else {
@@ -287,18 +296,50 @@ impl ModelConfig {
     }
 
     /// Rows and columns of the grid of tokens for an image of `height` × `width`
-    /// pixels, or `None` when the image is smaller than one patch.
+    /// pixels, or `None` when the image is smaller than one patch. Of a baseline, the
+    /// coarsest grid, and any image will do.
     pub fn grid(&self, height: usize, width: usize) -> Option<(usize, usize)> {
         if height == 0 || width == 0 {
             return None;
         }
         let [height, width] = self.padded(height, width);
+        if !self.kind.is_segmenter() {
+            return Some((height / BASELINE_CELL, width / BASELINE_CELL));
+        }
         let side = |pixels: usize| {
             (pixels + 2 * self.patch.padding)
                 .checked_sub(self.patch.size)
                 .map(|rest| rest / self.patch.stride + 1)
         };
         Some((side(height)?, side(width)?))
+    }
+
+    /// Pixels after which the network's grid repeats: windows that start at multiples
+    /// of it see the same cells.
+    pub fn alignment(&self) -> usize {
+        match self.kind {
+            ModelKind::Segmenter => self.patch.stride,
+            _ => BASELINE_CELL,
+        }
+    }
+
+    /// The least side of an image that the network takes, in pixels.
+    pub fn least_side(&self) -> usize {
+        match self.kind {
+            ModelKind::Segmenter => (self.patch.size)
+                .saturating_sub(2 * self.patch.padding)
+                .max(1),
+            _ => 1,
+        }
+    }
+
+    /// Whether scores are brought to the pixels with corners on corners.
+    pub fn aligns_corners(&self) -> bool {
+        match self.kind {
+            ModelKind::Segmenter => self.decoder.align_corners,
+            ModelKind::Deeplabv3plus => true,
+            ModelKind::Unet | ModelKind::Segformer => false,
+        }
     }
 
     /// Features of a node that leaves the graph.
@@ -310,7 +351,37 @@ impl ModelConfig {
         }
     }
 
+    /// A baseline has the two sizes, and none of the sections.
+    fn validate_baseline(&self) -> Result<(), String> {
+        let own = Self {
+            kind: self.kind,
+            image_size: self.image_size,
+            classes: self.classes,
+            ..Self::default()
+        };
+        if *self != own {
+            return Err(format!(
+                "`model.kind` \"{}\" has no section of model: only model.image_size and \
+                 model.classes may be set",
+                self.kind.name()
+            ));
+        }
+        require(
+            (1..=MAX_SIZE).contains(&self.image_size),
+            "model.image_size",
+            "1 to 65536",
+        )
+    }
+
     pub(super) fn validate(&self) -> Result<(), String> {
+        if !self.kind.is_segmenter() {
+            require(
+                (2..=254).contains(&self.classes),
+                "model.classes",
+                "2 to 254",
+            )?;
+            return self.validate_baseline();
+        }
         let (patch, encoder, graph, decoder) =
             (&self.patch, &self.encoder, &self.graph, &self.decoder);
         require(

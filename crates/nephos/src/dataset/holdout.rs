@@ -42,6 +42,33 @@ impl Subset {
     }
 }
 
+impl Dataset {
+    /// The samples at `indices`, in this order; one may be there several times.
+    ///
+    /// # Errors
+    /// An index past the end.
+    pub fn subset(&self, indices: Vec<usize>) -> Result<Self> {
+        let subset = Subset::new(Arc::clone(&self.source), indices)?;
+        Self::from_source(Arc::new(subset), self.path(), &self.config)
+    }
+
+    /// What the samples' metadata say in the column of that name, of each sample.
+    ///
+    /// # Errors
+    /// The samples have no metadata, or no such column.
+    pub fn column(&self, name: &str) -> Result<Vec<String>> {
+        let metadata = Metadata::of(self.source.as_ref(), self.path()).ok_or_else(|| {
+            Error::usage(format!(
+                "{}: its samples have no metadata, so there is no column `{name}`",
+                self.path().display()
+            ))
+        })?;
+        let column = metadata.column(name)?;
+        let value = |row| metadata.value(row, column).to_owned();
+        Ok((0..self.len()).map(value).collect())
+    }
+}
+
 impl SampleSource for Subset {
     fn len(&self) -> usize {
         self.indices.len()

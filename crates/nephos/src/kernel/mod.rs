@@ -30,6 +30,8 @@ pub(crate) mod loss;
 #[cfg(feature = "flex")]
 pub(crate) mod patches;
 #[cfg(feature = "flex")]
+pub(crate) mod planes;
+#[cfg(feature = "flex")]
 pub(crate) mod pyramid;
 #[cfg(feature = "flex")]
 mod record;

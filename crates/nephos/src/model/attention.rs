@@ -8,6 +8,7 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::compute::Compute;
+use super::cost;
 
 /// Multi-head self-attention (Vaswani et al. 2017), with query, key and value
 /// projected by one packed matrix as in PyTorch's `MultiheadAttention`.
@@ -78,6 +79,7 @@ impl SelfAttention {
         });
         drop(packed);
 
+        cost::add(2 * batch * count * count * width);
         let context = if query.device().is_autodiff() {
             let query = query.mul_scalar(1.0 / (head as f64).sqrt());
             let scores = query.matmul(key.transpose()); // [B, heads, N, N]

@@ -10,6 +10,7 @@ use burn::nn::{Linear, PaddingConfig2d};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, FloatDType, Tensor, module};
 
+use super::cost;
 use crate::config::Precision;
 use crate::kernel;
 
@@ -67,6 +68,8 @@ impl Compute {
 
     /// `x W + b`, in the compute format.
     pub(super) fn linear<const D: usize>(self, layer: &Linear, x: Tensor<D>) -> Tensor<D> {
+        let [_, outputs] = layer.weight.lazy_shape().dims();
+        cost::add(x.dims().iter().product::<usize>() * outputs);
         let bias = layer.bias.as_ref().map(|bias| self.narrow(bias.val()));
         module::linear(self.narrow(x), self.narrow(layer.weight.val()), bias)
     }
@@ -82,11 +85,18 @@ impl Compute {
     pub(super) fn convolve(self, layer: &Conv2d, grid: Tensor<4>) -> Tensor<4> {
         #[cfg(feature = "flex")]
         if self.has_kernel(layer, &grid.device()) {
+            self.count(layer, grid.dims());
             let sides = [layer.stride[0], padding(layer)[0]];
             return kernel::pyramid::convolve(grid, conv_tensors(layer), sides);
         }
         let planes = self.conv2d(layer, grid.permute([0, 3, 1, 2]));
         self.wide(planes).permute([0, 2, 3, 1])
+    }
+
+    /// Counts the multiplications of a convolution of a grid, `[B, H, W, inputs]`.
+    pub(super) fn count(self, layer: &Conv2d, [batch, height, width, inputs]: [usize; 4]) {
+        let planes = [batch, inputs, height, width];
+        cost::add(multiplications(layer, planes, padding(layer)[0]));
     }
 
     /// The convolution of planes, `[B, channels, H, W]`, in the compute format.
@@ -99,6 +109,7 @@ impl Compute {
             let grid = self.convolve(layer, x.permute([0, 2, 3, 1]));
             return grid.permute([0, 3, 1, 2]);
         }
+        cost::add(multiplications(layer, x.dims(), padding(layer)[0]));
         let options = ConvOptions::new(layer.stride, padding(layer), layer.dilation, layer.groups);
         let bias = layer.bias.as_ref().map(|bias| self.narrow(bias.val()));
         module::conv2d(
@@ -121,6 +132,20 @@ fn padding(layer: &Conv2d) -> [usize; 2] {
         }
         _ => panic!("layers of nephos pad explicitly and symmetrically"),
     }
+}
+
+/// Multiplications of a convolution with the same padding on all sides.
+pub(super) fn multiplications(
+    layer: &Conv2d,
+    [batch, _, height, width]: [usize; 4],
+    padding: usize,
+) -> usize {
+    let cells = |side: usize, axis: usize| {
+        let reach = layer.dilation[axis] * (layer.kernel_size[axis] - 1);
+        (side + 2 * padding - reach - 1) / layer.stride[axis] + 1
+    };
+    let [outputs, inputs, rows, cols] = layer.weight.lazy_shape().dims();
+    batch * cells(height, 0) * cells(width, 1) * outputs * inputs * rows * cols
 }
 
 /// Weight and bias of a layer that has both.

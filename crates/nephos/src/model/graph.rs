@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::affinity::affinity;
 use super::compute::Compute;
+use super::cost;
 use crate::config::{Affinity, GraphConfig};
 #[cfg(any(feature = "flex", feature = "cube"))]
 use crate::kernel;
@@ -188,6 +189,7 @@ impl GraphAttention {
         watch: &mut Watch<'_>,
     ) -> Tensor<3> {
         let [batch, count, width] = wh.dims();
+        cost::add(batch * count * count * width);
         let wh = self.by_head(wh); // [B, heads, N, head]
         let mut scores = leaky_relu(self.scores(compute.wide(wh.clone())), self.slope); // [B, heads, N, N]
         if let Some((unit, scale)) = bias {

@@ -58,7 +58,11 @@ impl ResidualBlock {
     pub(super) fn forward(&self, x: Tensor<4>, compute: Compute) -> Tensor<4> {
         #[cfg(feature = "flex")]
         if compute.has_kernels(&x.device()) {
-            let [conv1, conv2] = [&self.conv1, &self.conv2].map(conv_tensors);
+            let layers = [&self.conv1, &self.conv2];
+            for layer in layers {
+                compute.count(layer, x.dims());
+            }
+            let [conv1, conv2] = layers.map(conv_tensors);
             return crate::kernel::pyramid::residual(x, conv1, conv2, self.gain.val());
         }
         let branch = compute.convolve(&self.conv1, relu(x.clone()));

@@ -1,70 +1,54 @@
-//! The whole network.
+//! Whatever network segments images.
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor, s};
+use burn::module::{
+    Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param,
+};
+use burn::tensor::{Device, Tensor};
 
-use super::affinity::{affinity, unit};
+use super::baseline::Baseline;
 use super::compute::Compute;
+use super::cost;
 use super::cpu::Engine;
-use super::decoder::Decoder;
-use super::encoder::Encoder;
-use super::graph::{Graph, Watch};
-use super::patch_embed::PatchEmbed;
-use super::position::Position;
-use super::stem::Stem;
-use super::weights::collect;
+use super::graph_transformer::{Explanation, GraphTransformer};
 use crate::config::{ModelConfig, Precision};
+use crate::error::{Error, Result};
 
-/// A Vision Transformer whose tokens a graph attention network refines and a
-/// decoder brings back to the pixels.
+/// A network that gives every pixel of an image a score for each class:
+/// [`GraphTransformer`], or a published architecture to compare with ([`Baseline`]), as
+/// `model.kind` says.
 ///
-/// Images of any size work: each is cut into as many patches as fit
-/// ([`ModelConfig::grid`]); before a stem it is first padded to whole patches.
-#[derive(Module, Debug)]
-pub struct Segmenter {
-    stem: Stem,
-    patch_embed: PatchEmbed,
-    position: Position,
-    encoder: Encoder,
-    graph: Graph,
-    decoder: Decoder,
-    #[module(skip)]
-    config: ModelConfig,
-}
-
-/// What the network looks at, from [`Segmenter::explain`].
+/// Images of any size work; some networks pad them with zeros
+/// ([`ModelConfig::padded`]).
+// One network is alive at a time: its size on the stack is of no account.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
-pub struct Explanation {
-    /// `[B, N, N]`: inner products of the encoder's tokens, `Z Zᵀ`.
-    pub affinity: Tensor<3>,
-    /// One `[B, heads, N, N]` a graph attention layer; row `i` is what patch `i`
-    /// attends to, and sums to one.
-    pub attention: Vec<Tensor<4>>,
-    /// Rows and columns of the grid of patches; patch `r * cols + c` of the `N`
-    /// stands at row `r` and column `c`.
-    pub grid: (usize, usize),
+pub enum Segmenter {
+    /// The network of nephos.
+    Graph(GraphTransformer),
+    /// A published architecture.
+    Baseline(Baseline),
 }
 
-/// The stations of the forward pass before the decoder.
-struct Tokens {
-    /// One a stage of the decoder, where the stem has features of its size.
-    detail: Vec<Option<Tensor<4>>>,
-    /// `[B, N, patch width]`: the skip connection.
-    embeddings: Tensor<3>,
-    /// `[B, N, patch width]`: the encoder's output.
-    encoded: Tensor<3>,
-    grid: [usize; 2],
+/// What stands for the network, whichever it is.
+macro_rules! each {
+    ($segmenter:expr, $network:ident => $value:expr) => {
+        match $segmenter {
+            Segmenter::Graph($network) => $value,
+            Segmenter::Baseline($network) => $value,
+        }
+    };
 }
 
 impl Segmenter {
-    /// A network for images of `channels` channels, with PyTorch's initial
-    /// weights drawn from the device's generator: seed it with
-    /// [`Device::seed`] for the same weights again.
+    /// A network for images of `channels` channels, with initial weights drawn from
+    /// the device's generator: seed it with [`Device::seed`] for the same weights
+    /// again.
     ///
-    /// Convolutions and linear layers start uniform in ±1/√(inputs), biases
-    /// included; the packed projection of attention starts Xavier uniform; its
-    /// biases, and the affinity's scale, start at zero; norms at one and zero. The
-    /// 3×3 convolutions of stem and stages start Kaiming uniform, for ReLU.
+    /// Those of [`GraphTransformer`] are PyTorch's: convolutions and linear layers start
+    /// uniform in ±1/√(inputs), biases included; the packed projection of attention
+    /// starts Xavier uniform; its biases, and the affinity's scale, start at zero; norms
+    /// at one and zero. The 3×3 convolutions of stem and stages start Kaiming uniform,
+    /// for ReLU.
     ///
     /// # Panics
     /// The configuration was not validated.
@@ -77,29 +61,38 @@ impl Segmenter {
     /// A network whose weights are drawn only when first used, for a caller that
     /// sets all of them.
     pub(crate) fn unset(config: &ModelConfig, channels: usize, device: &Device) -> Self {
-        let stem = &config.stem.channels;
-        let reduction = config.stem.reduction();
-        let features = *stem.last().unwrap_or(&channels);
-        Self {
-            stem: Stem::new(stem, channels, device),
-            patch_embed: PatchEmbed::new(&config.patch, features, reduction, device),
-            position: Position::new(config, device),
-            encoder: Encoder::new(&config.encoder, config.patch.width, device),
-            graph: Graph::new(&config.graph, config.patch.width, device),
-            decoder: Decoder::new(config, channels, device),
-            config: config.clone(),
+        match Baseline::unset(config, channels, device) {
+            Some(baseline) => Self::Baseline(baseline),
+            None => Self::Graph(GraphTransformer::unset(config, channels, device)),
         }
     }
 
     /// What the network is.
     pub fn config(&self) -> &ModelConfig {
-        &self.config
+        each!(self, network => network.config())
+    }
+
+    /// The network of nephos, whose parts can be called one by one.
+    ///
+    /// # Errors
+    /// It is another architecture, which has no `what`.
+    pub(crate) fn graph(&self, what: &str) -> Result<&GraphTransformer> {
+        match self {
+            Self::Graph(network) => Ok(network),
+            Self::Baseline(_) => Err(Error::unsupported(
+                format!("a model of model.kind \"{}\"", self.config().kind.name()),
+                format!("it has no graph of patches, so there is no {what}"),
+            )),
+        }
     }
 
     /// The same network without tensors, for inference in f32 on this machine's CPU;
     /// `None` where the engine does not know the configuration.
     pub fn packed(&self) -> Option<Engine> {
-        Engine::new(&self.config, collect(self).into_iter().collect())
+        match self {
+            Self::Graph(network) => network.packed(),
+            Self::Baseline(_) => None,
+        }
     }
 
     /// Class scores (logits) of every pixel, in f32.
@@ -126,24 +119,8 @@ impl Segmenter {
         self.upsample(coarse, [height, width])
     }
 
-    /// Brings the scores of [`Segmenter::forward_coarse`] to the pixels of the image.
-    ///
-    /// # Shapes
-    /// - coarse: `[B, classes, rows, cols]`
-    /// - output: `[B, classes, height, width]` for `size = [height, width]`
-    pub fn upsample(&self, coarse: Tensor<4>, [height, width]: [usize; 2]) -> Tensor<4> {
-        let padded = self.config.padded(height, width);
-        let scores = self.decoder.upsample(coarse, padded);
-        if padded == [height, width] {
-            scores
-        } else {
-            scores.slice([s![..], s![..], s![..height], s![..width]])
-        }
-    }
-
-    /// Class scores of every cell of the decoder's last grid, before upsampling to
-    /// the pixels of the (padded) image: a patch each, `2^stages` along each side of
-    /// a patch where the decoder has stages.
+    /// Class scores of every cell of the network's last grid, before upsampling to the
+    /// pixels of the (padded) image; see [`GraphTransformer::forward_coarse`].
     ///
     /// # Shapes
     /// - images: `[B, channels, H, W]`
@@ -152,138 +129,115 @@ impl Segmenter {
     /// # Panics
     /// As [`Segmenter::forward`].
     pub fn forward_coarse(&self, images: Tensor<4>, precision: Precision) -> Tensor<4> {
-        let compute = Compute::from(precision);
-        let tokens = self.encode(images, compute);
-        let nodes = self.refine(tokens.encoded, compute, None); // [B, N, graph width]
-        let Tokens {
-            embeddings,
-            detail,
-            grid,
-            ..
-        } = tokens;
-        (self.decoder).classify(nodes, embeddings, detail, grid, compute)
+        match self {
+            Self::Graph(network) => network.forward_coarse(images, precision),
+            Self::Baseline(network) => network.forward_coarse(images, Compute::from(precision)),
+        }
     }
 
-    /// The affinity of all pairs of patches and the attention of each graph
-    /// layer.
+    /// Brings the scores of [`Segmenter::forward_coarse`] to the pixels of the image.
+    ///
+    /// # Shapes
+    /// - coarse: `[B, classes, rows, cols]`
+    /// - output: `[B, classes, height, width]` for `size = [height, width]`
+    pub fn upsample(&self, coarse: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+        each!(self, network => network.upsample(coarse, size))
+    }
+
+    /// The affinity of all pairs of patches and the attention of each graph layer.
     ///
     /// # Shapes
     /// - images: `[B, channels, H, W]`
+    ///
+    /// # Errors
+    /// A network without a graph of patches.
     ///
     /// # Panics
     /// As [`Segmenter::forward`].
-    pub fn explain(&self, images: Tensor<4>) -> Explanation {
-        let compute = Compute::from(Precision::F32);
-        let tokens = self.encode(images, compute);
-        let mut attention = Vec::new();
-        let mut watch = |layer: &Tensor<4>| attention.push(layer.clone());
-        self.refine(tokens.encoded.clone(), compute, Some(&mut watch));
-        Explanation {
-            affinity: affinity(tokens.encoded),
-            attention,
-            grid: tokens.grid.into(),
-        }
+    pub fn explain(&self, images: Tensor<4>) -> Result<Explanation> {
+        Ok(self.graph("attention to explain")?.explain(images))
     }
 
-    /// Whether the graph compares all pairs of patches.
-    pub(crate) fn wants_affinity(&self) -> bool {
-        self.graph.wants_affinity()
+    /// Numbers that training changes; running statistics are not among them.
+    pub fn parameters(&self) -> usize {
+        let mut count = Count::default();
+        self.visit(&mut count);
+        count.parameters
     }
 
-    /// The tokens before the graph.
-    ///
-    /// # Shapes
-    /// - images: `[B, channels, H, W]`
-    /// - output: `[B, 2 · width, rows, cols]`, f32: embeddings, then the encoder's output
-    pub(crate) fn tokens(&self, images: Tensor<4>) -> Tensor<4> {
-        let tokens = self.encode(images, Compute::from(Precision::F32));
-        let both = Tensor::cat(vec![tokens.embeddings, tokens.encoded], 2); // [B, N, 2 · width]
-        let ([batch, _, width], [rows, cols]) = (both.dims(), tokens.grid);
-        both.swap_dims(1, 2).reshape([batch, width, rows, cols])
-    }
-
-    /// The graph over nodes of any number.
-    ///
-    /// # Shapes
-    /// - encoded: `[N, width]`
-    /// - output: `[N, graph width]`, f32
-    pub(crate) fn refine_nodes(&self, encoded: Tensor<2>) -> Tensor<2> {
-        let compute = Compute::from(Precision::F32);
-        let nodes = self.refine(encoded.unsqueeze::<3>(), compute, None);
-        nodes.squeeze_dim::<2>(0)
-    }
-
-    /// Class scores of every cell, from nodes that a graph has refined.
-    ///
-    /// # Shapes
-    /// - image: `[channels, H, W]`, padded here as in [`Segmenter::forward`]
-    /// - nodes: `[graph width, rows, cols]`
-    /// - embeddings: `[width, rows, cols]`
-    /// - output: `[classes, rows · 2^stages, cols · 2^stages]`, f32
-    pub(crate) fn decode(
-        &self,
-        image: Tensor<3>,
-        nodes: Tensor<3>,
-        embeddings: Tensor<3>,
-    ) -> Tensor<3> {
-        let compute = Compute::from(Precision::F32);
-        let [_, rows, cols] = nodes.dims();
-        let sequence = |grid: Tensor<3>| grid.flatten::<2>(1, 2).transpose().unsqueeze::<3>();
-        let image = self.pad(image.unsqueeze::<4>()).permute([0, 2, 3, 1]);
-        let detail = self.detail(&image, &self.stem.forward(image.clone(), compute));
-        let (nodes, embeddings) = (sequence(nodes), sequence(embeddings)); // [1, N, …]
-        let scores = (self.decoder).classify(nodes, embeddings, detail, [rows, cols], compute);
-        scores.squeeze_dim::<3>(0)
-    }
-
-    /// The image with zeros below and to the right, up to whole patches.
-    fn pad(&self, images: Tensor<4>) -> Tensor<4> {
-        let [batch, channels, height, width] = images.dims();
-        let [rows, cols] = self.config.padded(height, width);
-        if [rows, cols] == [height, width] {
-            return images;
-        }
-        let zeros = Tensor::zeros([batch, channels, rows, cols], &images.device());
-        zeros.slice_assign([s![..], s![..], s![..height], s![..width]], images)
-    }
-
-    /// The stem's features, or the images, for each stage of the decoder, all
-    /// channels-last.
-    fn detail(&self, images: &Tensor<4>, levels: &[Tensor<4>]) -> Vec<Option<Tensor<4>>> {
-        (0..self.config.decoder.stages.len())
-            .map(|stage| {
-                let detail = match self.config.detail_level(stage)? {
-                    0 => images,
-                    level => &levels[level - 1],
-                };
-                Some(detail.clone())
-            })
-            .collect()
-    }
-
-    fn encode(&self, images: Tensor<4>, compute: Compute) -> Tokens {
-        let images = self.pad(images);
-        let pixels = images.clone().permute([0, 2, 3, 1]); // [B, H, W, channels]
-        let levels = self.stem.forward(pixels.clone(), compute);
-        let features = match levels.last() {
-            Some(level) => level.clone().permute([0, 3, 1, 2]),
-            None => images,
-        };
-        let (embeddings, grid) = self.patch_embed.forward(features, compute); // [B, N, patch width]
-        let placed = (self.position).forward(embeddings.clone(), grid, compute);
-        Tokens {
-            detail: self.detail(&pixels, &levels),
-            encoded: self.encoder.forward(placed, compute),
-            embeddings,
-            grid,
-        }
-    }
-
-    fn refine(&self, encoded: Tensor<3>, compute: Compute, watch: Watch<'_>) -> Tensor<3> {
-        let unit = (self.graph.wants_affinity()).then(|| unit(encoded.clone())); // [B, N, width]
-        (self.graph).forward(encoded, unit.as_ref(), compute, watch)
+    /// Multiplications (each with its addition) of convolutions, linear layers and
+    /// attention for an image of so many rows and columns. A sorted graph attention
+    /// counts as none: its sums grow with the number of patches alone.
+    pub fn multiplications(&self, channels: usize, [rows, cols]: [usize; 2]) -> u64 {
+        let network = self.valid();
+        let device = network.devices().first().cloned().unwrap_or_default();
+        cost::multiplications(|| {
+            network.forward(Tensor::zeros([1, channels, rows, cols], &device));
+        })
     }
 }
+
+// Derived, a variant's name would stand in the names of its parameters: those of
+// checkpoints are the graph transformer's own.
+impl Module for Segmenter {
+    fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device> {
+        each!(self, network => network.collect_devices(devices))
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        match self {
+            Self::Graph(network) => Self::Graph(network.fork(device)),
+            Self::Baseline(network) => Self::Baseline(network.fork(device)),
+        }
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        match self {
+            Self::Graph(network) => Self::Graph(network.to_device(device)),
+            Self::Baseline(network) => Self::Baseline(network.to_device(device)),
+        }
+    }
+
+    fn train(self) -> Self {
+        match self {
+            Self::Graph(network) => Self::Graph(network.train()),
+            Self::Baseline(network) => Self::Baseline(network.train()),
+        }
+    }
+
+    fn valid(&self) -> Self {
+        match self {
+            Self::Graph(network) => Self::Graph(network.valid()),
+            Self::Baseline(network) => Self::Baseline(network.valid()),
+        }
+    }
+
+    fn materialize(self) -> Self {
+        match self {
+            Self::Graph(network) => Self::Graph(network.materialize()),
+            Self::Baseline(network) => Self::Baseline(network.materialize()),
+        }
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        each!(self, network => network.visit(visitor))
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        match self {
+            Self::Graph(network) => Self::Graph(network.map(mapper)),
+            Self::Baseline(network) => Self::Baseline(network.map(mapper)),
+        }
+    }
+}
+
+impl ModuleDisplayDefault for Segmenter {
+    fn content(&self, content: Content) -> Option<Content> {
+        each!(self, network => ModuleDisplayDefault::content(network, content))
+    }
+}
+
+impl ModuleDisplay for Segmenter {}
 
 /// Draws weights that wait for their first use, in the fixed order of the
 /// network's fields: an order of use would make them depend on the first image.
@@ -292,5 +246,29 @@ struct Draw;
 impl ModuleVisitor for Draw {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         param.val();
+    }
+}
+
+/// Counts what training changes.
+#[derive(Default)]
+struct Count {
+    path: Vec<String>,
+    parameters: usize,
+}
+
+impl ModuleVisitor for Count {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let running = |name: &String| name.starts_with("running_");
+        if !self.path.last().is_some_and(running) {
+            self.parameters += param.lazy_shape().num_elements();
+        }
     }
 }

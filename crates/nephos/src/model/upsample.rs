@@ -62,6 +62,9 @@ impl UpStage {
     fn join(&self, x: Tensor<4>, detail: Option<Tensor<4>>, compute: Compute) -> Tensor<4> {
         #[cfg(feature = "flex")]
         if compute.has_kernels(&x.device()) {
+            let [batch, height, width, _] = x.dims();
+            compute.count(&self.reduce, x.dims());
+            compute.count(&self.join, [batch, 2 * height, 2 * width, 0]);
             let [reduce, join] = [&self.reduce, &self.join].map(conv_tensors);
             return crate::kernel::pyramid::merge(x, detail, reduce, join);
         }
@@ -80,7 +83,7 @@ impl UpStage {
 /// # Shapes
 /// - x: `[B, H, W, channels]`
 /// - output: `[B, 2H, 2W, channels]`
-fn double(x: Tensor<4>) -> Tensor<4> {
+pub(super) fn double(x: Tensor<4>) -> Tensor<4> {
     let [batch, height, width, channels] = x.dims();
     x.reshape([batch, height, 1, width, 1, channels])
         .expand([batch, height, 2, width, 2, channels])

@@ -4,13 +4,14 @@ use burn::tensor::Device;
 use ndarray::{Array2, Array3};
 use serde::Serialize;
 
+use super::judge::Judge;
 use super::network::Network;
 use super::prediction::Prediction;
 use crate::class::IGNORE;
 use crate::dataset::{Dataset, Example};
 use crate::error::{Error, Result};
 use crate::model::Bundle;
-use crate::report::ConfusionMatrix;
+use crate::report::{ConfusionMatrix, Reliability};
 
 /// What [`evaluate`] found.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,8 @@ pub struct Evaluation {
     pub loss: Option<f64>,
     /// All labelled pixels.
     pub confusion: ConfusionMatrix,
+    /// How often answers of each confidence are right, over the same pixels.
+    pub reliability: Reliability,
     /// Each sample, in the order of the data set.
     pub samples: Vec<SampleResult>,
 }
@@ -41,7 +44,8 @@ pub struct SampleResult {
 /// Runs a model over every sample of `dataset`; `progress` is told of each
 /// result.
 ///
-/// Pixels labelled 255, padding and pixels without data count nowhere. The loss
+/// Pixels labelled 255, padding and pixels without data count nowhere; a class that was
+/// not drawn in a sample is not scored in it (`data.labels.drawn`). The loss
 /// is plain cross-entropy, whatever the model was trained with.
 ///
 /// # Errors
@@ -56,6 +60,7 @@ pub fn evaluate(
     let config = &bundle.config.model;
     let network = Network::new(bundle.segmenter.clone(), device);
     let mut confusion = ConfusionMatrix::new(config.classes);
+    let mut reliability = Reliability::default();
     let mut samples = Vec::with_capacity(dataset.len());
     let mut total_loss = 0.0;
     for index in 0..dataset.len() {
@@ -72,9 +77,13 @@ pub fn evaluate(
             (network.class_scores(config, &example.image, &example.valid)).map_err(in_sample)?;
         let loss = cross_entropy(&scores, &example.label);
         let prediction = Prediction::from_scores(scores, &example.valid);
-        let mut matrix = ConfusionMatrix::new(config.classes);
-        let flat = |mask: &Array2<u8>| mask.iter().copied().collect::<Vec<u8>>();
-        matrix.add(&flat(&example.label), &flat(&prediction.classes));
+        let undrawn = bundle.config.data.labels.undrawn(&example.name);
+        let judge = Judge::new(config.classes, &undrawn);
+        let matrix = judge.score(
+            example.label.view(),
+            prediction.classes.view(),
+            Some((prediction.probabilities.view(), &mut reliability)),
+        );
         let (pixels, scored) = (matrix.pixels(), matrix.scores());
         total_loss += loss;
         confusion.merge(&matrix);
@@ -91,6 +100,7 @@ pub fn evaluate(
     Ok(Evaluation {
         loss: mean(total_loss, confusion.pixels()),
         confusion,
+        reliability,
         samples,
     })
 }

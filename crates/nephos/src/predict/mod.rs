@@ -9,6 +9,7 @@ mod decide;
 mod evaluate;
 mod forward;
 mod image;
+mod judge;
 mod labels;
 mod model_scene;
 mod network;

@@ -12,9 +12,9 @@ use super::scene_graph::GraphForward;
 use crate::config::ModelConfig;
 use crate::device::is_plain_cpu;
 use crate::error::{Error, Result};
-use crate::model::Segmenter;
 use crate::model::cpu::{Engine, Scratch};
 use crate::model::weights::collect;
+use crate::model::{GraphTransformer, Segmenter};
 
 /// A network that is ready to predict.
 #[derive(Debug)]
@@ -39,7 +39,8 @@ impl Network {
     /// engine knows the network, else as it is.
     pub fn new(segmenter: Segmenter, device: &Device) -> Self {
         let config = segmenter.config().clone();
-        let form = if is_plain_cpu(device) && Engine::knows(&config) {
+        let packs = config.kind.is_segmenter() && Engine::knows(&config);
+        let form = if is_plain_cpu(device) && packs {
             let weights = collect(&segmenter);
             // Weights exist twice while they are packed, not three times.
             drop(segmenter);
@@ -86,7 +87,7 @@ impl Network {
     ) -> Result<Array3<f32>> {
         let (_, height, width) = image.dim();
         let window = window_for(config, None, height, width);
-        let align = config.patch.stride;
+        let align = config.alignment();
         scores(self, config.classes, image.view(), valid, window, align)
     }
 }
@@ -161,9 +162,20 @@ impl Network {
         }
     }
 
-    fn tensors(&self) -> Result<(&Segmenter, &Device)> {
+    /// Refuses a network that has no graph.
+    ///
+    /// # Errors
+    /// It is an architecture without patches.
+    pub(super) fn check_graph(&self) -> Result<()> {
+        self.tensors().map(|_| ())
+    }
+
+    fn tensors(&self) -> Result<(&GraphTransformer, &Device)> {
         match &self.form {
-            Form::Tensors(segmenter, device) => Ok((segmenter, device)),
+            Form::Tensors(segmenter, device) => Ok((
+                segmenter.graph("graph over the scene (--graph scene)")?,
+                device,
+            )),
             Form::Packed(..) => Err(Error::unsupported(
                 "a graph over the whole scene",
                 "the network is packed; make it by Network::in_parts",

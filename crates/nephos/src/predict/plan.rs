@@ -27,8 +27,7 @@ pub fn window_for(
         None if height <= whole && width <= whole => whole,
         None => config.image_size,
     };
-    let patch = &config.patch;
-    let least = patch.size.saturating_sub(2 * patch.padding).max(1);
+    let least = config.least_side();
     [height, width].map(|length| length.min(side).max(least))
 }
 

@@ -176,12 +176,13 @@ impl Predictor {
         };
         let options = RunOptions {
             overlap: settings.overlap,
-            align: model.patch.stride,
+            align: model.alignment(),
             shift: settings.shift,
             probabilities,
             ..RunOptions::new(self.window(scene.info().size, settings))
         };
         if settings.graph == GraphScope::Scene {
+            self.network.check_graph()?;
             return run_scene_graph(
                 &self.network,
                 model,

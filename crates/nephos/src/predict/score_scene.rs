@@ -5,6 +5,7 @@ use std::path::Path;
 use ndarray::{ArrayView2, ArrayView3};
 
 use super::evaluate::SampleResult;
+use super::judge::Judge;
 use super::labels::{self, Labels};
 use super::scene::{Predictor, Settings};
 use super::stream::{Progress, RowSink};
@@ -12,7 +13,7 @@ use crate::class::IGNORE;
 use crate::config::LabelConfig;
 use crate::dataset::{Inputs, label_table};
 use crate::error::Result;
-use crate::report::ConfusionMatrix;
+use crate::report::{ConfusionMatrix, Reliability};
 use crate::scene::Scene;
 
 /// What [`Predictor::score`] found on one scene.
@@ -22,6 +23,8 @@ pub struct SceneScore {
     pub confusion: ConfusionMatrix,
     /// Cross-entropy summed over them, in nats.
     pub loss: f64,
+    /// How often answers of each confidence are right.
+    pub reliability: Reliability,
     /// As for a sample.
     pub result: SampleResult,
 }
@@ -56,9 +59,12 @@ impl Predictor {
             }),
             confusion: ConfusionMatrix::new(classes),
             loss: 0.0,
+            reliability: Reliability::default(),
+            undrawn: mapping.undrawn(&scene.info().name),
         };
         self.run(scene, inputs, gain, settings, true, &mut sink, progress)?;
         let (confusion, loss) = (sink.confusion, sink.loss);
+        let reliability = sink.reliability;
         let (pixels, scores) = (confusion.pixels(), confusion.scores());
         Ok(SceneScore {
             result: SampleResult {
@@ -69,6 +75,7 @@ impl Predictor {
                 overall_accuracy: scores.overall_accuracy,
             },
             confusion,
+            reliability,
             loss,
         })
     }
@@ -80,6 +87,9 @@ struct ScoreSink<'a> {
     class: Box<dyn Fn(i64) -> Option<u8> + Send>,
     confusion: ConfusionMatrix,
     loss: f64,
+    reliability: Reliability,
+    /// Classes that were not drawn in this scene.
+    undrawn: Vec<usize>,
 }
 
 impl RowSink for ScoreSink<'_> {
@@ -104,9 +114,9 @@ impl RowSink for ScoreSink<'_> {
                 self.loss -= f64::from(p.max(f32::MIN_POSITIVE)).ln();
             }
         }
-        let predicted: Vec<u8> = classes.iter().copied().collect();
-        let truth: Vec<u8> = truth.iter().copied().collect();
-        self.confusion.add(&truth, &predicted);
+        let confidence = probabilities.map(|probabilities| (probabilities, &mut self.reliability));
+        let judge = Judge::new(self.confusion.classes(), &self.undrawn);
+        (self.confusion).merge(&judge.score(truth.view(), classes, confidence));
         Ok(())
     }
 }

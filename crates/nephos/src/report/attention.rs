@@ -39,8 +39,8 @@ impl Gaze {
     /// `[bands, height, width]`, scaled as in training.
     ///
     /// # Errors
-    /// The pixel lies outside the image, the image is smaller than one patch, or
-    /// it has too many patches.
+    /// The pixel lies outside the image, the image is smaller than one patch or has too
+    /// many, or the model has no graph of patches.
     pub fn follow(
         segmenter: &Segmenter,
         config: &ModelConfig,
@@ -72,7 +72,7 @@ impl Gaze {
         }
         let values: Vec<f32> = image.iter().copied().collect();
         let images = TensorData::new(values, [1, bands, height, width]);
-        let explanation = segmenter.explain(Tensor::from_data(images, device));
+        let explanation = segmenter.explain(Tensor::from_data(images, device))?;
         let patch = (
             nearest(&config.patch, at.0, rows),
             nearest(&config.patch, at.1, cols),

@@ -60,6 +60,18 @@ impl ConfusionMatrix {
         }
     }
 
+    /// Counts what was predicted as `class` as predicted to be `other`: for truth in
+    /// which `class` was not told from `other`.
+    ///
+    /// # Panics
+    /// There is no such class.
+    pub fn merge_prediction(&mut self, class: usize, other: usize) {
+        let moved = self.counts.column(class).to_owned();
+        self.counts.column_mut(class).fill(0);
+        let mut column = self.counts.column_mut(other);
+        column += &moved;
+    }
+
     /// Adds the counts of `other`.
     ///
     /// # Panics

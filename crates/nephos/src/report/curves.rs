@@ -17,7 +17,7 @@ const MARKED_POINTS: usize = 40;
 
 /// Colours of the lines, told apart by the colour-blind (Okabe & Ito 2008); its
 /// yellow is left out, too pale for a line on white.
-const COLOURS: [&str; 6] = [
+pub(super) const COLOURS: [&str; 6] = [
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
 ];
 

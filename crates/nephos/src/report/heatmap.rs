@@ -104,7 +104,7 @@ fn confusion_picture(matrix: &ConfusionMatrix, cells: Cells) -> Result<RgbImage>
 }
 
 /// 1234567 as `1 234 567`, with narrow no-break spaces (ISO 80000-1).
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

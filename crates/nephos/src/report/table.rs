@@ -67,14 +67,19 @@ fn percent(score: Option<f64>) -> String {
 
 /// Rows of cells as a Markdown table, padded so that it also reads as plain
 /// text; the first row is the head, the first column is left-aligned.
-pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let widths: [usize; N] = std::array::from_fn(|column| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
+///
+/// # Panics
+/// Rows of different lengths.
+pub(crate) fn table<R: AsRef<[String]>>(rows: &[R]) -> String {
+    let columns = rows.first().map_or(0, |row| row.as_ref().len());
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row.as_ref()[column].chars().count());
         cells.max().unwrap_or(0).max(3)
-    });
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for (index, row) in rows.iter().enumerate() {
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+        for (column, (cell, &width)) in row.as_ref().iter().zip(&widths).enumerate() {
             // Writing to a string can't fail.
             let _ = if column == 0 {
                 write!(text, "| {cell:<width$} ")

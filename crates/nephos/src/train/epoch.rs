@@ -247,7 +247,7 @@ impl Run {
         let model = &self.config.model;
         let (_, height, width) = labels.dim();
         let padded = ignore_padding(&labels, model.padded(height, width));
-        let aligned = model.decoder.align_corners;
+        let aligned = model.aligns_corners();
         let each = match self.config.data.sampling.difficulty > 0.0 {
             true => self.loss_of_each(&coarse, &padded, aligned),
             false => Vec::new(),

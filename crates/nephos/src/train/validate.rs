@@ -52,9 +52,13 @@ pub fn validate(
         check(&batch, &config.model)?;
         images_done += batch.len();
         let batch_weight = loss.batch_weight(&batch.class_counts(classes));
-        let Batch { images, labels, .. } = batch;
+        let Batch {
+            images,
+            labels,
+            names,
+        } = batch;
         let coarse = segmenter.forward_coarse(image_tensor(images, device), train.precision);
-        let aligned = config.model.decoder.align_corners;
+        let aligned = config.model.aligns_corners();
         let (batch_loss, predicted) = match loss.evaluate_coarse(&coarse, &labels, aligned) {
             Some(evaluation) => evaluation,
             None => {
@@ -67,7 +71,18 @@ pub fn validate(
             }
         };
         let truth: Vec<u8> = labels.into_iter().collect();
-        confusion.add(&truth, &predicted);
+        let pixels = truth.len() / names.len().max(1);
+        let samples = truth.chunks(pixels).zip(predicted.chunks(pixels));
+        for ((truth, predicted), name) in samples.zip(&names) {
+            let mut sample = ConfusionMatrix::new(classes);
+            sample.add(truth, predicted);
+            for class in config.data.labels.undrawn(name) {
+                if class < classes {
+                    sample.merge_prediction(class, 0);
+                }
+            }
+            confusion.merge(&sample);
+        }
         if batch_weight > 0.0 {
             sum += batch_loss * batch_weight;
             weight += batch_weight;

@@ -1,5 +1,6 @@
 //! Integration tests of the library, one binary so that it links once.
 
+mod baselines;
 mod cog;
 mod containers;
 mod dataset;

@@ -179,7 +179,7 @@ fn explanations_have_the_shape_of_the_grid() {
     let mut config = tiny::config();
     config.model.graph.heads = 2;
     let segmenter = tiny::segmenter(&config, 3, &device);
-    let explanation = segmenter.explain(tiny::images(2, 64, 80, &device));
+    let explanation = segmenter.explain(tiny::images(2, 64, 80, &device)).unwrap();
     let (rows, cols) = explanation.grid;
     assert_eq!(config.model.grid(64, 80), Some((rows, cols)));
     let count = rows * cols;

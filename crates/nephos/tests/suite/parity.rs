@@ -264,7 +264,7 @@ fn whole_model_and_ten_steps_of_adam() {
     let inference = model.valid();
     let plain_images = golden.tensor::<4>("images", &Device::flex());
     golden.check("logits", inference.forward(plain_images.clone()));
-    let explanation = inference.explain(plain_images);
+    let explanation = inference.explain(plain_images).unwrap();
     golden.check("affinity", explanation.affinity);
     for (i, attention) in explanation.attention.into_iter().enumerate() {
         golden.check(&format!("attention/{i}"), attention);

@@ -10,7 +10,7 @@ use nephos::device::Device;
 use nephos::model::Bundle;
 use nephos::output;
 use nephos::predict::{Evaluation, evaluate};
-use nephos::report::{Cells, draw_confusion};
+use nephos::report::{Cells, draw_confusion, draw_reliability};
 
 use crate::model_args::ModelArgs;
 use crate::scene_args::SceneArgs;
@@ -19,8 +19,8 @@ use crate::ui::{Ui, say};
 /// Score a model on labelled samples
 ///
 /// Prints loss, IoU, F1, precision (user's accuracy) and recall (producer's
-/// accuracy) of each class and of cloud as a whole, mIoU, and balanced and
-/// overall accuracy. Pixels that are not labelled, padding and pixels without
+/// accuracy) of each class and of cloud as a whole, mIoU, balanced and overall
+/// accuracy, and the expected calibration error. Pixels that are not labelled, padding and pixels without
 /// data count nowhere.
 ///
 /// With --labels, the data are whole scenes as `nephos predict` takes them, and the
@@ -44,8 +44,8 @@ pub struct Args {
     read: SceneArgs,
     #[command(flatten)]
     model: ModelArgs,
-    /// Folder for scores.json, scores.md, confusion.png and
-    /// confusion_normalised.png
+    /// Folder for scores.json, scores.md, confusion.png, confusion_normalised.png and
+    /// reliability.png
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print JSON in place of the table
@@ -81,6 +81,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         draw_confusion(&folder.join("confusion.png"), confusion, Cells::Counts)?;
         let normalised = folder.join("confusion_normalised.png");
         draw_confusion(&normalised, confusion, Cells::Shares)?;
+        draw_reliability(&folder.join("reliability.png"), &evaluation.reliability)?;
         ui.status(format!("Scores and pictures are in {}", folder.display()));
     }
     Ok(())
@@ -119,6 +120,8 @@ fn to_json(evaluation: &Evaluation, model: &Path, data: &[PathBuf]) -> anyhow::R
         "loss": evaluation.loss,
         "scores": evaluation.confusion.scores(),
         "confusion": evaluation.confusion,
+        "expected_calibration_error": evaluation.reliability.expected_calibration_error(),
+        "reliability": evaluation.reliability,
         "samples": evaluation.samples,
     });
     serde_json::to_string_pretty(&json).context("the scores can't be written as JSON")
@@ -126,8 +129,10 @@ fn to_json(evaluation: &Evaluation, model: &Path, data: &[PathBuf]) -> anyhow::R
 
 fn to_markdown(evaluation: &Evaluation, model: &Path, data: &[PathBuf]) -> String {
     let loss = evaluation.loss.unwrap_or(f64::NAN);
+    let calibration = (evaluation.reliability.expected_calibration_error()).unwrap_or(f64::NAN);
     format!(
-        "{} on {}: {} samples, cross-entropy {loss:.4}\n\n{}",
+        "{} on {}: {} samples, cross-entropy {loss:.4}, expected calibration error \
+         {calibration:.4}\n\n{}",
         model.display(),
         names(data),
         evaluation.samples.len(),

@@ -7,7 +7,7 @@ use nephos::device::Device;
 use nephos::model::Bundle;
 use nephos::model::weights::Identity;
 use nephos::predict::{Evaluation, GraphScope, Labels, Predictor, Settings};
-use nephos::report::ConfusionMatrix;
+use nephos::report::{ConfusionMatrix, Reliability};
 use nephos::scene::{self, SceneOptions};
 
 use crate::commands::predict::jobs::scene_name;
@@ -31,6 +31,7 @@ pub fn evaluate(
         .map(|scene| Ok((scene, label_of(scene, scenes.len(), labels)?)))
         .collect::<anyhow::Result<_>>()?;
     let mut confusion = ConfusionMatrix::new(bundle.config.model.classes);
+    let mut reliability = Reliability::default();
     let mut samples = Vec::new();
     let mut loss = 0.0;
     let predictor = Predictor::new(bundle, Identity::of(model)?, &device, GraphScope::Window);
@@ -58,12 +59,14 @@ pub fn evaluate(
         bar.finish();
         loss += score.loss;
         confusion.merge(&score.confusion);
+        reliability.merge(&score.reliability);
         samples.push(score.result);
     }
     let pixels = confusion.pixels();
     Ok(Evaluation {
         loss: (pixels > 0).then(|| loss / pixels as f64),
         confusion,
+        reliability,
         samples,
     })
 }

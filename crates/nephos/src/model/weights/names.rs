@@ -11,6 +11,11 @@
 //! | `graph.layers.{i}.score` | `gat.layers.{i}.a.weight`, one row a head |
 //! | `graph.layers.{i}.affinity_scale` | `gat.layers.{i}.affinity_scale` (nephos only) |
 //! | `decoder.{conv1, conv_out}.…` | the same |
+//!
+//! Baselines have the names of the libraries they are checked against:
+//! `segmentation_models_pytorch` (U-Net, DeepLabV3+) and `transformers` (SegFormer).
+
+use crate::model::baseline::names as baseline;
 
 /// Prefix of every name in a state dict saved from `DataParallel`.
 const PARALLEL: &str = "module.";
@@ -38,6 +43,9 @@ const SUFFIXES: [(&str, &str); 3] = [
 
 /// The PyTorch name of the network's parameter at `path`.
 pub fn to_torch(path: &str) -> String {
+    if let Some(name) = baseline::to_torch(path) {
+        return name;
+    }
     let mut name = path.to_owned();
     if let Some((ours, theirs)) = PREFIXES.iter().find(|(ours, _)| name.starts_with(ours)) {
         name.replace_range(..ours.len(), theirs);
@@ -55,6 +63,12 @@ pub fn to_torch(path: &str) -> String {
 /// the weights of linear layers, `[inputs, outputs]` in the network.
 pub(super) fn is_transposed(path: &str, rank: usize) -> bool {
     rank == 2 && path.ends_with(".weight")
+}
+
+/// Whether a tensor of that name counts the batches that a norm has seen, which nothing
+/// here needs.
+pub(super) fn is_counter(name: &str) -> bool {
+    name.ends_with(".num_batches_tracked")
 }
 
 /// `name` without the prefix that `DataParallel` puts before it.

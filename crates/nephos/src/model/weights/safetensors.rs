@@ -33,6 +33,7 @@ pub(super) fn read(path: &Path) -> Result<(Vec<NamedTensor>, BTreeMap<String, St
     let metadata = header.metadata().clone().unwrap_or_default();
     let tensors = SafeTensors::deserialize(&map).map_err(broken)?;
     let tensors = (tensors.iter())
+        .filter(|(name, _)| !super::names::is_counter(name))
         .map(|(name, view)| {
             let values = floats(&view).ok_or_else(|| {
                 let found = view.dtype();

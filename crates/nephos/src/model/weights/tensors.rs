@@ -41,6 +41,9 @@ pub fn apply<M: Module>(module: M, tensors: Vec<NamedTensor>, origin: &Path) -> 
     let mut loader = Loader::default();
     for (name, shape, values) in tensors {
         let name = names::without_parallel(&name).to_owned();
+        if names::is_counter(&name) {
+            continue;
+        }
         if loader.tensors.contains_key(&name) {
             loader.problems.push(format!("there twice: {name}"));
         }

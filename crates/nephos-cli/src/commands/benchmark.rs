@@ -1,0 +1,147 @@
+//! `nephos benchmark`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use nephos::benchmark::{Benchmark, Budget, Contender};
+use nephos::config::Config;
+use nephos::device;
+
+use super::train::{INTERRUPTED, STOP, stop_on_signals};
+use super::train_progress::EpochBars;
+use crate::ui::{Ui, say};
+
+/// Compare models by cross-validation
+///
+/// Every model is trained on the same folds with the same seed and budget, and scored
+/// on the samples it has not seen; no sample chooses its weights. How samples are read
+/// comes from --config, the network, its loss and its training from each model's own
+/// configuration.
+///
+/// Prints a table of IoU, calibration and cost, mean ± standard deviation over the
+/// folds, and writes it with a plot into the folder of --out. Finished results are kept
+/// there: the same command goes on where it was stopped.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  nephos benchmark l8biome --config configs/l8biome.toml --models reference,unet,segformer --steps 400 --folds 6
+  nephos benchmark train.taco --models mine.toml,deeplabv3plus --budget 30 --group-by roi_id")]
+pub struct Args {
+    /// Labelled samples: a pickle, .npy, .npz, a CloudSEN12+ container, or a folder with
+    /// image/ and label/
+    data: PathBuf,
+    /// Models: names of configurations that come with nephos (reference, demo, l8biome,
+    /// unet, deeplabv3plus, segformer), or paths of TOML files
+    #[arg(
+        long,
+        value_name = "A,B.toml,…",
+        value_delimiter = ',',
+        required = true
+    )]
+    models: Vec<String>,
+    /// Configuration whose section data says how the samples are read [default: that of
+    /// the first model]
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Override a key, as in train.batch_size=2 for all models, or data.scale=5000 for
+    /// the samples; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Minutes of training each model gets on each fold, by the pace of its first steps
+    #[arg(long, value_name = "MINUTES", conflicts_with = "steps")]
+    budget: Option<f64>,
+    /// Optimiser steps each model gets on each fold: the same on every machine
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+    /// Folds
+    #[arg(long, value_name = "K", default_value_t = 6)]
+    folds: usize,
+    /// Train the first so many folds only
+    #[arg(long, value_name = "N")]
+    first: Option<usize>,
+    /// Column of the samples' metadata that names what folds must not tear apart;
+    /// without it each sample stands for itself
+    #[arg(long, value_name = "COLUMN")]
+    group_by: Option<String>,
+    /// Seed of all runs
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Folder of the runs, and of benchmark.md, benchmark.json and benchmark.png
+    #[arg(long, short, value_name = "DIR", default_value = "runs/benchmark")]
+    out: PathBuf,
+    /// auto, cpu, vulkan, metal, webgpu or cuda, with a number after a colon
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    let budget = match (args.budget, args.steps) {
+        (Some(minutes), None) if minutes.is_finite() && minutes > 0.0 => Budget::Minutes(minutes),
+        (Some(_), None) => bail!("--budget: a number of minutes above 0 is expected"),
+        (_, Some(0)) => bail!("--steps: at least 1 is expected"),
+        (_, Some(steps)) => Budget::Steps(steps),
+        (None, None) => bail!("--budget MINUTES or --steps N is expected"),
+    };
+    if args.first == Some(0) {
+        bail!("--first: at least 1 fold is expected");
+    }
+    let (data_sets, model_sets): (Vec<String>, Vec<String>) =
+        (args.set.iter().cloned()).partition(|entry| entry.trim_start().starts_with("data."));
+    let models: Vec<Contender> = (args.models.iter())
+        .map(|model| contender(model, &model_sets))
+        .collect::<anyhow::Result<_>>()?;
+    for (index, model) in models.iter().enumerate() {
+        if models[..index].iter().any(|other| other.name == model.name) {
+            bail!("--models: two are called {}", model.name);
+        }
+    }
+    let reading = match &args.config {
+        Some(path) => Config::load(path, &data_sets)?.data,
+        None => match args.models.first() {
+            Some(first) => load(first, &data_sets)?.data,
+            None => bail!("--models: at least one is expected"),
+        },
+    };
+    stop_on_signals()?;
+    let benchmark = Benchmark {
+        data: args.data,
+        reading,
+        group_by: args.group_by,
+        models,
+        budget,
+        folds: args.folds,
+        folds_run: args.first.unwrap_or(args.folds),
+        seed: args.seed,
+        folder: args.out,
+        device: device::select(&args.device)?,
+    };
+    let mut bars = EpochBars::new(ui, &STOP);
+    let report = benchmark.run(&mut bars, &mut |text| ui.status(text))?;
+    drop(bars);
+    let Some(report) = report else {
+        ui.status("Stopped and saved; the same command goes on.");
+        std::process::exit(INTERRUPTED);
+    };
+    say!("{}", report.to_markdown().trim_end());
+    ui.status(format!(
+        "Table, scores and plot are in {}",
+        benchmark.folder.display()
+    ));
+    Ok(())
+}
+
+/// A model by its name or path; it is called as its file.
+fn contender(model: &str, overrides: &[String]) -> anyhow::Result<Contender> {
+    let config = load(model, overrides)?;
+    let stem = Path::new(model).file_stem().unwrap_or_default();
+    let name = crate::model_args::file_name(&stem.to_string_lossy());
+    Ok(Contender { name, config })
+}
+
+fn load(model: &str, overrides: &[String]) -> anyhow::Result<Config> {
+    let config = if Path::new(model).extension().is_some_and(|e| e == "toml") {
+        Config::load(Path::new(model), overrides)
+    } else {
+        Config::preset(model, overrides)
+    };
+    config.with_context(|| format!("--models {model}"))
+}

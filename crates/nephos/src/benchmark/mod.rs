@@ -1,0 +1,18 @@
+//! Models against each other: each trained on the same folds with the same budget, and
+//! scored on what it has not seen.
+//!
+//! [`Benchmark`] keeps a folder: `MODEL/fold-K/` holds a run and, once it is done, its
+//! `result.json`; finished results are kept when the benchmark is run again, and a run
+//! that was stopped goes on.
+
+mod folds;
+mod measure;
+mod report;
+mod result;
+mod run;
+
+pub use folds::folds;
+pub use measure::{Cost, cost};
+pub use report::{ModelReport, Report, Spread};
+pub use result::FoldResult;
+pub use run::{Benchmark, Budget, Contender};

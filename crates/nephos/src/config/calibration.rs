@@ -1,0 +1,79 @@
+//! How a trained model's scores become probabilities and classes.
+
+use serde::{Deserialize, Serialize};
+
+use super::require;
+
+/// What was fitted on held-out samples after training; the defaults leave a model as it
+/// is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CalibrationConfig {
+    /// Scores are divided by it before the softmax (Guo et al. 2017,
+    /// doi:10.48550/arXiv.1706.04599).
+    pub temperature: f64,
+    /// Added to the score of each class after that; empty: nothing.
+    pub bias: Vec<f64>,
+    /// When a pixel is of a group of classes; absent: the likeliest class counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<ThresholdConfig>,
+}
+
+/// A pixel whose probabilities of some classes together reach a bound is of the
+/// likeliest of these, else of the likeliest of the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThresholdConfig {
+    /// The classes, by code.
+    pub classes: Vec<usize>,
+    /// The bound, in (0, 1).
+    pub probability: f64,
+}
+
+impl Default for CalibrationConfig {
+    fn default() -> Self {
+        Self {
+            temperature: 1.0,
+            bias: Vec::new(),
+            threshold: None,
+        }
+    }
+}
+
+impl CalibrationConfig {
+    /// Whether it leaves a model as it is.
+    pub fn is_identity(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(super) fn validate(&self, classes: usize) -> Result<(), String> {
+        require(
+            self.temperature.is_finite() && self.temperature > 0.0,
+            "calibration.temperature",
+            "a number > 0",
+        )?;
+        require(
+            self.bias.is_empty()
+                || (self.bias.len() == classes && self.bias.iter().all(|b| b.is_finite())),
+            "calibration.bias",
+            "empty, or one number a class",
+        )?;
+        let Some(threshold) = &self.threshold else {
+            return Ok(());
+        };
+        let members = |class: usize| threshold.classes.contains(&class);
+        let inside = (0..classes).filter(|class| members(*class)).count();
+        require(
+            threshold.classes.iter().all(|class| *class < classes)
+                && inside > 0
+                && inside < classes,
+            "calibration.threshold.classes",
+            "some of the model's classes, and not all",
+        )?;
+        require(
+            threshold.probability > 0.0 && threshold.probability < 1.0,
+            "calibration.threshold.probability",
+            "between 0 and 1",
+        )
+    }
+}

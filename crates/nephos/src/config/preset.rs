@@ -1,0 +1,82 @@
+//! Configurations that come with nephos.
+
+use super::Config;
+use crate::error::{Error, Result};
+
+/// Name and TOML of each; the files of `configs/`.
+const PRESETS: [(&str, &str); 6] = [
+    (
+        "reference",
+        include_str!("../../../../configs/reference.toml"),
+    ),
+    ("demo", include_str!("../../../../configs/demo.toml")),
+    ("l8biome", include_str!("../../../../configs/l8biome.toml")),
+    ("unet", include_str!("../../../../configs/unet.toml")),
+    (
+        "deeplabv3plus",
+        include_str!("../../../../configs/deeplabv3plus.toml"),
+    ),
+    (
+        "segformer",
+        include_str!("../../../../configs/segformer.toml"),
+    ),
+];
+
+impl Config {
+    /// The configuration that comes with nephos under `name`, with `overrides` as in
+    /// [`Config::load`].
+    ///
+    /// # Errors
+    /// There is none of that name (the message lists those there are), or as for
+    /// [`Config::parse`].
+    pub fn preset(name: &str, overrides: &[String]) -> Result<Self> {
+        match PRESETS.iter().find(|(known, _)| *known == name) {
+            Some((_, text)) => Self::parse(text, name, overrides),
+            None => {
+                let known: Vec<&str> = Self::preset_names().collect();
+                Err(Error::usage(format!(
+                    "`{name}` is no configuration that comes with nephos ({}), nor the path of \
+                     one that ends in .toml",
+                    known.join(", ")
+                )))
+            }
+        }
+    }
+
+    /// The names of the configurations that come with nephos.
+    pub fn preset_names() -> impl Iterator<Item = &'static str> {
+        PRESETS.iter().map(|(name, _)| *name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_presets_are_read_by_their_names() {
+        for name in Config::preset_names() {
+            let config = Config::preset(name, &[]).unwrap();
+            assert_eq!(config.name, name);
+            // What a bundle carries is read back.
+            let text = config.to_toml().unwrap();
+            assert_eq!(Config::parse(&text, name, &[]).unwrap(), config);
+        }
+        let error = Config::preset("nothing", &[]).unwrap_err().to_string();
+        assert!(error.contains("segformer"), "{error}");
+    }
+
+    #[test]
+    fn a_baseline_has_no_sections() {
+        let set = ["model.patch.size=8".to_owned()];
+        let error = Config::preset("unet", &set).unwrap_err().to_string();
+        assert!(error.contains("model.kind"), "{error}");
+        assert!(
+            !Config::preset("unet", &[])
+                .unwrap()
+                .to_toml()
+                .unwrap()
+                .contains("[model.patch]")
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! Accuracy against cost.
+
+use std::io::Write;
+use std::path::Path;
+
+use kuva::plot::LegendPosition;
+use kuva::prelude::{Layout, Plot, ScatterPlot};
+
+use super::curves::COLOURS;
+use crate::error::{Error, Result};
+use crate::output;
+
+/// Dots a unit of the plot: 720 × 450 units become 2160 × 1350 pixels.
+const SCALE: f32 = 3.0;
+
+/// A model in a plot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CostPoint {
+    /// Name in the legend.
+    pub name: String,
+    /// What it costs, above 0.
+    pub cost: f64,
+    /// How good it is.
+    pub accuracy: f64,
+    /// Standard deviation of the accuracy.
+    pub spread: f64,
+}
+
+/// Draws models to the PNG `path`, cost on a logarithmic axis, with error bars of one
+/// standard deviation. Points that are not finite, or cost nothing, are left out.
+///
+/// # Errors
+/// No point is left, or the file can't be written.
+pub fn draw_cost(
+    path: &Path,
+    title: &str,
+    [cost, accuracy]: [&str; 2],
+    points: &[CostPoint],
+) -> Result<()> {
+    let plots: Vec<Plot> = (points.iter().zip(COLOURS.iter().cycle()))
+        .filter(|(point, _)| {
+            let [x, y] = [point.cost, point.accuracy];
+            x.is_finite() && x > 0.0 && y.is_finite()
+        })
+        .map(|(point, colour)| {
+            let spread = if point.spread.is_finite() {
+                point.spread
+            } else {
+                0.0
+            };
+            ScatterPlot::new()
+                .with_data(vec![(point.cost, point.accuracy)])
+                .with_y_err(vec![spread])
+                .with_color(*colour)
+                .with_size(6.0)
+                .with_legend(point.name.as_str())
+                .into()
+        })
+        .collect();
+    if plots.is_empty() {
+        return Err(Error::usage(format!(
+            "{}: nothing to draw, no model has a cost and an accuracy",
+            path.display()
+        )));
+    }
+    let names = points.iter().map(|point| point.name.chars().count());
+    let layout = Layout::auto_from_plots(&plots)
+        .with_width(720.0)
+        .with_height(450.0)
+        .with_title(title)
+        .with_x_label(cost)
+        .with_y_label(accuracy)
+        .with_title_size(20)
+        .with_label_size(16)
+        .with_tick_size(13)
+        .with_body_size(14)
+        .with_log_x()
+        .with_legend_width(28.0 + 8.5 * names.max().unwrap_or(0) as f64)
+        .with_legend_position(LegendPosition::OutsideRightTop);
+    let png = kuva::render_to_raster(plots, layout, SCALE)
+        .map_err(|message| Error::usage(format!("{}: {message}", path.display())))?;
+    output::write_atomic(path, |writer| {
+        writer.write_all(&png).map_err(|e| Error::io(path, e))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_drawn_in_their_colours() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cost.png");
+        let point = |name: &str, cost, accuracy| CostPoint {
+            name: name.to_owned(),
+            cost,
+            accuracy,
+            spread: 0.02,
+        };
+        let draw = |points: &[CostPoint]| draw_cost(&path, "t", ["s/MP", "mIoU"], points);
+        assert!(draw(&[point("free", 0.0, 0.5), point("nan", 1.0, f64::NAN)]).is_err());
+        assert!(!path.exists());
+        draw(&[point("a", 0.2, 0.6), point("b", 2.0, 0.7)]).unwrap();
+        let picture = image::open(&path).unwrap().to_rgb8();
+        let count = |colour: [u8; 3]| picture.pixels().filter(|p| p.0 == colour).count();
+        assert!(count([0x00, 0x72, 0xB2]) > 100, "no blue point");
+        assert!(count([0xD5, 0x5E, 0x00]) > 100, "no vermilion point");
+    }
+}

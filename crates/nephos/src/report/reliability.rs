@@ -1,0 +1,189 @@
+//! Whether probabilities mean what they say.
+
+use std::io::Write;
+use std::path::Path;
+
+use kuva::prelude::{Layout, LinePlot, Plot, ScatterPlot};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::output;
+
+/// Bins of confidence, all of one width.
+const BINS: usize = 15;
+
+/// Dots a unit of the plot: 480 × 480 units become 1440 × 1440 pixels.
+const SCALE: f32 = 3.0;
+
+/// How often answers of a given confidence are right (DeGroot & Fienberg 1983; Guo et
+/// al. 2017, doi:10.48550/arXiv.1706.04599). Those of parts of a data set add up to
+/// that of the whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reliability {
+    /// Ascending; bin `i` of `n` holds confidences from `i / n` to `(i + 1) / n`.
+    bins: Vec<Bin>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+struct Bin {
+    pixels: u64,
+    right: u64,
+    /// Sum of the confidences.
+    confidence: f64,
+}
+
+impl Default for Reliability {
+    fn default() -> Self {
+        Self {
+            bins: vec![Bin::default(); BINS],
+        }
+    }
+}
+
+impl Reliability {
+    /// Counts a pixel whose answer has the probability `confidence`, in [0, 1].
+    pub fn add(&mut self, confidence: f32, right: bool) {
+        let bins = self.bins.len();
+        let place = ((f64::from(confidence) * bins as f64) as usize).min(bins.saturating_sub(1));
+        if let Some(bin) = self.bins.get_mut(place) {
+            bin.pixels += 1;
+            bin.right += u64::from(right);
+            bin.confidence += f64::from(confidence);
+        }
+    }
+
+    /// Adds the pixels of `other`; what has another number of bins adds nothing.
+    pub fn merge(&mut self, other: &Self) {
+        if self.bins.len() != other.bins.len() {
+            return;
+        }
+        for (bin, other) in self.bins.iter_mut().zip(&other.bins) {
+            bin.pixels += other.pixels;
+            bin.right += other.right;
+            bin.confidence += other.confidence;
+        }
+    }
+
+    /// Pixels counted.
+    pub fn pixels(&self) -> u64 {
+        self.bins.iter().map(|bin| bin.pixels).sum()
+    }
+
+    /// The expected calibration error, in [0, 1]: the mean distance of confidence and
+    /// share of right answers over the bins, by their pixels. `None` without pixels.
+    pub fn expected_calibration_error(&self) -> Option<f64> {
+        let pixels = self.pixels();
+        let distance = |bin: &Bin| (bin.right as f64 - bin.confidence).abs();
+        (pixels > 0).then(|| self.bins.iter().map(distance).sum::<f64>() / pixels as f64)
+    }
+
+    /// Of each bin with pixels: mean confidence, share of right answers, share of all
+    /// pixels.
+    pub fn points(&self) -> Vec<[f64; 3]> {
+        let all = self.pixels().max(1) as f64;
+        (self.bins.iter().filter(|bin| bin.pixels > 0))
+            .map(|bin| {
+                let pixels = bin.pixels as f64;
+                [
+                    bin.confidence / pixels,
+                    bin.right as f64 / pixels,
+                    pixels / all,
+                ]
+            })
+            .collect()
+    }
+}
+
+/// Draws a reliability diagram to the PNG `path`: the share of right answers over the
+/// confidence, the diagonal of perfect calibration, and the share of pixels in each bin.
+///
+/// # Errors
+/// No pixel was counted, or the file can't be written.
+pub fn draw_reliability(path: &Path, reliability: &Reliability) -> Result<()> {
+    let Some(error) = reliability.expected_calibration_error() else {
+        let message = format!("{}: nothing to draw, no pixel was counted", path.display());
+        return Err(Error::usage(message));
+    };
+    let points = reliability.points();
+    let right: Vec<(f64, f64)> = points.iter().map(|[c, right, _]| (*c, *right)).collect();
+    let share: Vec<(f64, f64)> = points.iter().map(|[c, _, share]| (*c, *share)).collect();
+    let diagonal = LinePlot::new()
+        .with_data(vec![(0.0, 0.0), (1.0, 1.0)])
+        .with_color("#888888")
+        .with_dashed()
+        .with_legend("perfect");
+    let line = |points: &[(f64, f64)], colour: &str, name: &str| {
+        let line = LinePlot::new()
+            .with_data(points.to_vec())
+            .with_color(colour)
+            .with_stroke_width(2.2)
+            .with_legend(name);
+        let marks = ScatterPlot::new()
+            .with_data(points.to_vec())
+            .with_color(colour)
+            .with_size(3.5);
+        [Plot::from(line), Plot::from(marks)]
+    };
+    let mut plots = vec![Plot::from(diagonal)];
+    plots.extend(line(&share, "#E69F00", "share of pixels"));
+    plots.extend(line(&right, "#0072B2", "share right"));
+    let layout = Layout::auto_from_plots(&plots)
+        .with_width(560.0)
+        .with_height(480.0)
+        .with_title(format!("expected calibration error {error:.4}"))
+        .with_x_label("confidence")
+        .with_y_label("share")
+        .with_title_size(18)
+        .with_label_size(16)
+        .with_tick_size(13)
+        .with_body_size(14)
+        .with_x_axis_min(0.0)
+        .with_x_axis_max(1.0)
+        .with_y_axis_min(0.0)
+        .with_y_axis_max(1.0);
+    let png = kuva::render_to_raster(plots, layout, SCALE)
+        .map_err(|message| Error::usage(format!("{}: {message}", path.display())))?;
+    output::write_atomic(path, |writer| {
+        writer.write_all(&png).map_err(|e| Error::io(path, e))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_by_hand() {
+        let mut reliability = Reliability::default();
+        assert_eq!(reliability.expected_calibration_error(), None);
+        // Four answers of 0.9, three of them right; two of 0.5, one of them right.
+        for right in [true, true, true, false] {
+            reliability.add(0.9, right);
+        }
+        let mut other = Reliability::default();
+        other.add(0.5, true);
+        other.add(0.5, false);
+        reliability.merge(&other);
+        assert_eq!(reliability.pixels(), 6);
+        let error = reliability.expected_calibration_error().unwrap();
+        assert!((error - 0.6 / 6.0).abs() < 1e-6, "{error}");
+        // The ends belong to the first and the last bin.
+        reliability.add(0.0, false);
+        reliability.add(1.0, true);
+        assert_eq!(reliability.points().len(), 4);
+    }
+
+    #[test]
+    fn a_diagram_is_a_png() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("reliability.png");
+        let mut reliability = Reliability::default();
+        assert!(draw_reliability(&path, &reliability).is_err());
+        for step in 0..1000u16 {
+            reliability.add(f32::from(step) / 1000.0, step % 1000 > step / 2);
+        }
+        draw_reliability(&path, &reliability).unwrap();
+        let picture = image::open(&path).unwrap().to_rgb8();
+        assert_eq!(picture.dimensions(), (1680, 1440));
+    }
+}
