@@ -25,7 +25,7 @@ pub struct Args {
     #[arg(long, default_value = "demo", value_name = "DIR")]
     out: PathBuf,
     /// Simulated scenes to train on
-    #[arg(long, default_value_t = 400)]
+    #[arg(long, default_value_t = 1200)]
     train: usize,
     /// Passes over them; the default is that of configs/demo.toml
     #[arg(long)]

@@ -23,7 +23,8 @@ nodata = 255.0
 scale = 10000.0
 "#;
 
-const SIDE: usize = 40;
+/// That of the model's window: the graph of a scene is then that of its window.
+const SIDE: usize = 32;
 
 struct Place {
     folder: tempfile::TempDir,
@@ -140,6 +141,6 @@ fn a_required_band_that_is_absent_is_an_error() {
     let place = Place::new(true);
     let output = place.run("predict a.tif --bands blue,green,nir,x --model m.nephos --out o.npy");
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success());
+    assert!(!output.status.success(), "{said}");
     assert!(said.contains("`red`"), "{said}");
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nephos::device;
 use nephos::model::Bundle;
@@ -262,18 +262,25 @@ fn a_run_learns_and_leaves_weights_history_and_curves() {
     assert!(fail(place.train("run", &[])).contains("resume"));
 }
 
+/// How long a run goes on before it is stopped, for one that takes `whole`: another share
+/// of that with each attempt.
+fn share(whole: Duration, attempt: u32) -> Duration {
+    whole.mul_f64(0.3 + 0.1 * f64::from(attempt % 6))
+}
+
 #[test]
 fn ctrl_c_saves_and_resume_ends_with_the_same_weights() {
     let place = Place::new();
+    let started = Instant::now();
     succeed(place.train("whole", &[]));
+    let whole = started.elapsed();
     let (mut interrupted, mut mid_epoch) = (0, 0);
     for attempt in 0..60 {
         let mut more = Vec::new();
         if place.state("parts").is_some() {
             more.push("--resume");
         }
-        let wait = Duration::from_millis(60 + 35 * (attempt % 7));
-        match interrupt(place.train("parts", &more), wait, "-INT") {
+        match interrupt(place.train("parts", &more), share(whole, attempt), "-INT") {
             Some(0) => break,
             // Before the handler stood, nothing was written yet.
             None => {}
@@ -315,7 +322,9 @@ fn a_varied_run_that_was_stopped_ends_with_the_same_weights() {
     let place = Place::new();
     let mut more: Vec<&str> = VARIED.iter().flat_map(|set| ["--set", *set]).collect();
     more.extend(["--checkpoint-every", "1"]);
+    let started = Instant::now();
     succeed(place.train("whole", &more));
+    let whole = started.elapsed();
     let mut mid_epoch = 0;
     for attempt in 0..60 {
         let mut more = more.clone();
@@ -323,7 +332,7 @@ fn a_varied_run_that_was_stopped_ends_with_the_same_weights() {
             mid_epoch += usize::from(!state.contains("epoch_step = 0"));
             more.push("--resume");
         }
-        let wait = Duration::from_millis(60 + 35 * (attempt % 7));
+        let wait = share(whole, attempt);
         if interrupt(place.train("parts", &more), wait, "-KILL") == Some(0) {
             break;
         }

@@ -66,6 +66,7 @@ impl GdalScene {
             }
             for (band, name) in bands.iter_mut().zip(names) {
                 band.name = band::canonical(name);
+                band.source.clone_from(name);
             }
         }
         let mut notes = Vec::new();

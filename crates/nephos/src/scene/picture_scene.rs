@@ -39,10 +39,10 @@ impl PictureScene {
             None => Radiometry::scaled(1.0, offset, Origin::Guessed),
         }
         .with_nodata(options.nodata.filter(|number| number.is_finite()));
-        let bands = (names.iter().zip(&sources))
-            .map(|(name, source)| SceneBand {
+        let bands = (names.iter())
+            .map(|name| SceneBand {
                 name: band::canonical(name),
-                source: source.clone(),
+                source: name.clone(),
                 dtype: header.dtype,
                 resolution: None,
                 radiometry: radiometry.clone(),

@@ -43,11 +43,13 @@ pub(super) fn of_file(raster: &TiffRaster, options: &SceneOptions) -> Result<Nam
         ));
     }
     let own: Vec<usize> = (0..count).filter(|band| Some(*band) != alpha).collect();
-    let sources: Vec<String> = (own.iter())
+    let mut sources: Vec<String> = (own.iter())
         .map(|band| described(*band).unwrap_or_else(|| format!("band {}", band + 1)))
         .collect();
     let names = if let Some(given) = &options.bands {
         check_count(raster.path(), given, own.len())?;
+        // Nothing is found any more by a name that was overruled.
+        sources.clone_from(given);
         given.iter().map(|name| canonical(name, None)).collect()
     } else if own.iter().any(|band| described(*band).is_some()) {
         let spacecraft = spacecraft(raster.path());
@@ -80,9 +82,8 @@ pub(super) fn of_folder(folder: &Path, files: &[PathBuf], options: &SceneOptions
     let stems: Vec<String> = files.iter().map(|file| stem(file)).collect();
     let bands: Vec<[String; 2]> = if let Some(given) = &options.bands {
         check_count(folder, given, files.len())?;
-        let named = given.iter().zip(stems);
-        named
-            .map(|(name, stem)| [canonical(name, None), stem])
+        (given.iter())
+            .map(|name| [canonical(name, None), name.clone()])
             .collect()
     } else {
         (files.iter().zip(stems))

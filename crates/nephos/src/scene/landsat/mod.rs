@@ -217,6 +217,7 @@ fn rename(info: &mut SceneInfo, names: &[String]) -> Result<()> {
     }
     for (band, name) in info.bands.iter_mut().zip(names) {
         band.name.clone_from(name);
+        band.source.clone_from(name);
     }
     Ok(())
 }
