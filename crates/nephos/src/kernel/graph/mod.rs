@@ -27,7 +27,7 @@ use burn::tensor::Tensor;
 ///
 /// # Panics
 /// The tensors are not of f32, or where there is no such kernel
-/// ([`has_graph`](super::has_graph)).
+/// ([`has_graph`](super::has_graph)), or are 2³¹ features and more on a GPU.
 pub fn attend(wh: Tensor<3>, s: Tensor<3>, t: Tensor<3>, slope: f64) -> Tensor<3> {
     let [wh, s, t] = [wh, s, t].map(Tensor::into_dispatch);
     Tensor::from_dispatch(Dispatch::graph_sorted(wh, s, t, slope))

@@ -31,7 +31,7 @@ use burn_cubecl::{CubeBackend, CubeDevice};
 use super::GraphOps;
 use factors::Factors;
 use sort::Order;
-use sums::{Lines, table};
+use sums::table;
 
 /// The pairs of score ≤ 0, then those above: the two halves of factors and tables.
 const SIDES: usize = 2;
@@ -62,6 +62,11 @@ impl Layer {
         assert!(
             of == batch && each == nodes && heads > 0 && width % heads == 0,
             "scores [{of}, {heads}, {each}] for features [{batch}, {nodes}, {width}]"
+        );
+        // Kernels count the numbers of a table in 32 bits.
+        assert!(
+            batch * (nodes + 1) * width < 1 << 31,
+            "features [{batch}, {nodes}, {width}] are too many for a GPU"
         );
         Self {
             rows: batch * heads,

@@ -22,7 +22,7 @@ const BLOCK: usize = 32;
 /// Lists of numbers side by side: number `at` of list `f` of line `l` is element
 /// `(l * count + at) * head + f`.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
-pub(super) struct Lines {
+struct Lines {
     lines: usize,
     count: usize,
     head: usize,
