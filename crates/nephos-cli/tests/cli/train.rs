@@ -296,8 +296,9 @@ fn ctrl_c_saves_and_resume_ends_with_the_same_weights() {
     place.assert_same_end("whole", "parts");
 }
 
-/// Chosen by class and difficulty from two containers, varied in every way.
-const VARIED: [&str; 5] = [
+/// Chosen by class and difficulty from two containers, varied in every way, the weights
+/// averaged.
+const VARIED: [&str; 7] = [
     "data.optional_bands=['green']",
     "data.mix=[{ train = 'val.pkl', share = 0.25 }]",
     "data.sampling={ epoch = 14, class_balance = 0.5, difficulty = 0.5 }",
@@ -305,6 +306,8 @@ const VARIED: [&str; 5] = [
      haze = 0.2, blur = 0.8, noise = 0.01, saturation = [0.6, 1.0], nodata = 0.2, \
      band_dropout = 0.5, paste = { probability = 0.5 } }",
     "train.epochs=4",
+    "train.ema=0.9",
+    "train.optimizer.layer_decay=0.8",
 ];
 
 #[test]

@@ -56,6 +56,15 @@ pub struct OptimizerConfig {
     pub betas: [f32; 2],
     /// Added to the denominator.
     pub eps: f32,
+    /// The learning rate of each encoder layer as a share of that of the layer above it,
+    /// in (0, 1]; what comes before the layers has that of one layer more (Clark et al.
+    /// 2020, doi:10.48550/arXiv.2003.10555).
+    #[serde(skip_serializing_if = "is_one")]
+    pub layer_decay: f64,
+}
+
+fn is_one(value: &f64) -> bool {
+    *value == 1.0
 }
 
 /// How the learning rate changes over the steps.
@@ -115,6 +124,11 @@ pub struct TrainConfig {
     pub clip_norm: Option<f32>,
     /// Number format of the layers.
     pub precision: Precision,
+    /// Decay of the running mean of the weights, in [0, 1): with it validation and the
+    /// saved weights are the mean's. At step `t` it is at most (1 + t) / (10 + t), so that
+    /// the first steps are forgotten; absent: no mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<f64>,
     /// Epochs without a better validation loss after which training stops;
     /// absent: never.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,6 +160,7 @@ impl Default for OptimizerConfig {
             weight_decay: 0.0,
             betas: [0.9, 0.999],
             eps: 1e-8,
+            layer_decay: 1.0,
         }
     }
 }
@@ -170,6 +185,7 @@ impl Default for TrainConfig {
             schedule: ScheduleConfig::default(),
             clip_norm: None,
             precision: Precision::F32,
+            ema: None,
             patience: None,
             prefetch: 2,
             checkpointing: false,
@@ -244,6 +260,16 @@ impl TrainConfig {
             self.clip_norm.is_none_or(|n| n.is_finite() && n > 0.0),
             "train.clip_norm",
             "a number > 0",
+        )?;
+        require(
+            optimizer.layer_decay > 0.0 && optimizer.layer_decay <= 1.0,
+            "train.optimizer.layer_decay",
+            "in (0, 1]",
+        )?;
+        require(
+            self.ema.is_none_or(|decay| (0.0..1.0).contains(&decay)),
+            "train.ema",
+            "in [0, 1)",
         )?;
         require(self.patience != Some(0), "train.patience", "at least 1")
     }

@@ -1,7 +1,8 @@
 //! All that a stopped run needs to go on as if it had never stopped, in one file.
 //!
 //! The file is safetensors: the parameters under `weights.NAME`, Adam's moments
-//! under `first.NAME` and `second.NAME`, and everything else as TOML under the
+//! under `first.NAME` and `second.NAME`, the mean of the weights, where there is one,
+//! under `average.NAME`, and everything else as TOML under the
 //! metadata key `state`. TOML and not JSON, because reading JSON's decimals back
 //! is not exact to the last bit. One file, replaced by a rename, is consistent
 //! whenever the process dies.
@@ -109,6 +110,7 @@ pub(super) fn save<M: Module>(
     path: &Path,
     state: &mut State,
     module: &M,
+    average: Option<&M>,
     moments: &BTreeMap<String, Moments>,
 ) -> Result<()> {
     state.updates = moments
@@ -135,6 +137,9 @@ pub(super) fn save<M: Module>(
     for (name, shape) in &shapes.found {
         entry(format!("weights.{name}"), shape);
     }
+    for (name, shape) in shapes.found.iter().filter(|_| average.is_some()) {
+        entry(format!("average.{name}"), shape);
+    }
     for (name, moments) in moments {
         entry(format!("first.{name}"), &moments.moment_1.dims());
         entry(format!("second.{name}"), &moments.moment_2.dims());
@@ -156,6 +161,9 @@ pub(super) fn save<M: Module>(
             result: Ok(()),
         };
         module.visit(&mut writer);
+        if let Some(average) = average {
+            average.visit(&mut writer);
+        }
         writer.result?;
         for moments in moments.values() {
             write_tensor(file, path, moments.moment_1.clone())?;
@@ -272,6 +280,8 @@ impl Checkpoint {
         let tensors = SafeTensors::deserialize(&self.bytes).map_err(|e| broken(e.to_string()))?;
         let mut loader = Restore {
             tensors: &tensors,
+            prefix: "weights",
+            gradients: true,
             path: Vec::new(),
             error: None,
         };
@@ -293,6 +303,29 @@ impl Checkpoint {
             .collect::<std::result::Result<_, String>>()
             .map_err(broken)?;
         Ok((module, moments))
+    }
+}
+
+impl Checkpoint {
+    /// `module`, a network without autodiff, with the saved mean of the weights.
+    ///
+    /// # Errors
+    /// A parameter is missing or has another shape.
+    pub(super) fn restore_average<M: Module>(&self, path: &Path, module: M) -> Result<M> {
+        let broken = |m: String| Error::format(path, m);
+        let tensors = SafeTensors::deserialize(&self.bytes).map_err(|e| broken(e.to_string()))?;
+        let mut loader = Restore {
+            tensors: &tensors,
+            prefix: "average",
+            gradients: false,
+            path: Vec::new(),
+            error: None,
+        };
+        let module = module.map(&mut loader);
+        match loader.error {
+            Some(message) => Err(broken(message)),
+            None => Ok(module),
+        }
     }
 }
 
@@ -323,6 +356,9 @@ fn floats(
 /// Replaces the float parameters by those of a file; keeps the first error.
 struct Restore<'a> {
     tensors: &'a SafeTensors<'a>,
+    prefix: &'static str,
+    /// Whether the parameters are learned.
+    gradients: bool,
     path: Vec<String>,
     error: Option<String>,
 }
@@ -339,12 +375,16 @@ impl ModuleMapper for Restore<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
         let shape = tensor.dims();
-        let name = format!("weights.{}", self.path.join("."));
+        let name = format!("{}.{}", self.prefix, self.path.join("."));
         match floats(self.tensors, &name, Some(&shape)) {
             Ok(data) => {
                 let device = tensor.device();
                 let data = TensorData::new(data, shape);
-                let restored = Tensor::<D>::from_data(data, &device).require_grad();
+                let restored = Tensor::<D>::from_data(data, &device);
+                let restored = match self.gradients {
+                    true => restored.require_grad(),
+                    false => restored,
+                };
                 Param::from_mapped_value(id, restored, mapper)
             }
             Err(message) => {

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
 use ndarray::{Array3, Axis, s};
 
+use super::average;
 use super::checkpoint::Best;
 use super::gradients;
 use super::history::{self, EpochRecord};
@@ -78,7 +78,7 @@ impl Run {
             None => None,
             Some(val) => {
                 let device = self.device.clone().without_autodiff();
-                let (model, step) = (self.model.valid(), self.state.step);
+                let (model, step) = (self.scored(), self.state.step);
                 match validate(&model, val, &self.config, &device, step, observer)? {
                     Some(validation) => Some(validation),
                     None => return self.stop(observer),
@@ -229,6 +229,12 @@ impl Run {
         let model = std::mem::replace(&mut self.model, empty);
         let optimizer = &mut self.optimizer;
         self.model = in_pool(|| optimizer.step(model, gradients, factor * clip, lr));
+        if let Some(most) = settings.ema
+            && let Some(average) = self.average.take()
+        {
+            let decay = average::decay(most, self.state.step);
+            self.average = Some(average::moved(average, &self.model, decay));
+        }
         Ok(step)
     }
 

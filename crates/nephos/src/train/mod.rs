@@ -16,6 +16,7 @@
 //! a run that is stopped, or killed, and resumed ends with the same weights as
 //! one that never stopped.
 
+mod average;
 mod checkpoint;
 mod epoch;
 mod gradients;

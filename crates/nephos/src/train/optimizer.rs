@@ -31,12 +31,15 @@ enum Update {
 pub(super) struct Optimizer {
     update: Update,
     config: OptimizerConfig,
+    /// Layers of the encoder.
+    depth: usize,
     /// Only parameters that ever had a gradient.
     pub(super) moments: BTreeMap<String, Moments>,
 }
 
 impl Optimizer {
-    pub(super) fn new(config: &OptimizerConfig) -> Self {
+    /// The optimiser of a network whose encoder has `depth` layers.
+    pub(super) fn new(config: &OptimizerConfig, depth: usize) -> Self {
         let [beta_1, beta_2] = config.betas;
         let decay = config.weight_decay;
         let update = match config.kind {
@@ -60,6 +63,7 @@ impl Optimizer {
         Self {
             update,
             config: config.clone(),
+            depth,
             moments: BTreeMap::new(),
         }
     }
@@ -102,6 +106,19 @@ impl Optimizer {
     }
 }
 
+/// The learning rate of parameter `path` as a share of that above the encoder.
+fn layer_share(path: &str, depth: usize, decay: f64) -> f64 {
+    let below = match path.split('.').collect::<Vec<_>>()[..] {
+        ["stem" | "patch_embed" | "position", ..] => depth + 1,
+        ["encoder", "layers", layer, ..] => match layer.parse::<usize>() {
+            Ok(layer) => depth.saturating_sub(layer),
+            Err(_) => 0,
+        },
+        _ => 0,
+    };
+    decay.powi(below as i32)
+}
+
 struct Step<'a> {
     optimizer: &'a mut Optimizer,
     gradients: GradientsParams,
@@ -125,7 +142,9 @@ impl ModuleMapper for Step<'_> {
             return Param::from_mapped_value(id, tensor, mapper);
         };
         let shape = tensor.dims();
-        let (lr, path) = (self.lr, self.path.join("."));
+        let path = self.path.join(".");
+        let config = &self.optimizer.config;
+        let lr = self.lr * layer_share(&path, self.optimizer.depth, config.layer_decay);
         let moments = self.optimizer.moments.remove(&path);
         let tensor = tensor.inner();
         #[cfg(feature = "flex")]
@@ -194,7 +213,7 @@ mod tests {
         let device = Device::flex().autodiff();
         let inner = Device::flex();
         for case in golden.optimizers {
-            let mut optimizer = Optimizer::new(&case.config);
+            let mut optimizer = Optimizer::new(&case.config, 0);
             let data = TensorData::new(golden.start.clone(), [2, 3]);
             let mut module = OneWeight {
                 weight: Param::from_tensor(Tensor::<2>::from_data(data, &device)),
@@ -219,12 +238,25 @@ mod tests {
     }
 
     #[test]
+    fn lower_layers_learn_slower() {
+        let share = |path| layer_share(path, 2, 0.5);
+        assert_eq!(share("decoder.conv1.weight"), 1.0);
+        assert_eq!(share("encoder.norm.gamma"), 1.0);
+        assert_eq!(share("encoder.layers.1.linear1.weight"), 0.5);
+        assert_eq!(share("encoder.layers.0.linear1.weight"), 0.25);
+        assert_eq!(share("patch_embed.proj.weight"), 0.125);
+    }
+
+    #[test]
     fn a_parameter_without_a_gradient_stays() {
         let device = Device::flex().autodiff();
-        let mut optimizer = Optimizer::new(&OptimizerConfig {
-            weight_decay: 0.1,
-            ..OptimizerConfig::default()
-        });
+        let mut optimizer = Optimizer::new(
+            &OptimizerConfig {
+                weight_decay: 0.1,
+                ..OptimizerConfig::default()
+            },
+            0,
+        );
         let module = OneWeight {
             weight: Param::from_tensor(Tensor::<2>::ones([2, 3], &device)),
         };

@@ -166,8 +166,9 @@ impl Trainer {
         let feed = Arc::new(Feed::new(train, &config)?);
         device.seed(config.seed);
         let fresh = || Segmenter::new(&config.model, config.channels(), &device);
-        let mut optimizer = Optimizer::new(&config.train.optimizer);
-        let (state, model) = if resume {
+        let mut optimizer = Optimizer::new(&config.train.optimizer, config.model.encoder.depth);
+        let averaged = config.train.ema.is_some();
+        let (state, model, average) = if resume {
             let saved = Checkpoint::open(&path)?;
             resume::check(&saved.state.config, &config, saved.state.epochs)?;
             if saved.state.train_samples != train.len() {
@@ -180,17 +181,22 @@ impl Trainer {
             }
             let (model, moments) = saved.restore(&path, fresh(), &device)?;
             optimizer.moments = moments;
+            let average = match averaged {
+                true => Some(saved.restore_average(&path, model.valid())?),
+                false => None,
+            };
             let mut state = saved.state;
             state.config = config.clone();
             // A larger train.patience may let a run go on that had stopped early.
             state.stopped_early = stale(&state, &config);
-            (state, model)
+            (state, model, average)
         } else {
             let model = match init {
                 Some(model) => model.to_device(&device).train(),
                 None => fresh(),
             };
-            (State::new(&config, train.len()), model)
+            let average = averaged.then(|| model.valid());
+            (State::new(&config, train.len()), model, average)
         };
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
         write_config(&folder.join("config.toml"), &config)?;
@@ -204,6 +210,7 @@ impl Trainer {
             loss: Loss::new(&config.loss, config.model.classes, &device),
             events: EventWriter::open(&events, state.step as u64, epochs_end)?,
             model,
+            average,
             optimizer,
             feed,
             state,
@@ -238,6 +245,8 @@ pub(super) struct Run {
     /// With autodiff.
     pub device: Device,
     pub model: Segmenter,
+    /// Without autodiff: the running mean of the weights, where there is one.
+    pub average: Option<Segmenter>,
     pub optimizer: Optimizer,
     pub loss: Loss,
     pub feed: Arc<Feed>,
@@ -252,9 +261,20 @@ impl Run {
     pub(super) fn save(&mut self, observer: &mut dyn TrainObserver) -> Result<()> {
         self.events.flush()?;
         let path = self.folder.join(checkpoint::FILE_NAME);
-        checkpoint::save(&path, &mut self.state, &self.model, &self.optimizer.moments)?;
+        checkpoint::save(
+            &path,
+            &mut self.state,
+            &self.model,
+            self.average.as_ref(),
+            &self.optimizer.moments,
+        )?;
         observer.checkpoint_saved(&path);
         Ok(())
+    }
+
+    /// The network that is validated and saved, for inference.
+    pub(super) fn scored(&self) -> Segmenter {
+        self.average.clone().unwrap_or_else(|| self.model.valid())
     }
 
     /// Writes the weights as a bundle `name` into the folder.
@@ -271,7 +291,7 @@ impl Run {
                 val_miou: best.and_then(|b| b.val_miou),
                 train_samples: Some(state.train_samples),
             },
-            segmenter: self.model.valid(),
+            segmenter: self.scored(),
         };
         bundle.save(&self.folder.join(name))
     }

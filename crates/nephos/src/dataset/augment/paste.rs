@@ -27,6 +27,10 @@ const OPAQUE: f32 = 0.5;
 /// How much brighter than the ground such a cloud must be for an opacity to be told.
 const LEAST_CONTRAST: f32 = 0.05;
 
+/// Least that a thin cloud hides: with less it can't be seen, and the source's border is
+/// coarse.
+const LEAST_OPACITY: f32 = 0.03;
+
 /// Most that a thin cloud hides, and least that a shadow leaves.
 const MOST_OPACITY: f32 = 0.95;
 const LEAST_LIGHT: f32 = 0.15;
@@ -37,13 +41,13 @@ const EVEN: f64 = 1.5;
 
 /// Lays clouds and shadows of `source` over the sample, where it is valid.
 ///
-/// Labels: thick cloud goes before thin cloud, cloud before shadow; ignored pixels stay
-/// ignored. Bands that the source lacks are declared absent.
+/// Labels: thick cloud goes before thin cloud, cloud before shadow; shadow falls on clear
+/// ground alone, and ignored pixels stay ignored. Bands that the source lacks are declared absent.
 ///
 /// # Shapes
 /// - source: bands and size of the sample
 pub(super) fn paste(view: &mut View<'_>, source: &Example, edge: f64) {
-    let masks = [Class::Thick, Class::Thin, Class::Shadow].map(|class| {
+    let mut masks = [Class::Thick, Class::Thin, Class::Shadow].map(|class| {
         let code = class as u8;
         source
             .label
@@ -56,8 +60,6 @@ pub(super) fn paste(view: &mut View<'_>, source: &Example, edge: f64) {
             0.0
         }
     });
-    let ones = Array2::ones(clear.dim());
-    let soft = masks.each_ref().map(|mask| gaussian(mask, &ones, edge).0);
     for band in 0..view.bands() {
         if source.absent[band] && !view.example.absent[band] {
             view.each(band, |_, _| 0.0);
@@ -76,8 +78,22 @@ pub(super) fn paste(view: &mut View<'_>, source: &Example, edge: f64) {
             view.unit,
         )
     });
+    // A veil that can't be seen is none.
+    let hides = |at| {
+        opacity
+            .as_ref()
+            .is_some_and(|opacity| opacity[at] >= LEAST_OPACITY)
+    };
+    for (at, thin) in masks[1].indexed_iter_mut() {
+        if !hides(at) {
+            *thin = 0.0;
+        }
+    }
+    let ones = Array2::ones(clear.dim());
+    let soft = masks.each_ref().map(|mask| gaussian(mask, &ones, edge).0);
     let [thick, thin, shadow] = &masks;
     let [over_thick, over_thin, over_shadow] = &soft;
+    let open = view.example.label.mapv(|label| label == Class::Clear as u8);
     // Beyond a mask's border its nearest pixels go on.
     let beyond = (2.0 * edge).max(EVEN);
     for band in there {
@@ -91,6 +107,9 @@ pub(super) fn paste(view: &mut View<'_>, source: &Example, edge: f64) {
                 });
             let wider = gaussian(&ratio, shadow, beyond).0;
             view.each(band, |value, at| {
+                if !open[at] {
+                    return value;
+                }
                 let ratio = if shadow[at] > 0.0 {
                     ratio[at]
                 } else {
@@ -113,19 +132,18 @@ pub(super) fn paste(view: &mut View<'_>, source: &Example, edge: f64) {
             value + over_thick[at] * (cloud - value)
         });
     }
-    let told = opacity.is_some();
-    for (target, source) in view.example.label.iter_mut().zip(&source.label) {
-        *target = merged(*target, *source, told);
+    for (at, target) in view.example.label.indexed_iter_mut() {
+        *target = merged(*target, source.label[at], thin[at] > 0.0);
     }
 }
 
-/// The class where `source` lies over `target`.
-fn merged(target: u8, source: u8, thin_told: bool) -> u8 {
+/// The class where `source` lies over `target`; thin cloud counts where it is `seen`.
+fn merged(target: u8, source: u8, seen: bool) -> u8 {
     let [clear, thick, thin, shadow] = Class::ALL.map(|class| class as u8);
     match (target, source) {
         (IGNORE, _) => IGNORE,
         (_, source) if source == thick => thick,
-        (target, source) if source == thin && target != thick && thin_told => thin,
+        (target, source) if source == thin && target != thick && seen => thin,
         (target, source) if source == shadow && target == clear => shadow,
         _ => target,
     }
