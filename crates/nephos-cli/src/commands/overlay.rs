@@ -9,7 +9,7 @@ use nephos::dataset::Dataset;
 use nephos::device;
 use nephos::mask;
 use nephos::model::Bundle;
-use nephos::predict::Network;
+use nephos::predict::{Decision, Network};
 use nephos::report::{Sample, Stretch, overlay_figure, rgb_channels, true_colour};
 
 use crate::model_args::{ReadArgs, mask_name, open_whole, positions};
@@ -119,7 +119,9 @@ fn source(args: &Args) -> anyhow::Result<(Source, Config)> {
             let device = device::select(&args.device)?;
             let bundle = Bundle::load(path, &device)?;
             let config = args.read.apply(&bundle.config, path)?;
-            let network = Network::new(bundle.segmenter, &device);
+            let (calibration, classes) = (&config.calibration, config.model.classes);
+            let network = Network::new(bundle.segmenter, &device)
+                .decided_by(Decision::new(calibration, classes));
             let model = Box::new(bundle.config.model);
             Ok((Source::Model(Box::new(network), model), config))
         }

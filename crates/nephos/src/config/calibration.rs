@@ -1,8 +1,11 @@
 //! How a trained model's scores become probabilities and classes.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::require;
+use crate::class::code_name;
 
 /// What was fitted on held-out samples after training; the defaults leave a model as it
 /// is.
@@ -37,6 +40,26 @@ impl Default for CalibrationConfig {
             bias: Vec::new(),
             threshold: None,
         }
+    }
+}
+
+impl fmt::Display for CalibrationConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "temperature {:.4}", self.temperature)?;
+        if !self.bias.is_empty() {
+            let bias: Vec<String> = self.bias.iter().map(|b| format!("{b:.4}")).collect();
+            write!(f, ", bias {}", bias.join(", "))?;
+        }
+        if let Some(threshold) = &self.threshold {
+            let names: Vec<String> = threshold.classes.iter().map(|c| code_name(*c)).collect();
+            let probability = threshold.probability;
+            write!(
+                f,
+                ", {} from probability {probability:.6}",
+                names.join(" or ")
+            )?;
+        }
+        Ok(())
     }
 }
 

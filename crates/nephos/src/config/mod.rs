@@ -6,6 +6,7 @@
 //! model, so an empty file is the reference.
 
 mod augment;
+mod calibration;
 mod data;
 mod kind;
 mod model;
@@ -13,6 +14,7 @@ mod preset;
 mod train;
 
 pub use augment::{AugmentConfig, MixConfig, PasteConfig, SamplingConfig};
+pub use calibration::{CalibrationConfig, ThresholdConfig};
 pub use data::{DataConfig, LabelConfig};
 pub use kind::ModelKind;
 pub use model::{
@@ -46,6 +48,9 @@ pub struct Config {
     pub loss: LossConfig,
     /// How it is minimised.
     pub train: TrainConfig,
+    /// How scores of the trained model become probabilities and classes.
+    #[serde(skip_serializing_if = "CalibrationConfig::is_identity")]
+    pub calibration: CalibrationConfig,
 }
 
 impl Default for Config {
@@ -57,6 +62,7 @@ impl Default for Config {
             model: ModelConfig::default(),
             loss: LossConfig::default(),
             train: TrainConfig::default(),
+            calibration: CalibrationConfig::default(),
         }
     }
 }
@@ -123,6 +129,7 @@ impl Config {
         self.data.validate()?;
         self.model.validate()?;
         self.loss.validate(self.model.classes)?;
+        self.calibration.validate(self.model.classes)?;
         self.train.validate()
     }
 

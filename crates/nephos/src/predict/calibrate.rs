@@ -70,7 +70,10 @@ pub fn calibrate(
     let classes = bundle.config.model.classes;
     let pixels = pixels(bundle, dataset, device, &mut progress)?;
     if pixels.len() < 100 {
-        let message = format!("{} labelled pixels are too few to calibrate on", pixels.len());
+        let message = format!(
+            "{} labelled pixels are too few to calibrate on",
+            pixels.len()
+        );
         return Err(Error::format(dataset.path(), message));
     }
     let every = |_: &Pixel| true;
@@ -88,7 +91,11 @@ pub fn calibrate(
     let loss = |model: &Model| model.loss(&pixels, every).unwrap_or(f64::NAN);
     let mut config = CalibrationConfig {
         temperature: 1.0 / fitted.factor,
-        bias: if per_class { fitted.bias.clone() } else { Vec::new() },
+        bias: if per_class {
+            fitted.bias.clone()
+        } else {
+            Vec::new()
+        },
         threshold: None,
     };
     if let Some(wish) = wish {
@@ -126,7 +133,10 @@ fn pixels(
             if class >= model.classes {
                 return Err(Error::format(
                     dataset.path(),
-                    format!("sample {}: label {class} is no class of the model", example.name),
+                    format!(
+                        "sample {}: label {class} is no class of the model",
+                        example.name
+                    ),
                 ));
             }
             let of_pixel: ArrayView1<'_, f32> = scores.slice(ndarray::s![.., row, col]);
@@ -196,8 +206,12 @@ impl Model {
             let mut better = None;
             while length > 1e-4 && better.is_none() {
                 let moved = model.moved(&step, -length);
-                let found = (moved.factor > 0.0).then(|| moved.loss(pixels, of)).flatten();
-                better = found.filter(|found| *found < loss).map(|loss| (moved, loss));
+                let found = (moved.factor > 0.0)
+                    .then(|| moved.loss(pixels, of))
+                    .flatten();
+                better = found
+                    .filter(|found| *found < loss)
+                    .map(|loss| (moved, loss));
                 length /= 2.0;
             }
             let Some((moved, found)) = better else { break };
@@ -233,7 +247,13 @@ impl Model {
             count += 1;
             // Classes without a score have no probability.
             let there = |class: usize| p[class] > 0.0;
-            let score = |class: usize| if there(class) { pixel.scores[class] } else { 0.0 };
+            let score = |class: usize| {
+                if there(class) {
+                    pixel.scores[class]
+                } else {
+                    0.0
+                }
+            };
             let mean: f64 = (0..p.len()).map(|class| p[class] * score(class)).sum();
             gradient[0] += mean - pixel.scores[pixel.class];
             for class in 0..p.len() {
@@ -268,7 +288,11 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut values: Vec<f64>) -> Vec<f64> {
     let size = values.len();
     for column in 0..size {
         let pivot = (column..size)
-            .max_by(|a, b| matrix[*a][column].abs().total_cmp(&matrix[*b][column].abs()))
+            .max_by(|a, b| {
+                matrix[*a][column]
+                    .abs()
+                    .total_cmp(&matrix[*b][column].abs())
+            })
             .unwrap_or(column);
         matrix.swap(column, pivot);
         values.swap(column, pivot);
@@ -282,7 +306,9 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut values: Vec<f64>) -> Vec<f64> {
         }
     }
     for row in (0..size).rev() {
-        let known: f64 = (row + 1..size).map(|col| matrix[row][col] * values[col]).sum();
+        let known: f64 = (row + 1..size)
+            .map(|col| matrix[row][col] * values[col])
+            .sum();
         values[row] = (values[row] - known) / matrix[row][row];
     }
     values
@@ -300,7 +326,11 @@ fn threshold(
         .filter(|pixel| inside(pixel.class))
         .map(|pixel| {
             let (p, _) = model.probabilities(pixel);
-            p.iter().enumerate().filter(|(class, _)| inside(*class)).map(|(_, p)| p).sum()
+            p.iter()
+                .enumerate()
+                .filter(|(class, _)| inside(*class))
+                .map(|(_, p)| p)
+                .sum()
         })
         .collect();
     if found.is_empty() {
@@ -336,7 +366,10 @@ pub fn class_group(name: &str, classes: usize) -> Result<Vec<usize>> {
     }
     let known: Vec<String> = groups.keys().map(|name| name.replace(' ', "-")).collect();
     groups.remove(&plain(name)).ok_or_else(|| {
-        Error::usage(format!("`{name}` is no class; there are {}", known.join(", ")))
+        Error::usage(format!(
+            "`{name}` is no class; there are {}",
+            known.join(", ")
+        ))
     })
 }
 
@@ -371,7 +404,10 @@ mod tests {
         let pixels = overconfident([0.7, -0.1]);
         let fitted = Model::identity(2).fitted(&pixels, |_| true, true);
         assert!((fitted.factor - 0.5).abs() < 0.01, "{fitted:?}");
-        assert!((fitted.bias[0] - fitted.bias[1] - 0.8).abs() < 0.02, "{fitted:?}");
+        assert!(
+            (fitted.bias[0] - fitted.bias[1] - 0.8).abs() < 0.02,
+            "{fitted:?}"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How scores become probabilities and classes.
 
-use ndarray::{Array3, Axis};
+use ndarray::{Array3, ArrayView1, Axis};
 
 use crate::config::CalibrationConfig;
 
@@ -19,13 +19,23 @@ pub(super) struct Threshold {
     /// Whether each class, by code, is in the group; past the end it is not.
     inside: Vec<bool>,
     /// Least probability of the group.
-    pub(super) probability: f32,
+    probability: f32,
 }
 
 impl Threshold {
-    /// Whether a class is in the group.
-    pub(super) fn has(&self, class: usize) -> bool {
-        self.inside.get(class).copied().unwrap_or(false)
+    /// The class of a pixel with these probabilities: the likeliest of the group where
+    /// they reach the bound together, else the likeliest of the others.
+    pub(super) fn class_of(&self, probabilities: ArrayView1<'_, f32>) -> u8 {
+        let each = || probabilities.iter().zip(&self.inside);
+        let group: f32 = each().filter(|(_, inside)| **inside).map(|(p, _)| *p).sum();
+        let wanted = group >= self.probability;
+        let (mut highest, mut best) = (f32::NEG_INFINITY, 0);
+        for (code, (p, inside)) in (0u8..).zip(each()) {
+            if *inside == wanted && *p > highest {
+                (highest, best) = (*p, code);
+            }
+        }
+        best
     }
 }
 

@@ -4,6 +4,7 @@ use burn::tensor::Device;
 use ndarray::{Array2, Array3};
 use serde::Serialize;
 
+use super::decision::Decision;
 use super::judge::Judge;
 use super::network::Network;
 use super::prediction::Prediction;
@@ -59,6 +60,7 @@ pub fn evaluate(
 ) -> Result<Evaluation> {
     let config = &bundle.config.model;
     let network = Network::new(bundle.segmenter.clone(), device);
+    let decision = Decision::new(&bundle.config.calibration, config.classes);
     let mut confusion = ConfusionMatrix::new(config.classes);
     let mut reliability = Reliability::default();
     let mut samples = Vec::with_capacity(dataset.len());
@@ -73,10 +75,11 @@ pub fn evaluate(
             other => other,
         };
         check_labels(&example, config.classes).map_err(in_sample)?;
-        let scores =
+        let mut scores =
             (network.class_scores(config, &example.image, &example.valid)).map_err(in_sample)?;
+        decision.calibrate(&mut scores);
         let loss = cross_entropy(&scores, &example.label);
-        let prediction = Prediction::from_scores(scores, &example.valid);
+        let prediction = Prediction::from_scores(scores, &example.valid, &decision);
         let undrawn = bundle.config.data.labels.undrawn(&example.name);
         let judge = Judge::new(config.classes, &undrawn);
         let matrix = judge.score(
@@ -156,7 +159,7 @@ mod tests {
     fn probabilities_are_a_softmax_and_invalid_pixels_are_255() {
         let scores = array![[[0.0, 2.0, 9.0]], [[3.0f32.ln(), 2.0, 9.0]]];
         let valid = array![[true, true, false]];
-        let prediction = Prediction::from_scores(scores, &valid);
+        let prediction = Prediction::from_scores(scores, &valid, &Decision::default());
         // A tie goes to the lower code.
         assert_eq!(prediction.classes, array![[1, 0, 255]]);
         let p = &prediction.probabilities;

@@ -5,7 +5,9 @@
 //! them the same way.
 
 mod blend;
+mod calibrate;
 mod decide;
+mod decision;
 mod evaluate;
 mod forward;
 mod image;
@@ -26,6 +28,8 @@ mod steps;
 mod stream;
 mod strip;
 
+pub use calibrate::{Fit, MinRecall, calibrate, class_group};
+pub use decision::Decision;
 pub use evaluate::{Evaluation, SampleResult, evaluate};
 pub use forward::Forward;
 pub use image::{class_scores, predict_image};

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array, Array2, Array3, Array4, Dimension};
 
+use super::decision::Decision;
 use super::forward::Forward;
 use super::plan::window_for;
 use super::prediction::{Prediction, scores};
@@ -20,6 +21,7 @@ use crate::model::{GraphTransformer, Segmenter};
 #[derive(Debug)]
 pub struct Network {
     form: Form,
+    decision: Decision,
 }
 
 /// Most nodes of a graph whose layers compare all pairs of patches: with more, the
@@ -50,7 +52,15 @@ impl Network {
         } else {
             Form::Tensors(Box::new(segmenter), device.clone())
         };
-        Self { form }
+        Self {
+            form,
+            decision: Decision::default(),
+        }
+    }
+
+    /// With the calibration of its bundle for [`Network::predict`].
+    pub fn decided_by(self, decision: Decision) -> Self {
+        Self { decision, ..self }
     }
 
     /// Segments an image: see [`predict_image`](super::predict_image).
@@ -66,10 +76,9 @@ impl Network {
         image: &Array3<f32>,
         valid: &Array2<bool>,
     ) -> Result<Prediction> {
-        Ok(Prediction::from_scores(
-            self.class_scores(config, image, valid)?,
-            valid,
-        ))
+        let mut scores = self.class_scores(config, image, valid)?;
+        self.decision.calibrate(&mut scores);
+        Ok(Prediction::from_scores(scores, valid, &self.decision))
     }
 
     /// Class scores of an image: see [`class_scores`](super::class_scores).
@@ -159,6 +168,7 @@ impl Network {
     pub fn in_parts(segmenter: Segmenter, device: &Device) -> Self {
         Self {
             form: Form::Tensors(Box::new(segmenter), device.clone()),
+            decision: Decision::default(),
         }
     }
 

@@ -4,6 +4,7 @@ use ndarray::{Array2, Array3, ArrayView3, s};
 
 use super::blend::Blender;
 use super::decide::decide;
+use super::decision::Decision;
 use super::forward::{Forward, answer};
 use super::plan::Plan;
 use super::steps::{Step, assemble};
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 /// What a model says about an image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
-    /// `[height, width]`, the likeliest class; 255 where not valid.
+    /// `[height, width]`, the class; 255 where not valid.
     pub classes: Array2<u8>,
     /// `[classes, height, width]`, in [0, 1], summing to 1 at each pixel; NaN
     /// where not valid.
@@ -23,9 +24,13 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// The prediction from class scores (logits) `[classes, height, width]`.
-    pub(super) fn from_scores(mut scores: Array3<f32>, valid: &Array2<bool>) -> Self {
-        let classes = decide(&mut scores, valid.view(), true);
+    /// The prediction from calibrated class scores (logits) `[classes, height, width]`.
+    pub(super) fn from_scores(
+        mut scores: Array3<f32>,
+        valid: &Array2<bool>,
+        decision: &Decision,
+    ) -> Self {
+        let classes = decide(&mut scores, valid.view(), true, decision.threshold());
         Self {
             classes,
             probabilities: scores,

@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 
+use super::decision::Decision;
 use super::model_scene::ModelScene;
 use super::network::Network;
 use super::outputs::{Also, Outputs};
@@ -179,6 +180,7 @@ impl Predictor {
             align: model.alignment(),
             shift: settings.shift,
             probabilities,
+            decision: Decision::new(&self.config.calibration, model.classes),
             ..RunOptions::new(self.window(scene.info().size, settings))
         };
         if settings.graph == GraphScope::Scene {
@@ -246,6 +248,9 @@ impl Predictor {
             tags.push(("GRAPH", "scene".to_owned()));
         }
         tags.extend(info.acquired.clone().map(|time| ("ACQUIRED", time)));
+        if !self.config.calibration.is_identity() {
+            tags.push(("CALIBRATION", self.config.calibration.to_string()));
+        }
         tags.extend((settings.dilate).map(|metres| ("DILATION_METRES", metres.to_string())));
         (tags.into_iter())
             .map(|(key, value)| (key.to_owned(), value))

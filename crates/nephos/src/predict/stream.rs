@@ -11,6 +11,7 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayView3, s};
 
 use super::blend::Blender;
 use super::decide::decide;
+use super::decision::Decision;
 use super::forward::{Forward, answer};
 use super::plan::Plan;
 use super::steps::{Step, assemble};
@@ -53,6 +54,8 @@ pub struct RunOptions {
     pub batch_pixels: usize,
     /// Whether the sink gets probabilities too.
     pub probabilities: bool,
+    /// How scores become probabilities and classes.
+    pub decision: Decision,
     /// Stops the run with an error soon after it becomes true.
     pub cancel: Option<Arc<AtomicBool>>,
 }
@@ -68,6 +71,7 @@ impl RunOptions {
             shift: 0,
             batch_pixels: BATCH_PIXELS,
             probabilities: false,
+            decision: Decision::default(),
             cancel: None,
         }
     }
@@ -196,8 +200,7 @@ pub fn run(
                 |step| Ok(to_model.send(step).is_ok()),
             )
         });
-        let blender =
-            scope.spawn(move || blend(plan, classes, options.probabilities, scores, to_sink));
+        let blender = scope.spawn(move || blend(plan, classes, options, scores, to_sink));
         let writer = scope.spawn(move || write(sink, classes, rows, tracker));
 
         let inferred = infer(forward, classes, options, windows, to_blender, tracker);
@@ -303,10 +306,11 @@ struct FinalRows {
 fn blend(
     plan: &Plan,
     classes: usize,
-    probabilities: bool,
+    options: &RunOptions,
     scores: Receiver<Step>,
     to_sink: SyncSender<FinalRows>,
 ) {
+    let (probabilities, decision) = (options.probabilities, &options.decision);
     let mut blender = Blender::new(classes, plan);
     for step in scores {
         match step {
@@ -319,10 +323,11 @@ fn blend(
                 for start in (0..valid.nrows()).step_by(SINK_ROWS) {
                     let end = valid.nrows().min(start + SINK_ROWS);
                     let mut scores = blender.take(first + start, end - start);
+                    decision.calibrate(&mut scores);
                     let valid = valid.slice(s![start..end, ..]);
                     let rows = FinalRows {
                         first: first + start,
-                        classes: decide(&mut scores, valid, probabilities),
+                        classes: decide(&mut scores, valid, probabilities, decision.threshold()),
                         probabilities: probabilities.then_some(scores),
                     };
                     if to_sink.send(rows).is_err() {

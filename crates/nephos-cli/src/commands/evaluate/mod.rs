@@ -5,11 +5,12 @@ mod scenes;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use nephos::config::CalibrationConfig;
 use nephos::dataset::Dataset;
 use nephos::device::Device;
 use nephos::model::Bundle;
 use nephos::output;
-use nephos::predict::{Evaluation, evaluate};
+use nephos::predict::{Evaluation, MinRecall, calibrate, class_group, evaluate};
 use nephos::report::{Cells, draw_confusion, draw_reliability};
 
 use crate::model_args::ModelArgs;
@@ -30,7 +31,8 @@ use crate::ui::{Ui, say};
 #[command(after_help = "Examples:
   nephos evaluate test_split.pkl --model best.nephos --out scores
   nephos evaluate l8biome --model best.nephos --json > scores.json
-  nephos evaluate scenes/*.tif --labels labels --model best.nephos")]
+  nephos evaluate scenes/*.tif --labels labels --model best.nephos
+  nephos evaluate val_split.pkl --model best.nephos --calibrate best_calibrated.nephos --min-recall cloud=0.98")]
 pub struct Args {
     /// Labelled samples: a pickle, .npy, .npz, a CloudSEN12+ container, or a folder
     /// with image/ and label/; or, with --labels, scenes
@@ -48,14 +50,28 @@ pub struct Args {
     /// reliability.png
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Fit a temperature, and a bias for each class where it helps, on the samples, and
+    /// write the model with them: its probabilities then mean what they say. The samples
+    /// must be other than those it was trained on, and than those it will be judged by
+    #[arg(long, value_name = "NAME.nephos")]
+    calibrate: Option<PathBuf>,
+    /// Fit as --calibrate does, and choose the threshold that finds this share of a
+    /// class (as cloud=0.98; cloud is thick and thin cloud together). With --calibrate
+    /// it is kept in the model, and `nephos predict` decides by it
+    #[arg(long, value_name = "CLASS=SHARE", value_parser = min_recall)]
+    min_recall: Option<(String, f64)>,
     /// Print JSON in place of the table
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let loaded = args.model.load()?;
+    let mut loaded = args.model.load()?;
     let model = &args.model.model;
+    if args.calibrate.is_some() || args.min_recall.is_some() {
+        fit(&args, &mut loaded, ui)?;
+    }
+    let calibration = loaded.0.config.calibration.clone();
     let evaluation = match (&args.labels, args.data.as_slice()) {
         (Some(labels), data) => {
             scenes::evaluate(model, loaded, data, labels, &args.read.options()?, ui)?
@@ -66,7 +82,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     if evaluation.confusion.pixels() == 0 {
         bail!("{}: no pixel is labelled", names(&args.data));
     }
-    let json = to_json(&evaluation, model, &args.data)?;
+    let json = to_json(&evaluation, &calibration, model, &args.data)?;
     let markdown = to_markdown(&evaluation, model, &args.data);
     if args.json {
         say!("{json}");
@@ -83,6 +99,58 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         draw_confusion(&normalised, confusion, Cells::Shares)?;
         draw_reliability(&folder.join("reliability.png"), &evaluation.reliability)?;
         ui.status(format!("Scores and pictures are in {}", folder.display()));
+    }
+    Ok(())
+}
+
+/// `CLASS=SHARE` as typed.
+fn min_recall(text: &str) -> Result<(String, f64), String> {
+    let parsed = (text.split_once('='))
+        .and_then(|(class, share)| Some((class.trim().to_owned(), share.trim().parse().ok()?)))
+        .filter(|(class, share)| !class.is_empty() && *share > 0.0 && *share < 1.0);
+    parsed.ok_or_else(|| "expected CLASS=SHARE with a share between 0 and 1, as cloud=0.98".into())
+}
+
+/// Fits the calibration of a model, which it then has, and writes it where asked to.
+fn fit(args: &Args, (bundle, device): &mut (Bundle, Device), ui: &Ui) -> anyhow::Result<()> {
+    let [data] = args.data.as_slice() else {
+        bail!("--calibrate and --min-recall take one container of samples");
+    };
+    if args.labels.is_some() {
+        bail!("--calibrate and --min-recall take a container of samples, not scenes (--labels)");
+    }
+    let wish = match &args.min_recall {
+        None => None,
+        Some((class, recall)) => Some(MinRecall {
+            classes: class_group(class, bundle.config.model.classes).context("--min-recall")?,
+            recall: *recall,
+        }),
+    };
+    let dataset = Dataset::open(data, &args.read.samples(&bundle.config.data)?)?;
+    let mut progress = ui.progress("calibrate", dataset.len());
+    let fit = calibrate(bundle, &dataset, device, wish.as_ref(), |name| {
+        progress.step(name)
+    })?;
+    progress.finish();
+    ui.status(format!(
+        "Calibrated on {} pixels of these samples: {}; cross-entropy {:.4}, before {:.4}{}",
+        fit.pixels,
+        fit.config,
+        fit.loss[1],
+        fit.loss[0],
+        if fit.per_class {
+            ""
+        } else {
+            "; a bias for each class did not help"
+        },
+    ));
+    bundle.config.calibration = fit.config;
+    if let Some(path) = &args.calibrate {
+        // What was overridden for these samples is not the model's.
+        let mut kept = Bundle::load(&args.model.model, device)?;
+        kept.config.calibration = bundle.config.calibration.clone();
+        kept.save(path)?;
+        ui.status(format!("The calibrated model is {}", path.display()));
     }
     Ok(())
 }
@@ -113,13 +181,19 @@ fn names(data: &[PathBuf]) -> String {
     names.join(", ")
 }
 
-fn to_json(evaluation: &Evaluation, model: &Path, data: &[PathBuf]) -> anyhow::Result<String> {
+fn to_json(
+    evaluation: &Evaluation,
+    calibration: &CalibrationConfig,
+    model: &Path,
+    data: &[PathBuf],
+) -> anyhow::Result<String> {
     let json = serde_json::json!({
         "model": model,
         "data": names(data),
         "loss": evaluation.loss,
         "scores": evaluation.confusion.scores(),
         "confusion": evaluation.confusion,
+        "calibration": calibration,
         "expected_calibration_error": evaluation.reliability.expected_calibration_error(),
         "reliability": evaluation.reliability,
         "samples": evaluation.samples,

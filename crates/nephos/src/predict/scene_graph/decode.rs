@@ -77,7 +77,9 @@ pub(super) fn decode(
                 first..last,
                 width,
             );
-            let classes = decide(&mut scores, valid.view(), options.probabilities);
+            options.decision.calibrate(&mut scores);
+            let threshold = options.decision.threshold();
+            let classes = decide(&mut scores, valid.view(), options.probabilities, threshold);
             give(
                 sink,
                 first,
