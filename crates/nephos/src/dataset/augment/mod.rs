@@ -2,9 +2,8 @@
 //!
 //! Each augmentation has a file and random numbers of its own, which depend on the seed
 //! of the run, the epoch and the place of the sample in it alone. They follow one
-//! another as light does: what part of the world is seen ([`frame`]), clouds before it
-//! ([`paste`]), the air ([`haze`]), the optics and the sensor ([`radiometry`]), what was
-//! delivered ([`edge`], [`bands`]).
+//! another as light does: what part of the world is seen, clouds before it, the air, the
+//! optics and the sensor, what was delivered.
 //!
 //! Pixels that are not valid stay 0 in all bands, and ignored pixels stay ignored.
 
