@@ -218,7 +218,12 @@ impl Engine {
                 padded: self.config.padded(height, width),
                 grid: [rows, cols],
             };
-            // On a thread of the pool the short loops of the layers start at once.
+            if self.stem.is_none() {
+                self.forward_together(images, shape, scratch, logits, watch);
+                continue;
+            }
+            // A stem and stages are many short loops, which on a thread of the pool start
+            // at once. For long ones the memory that its threads hold is not worth it.
             rayon::scope(|_| self.forward_together(images, shape, scratch, logits, watch));
         }
     }
