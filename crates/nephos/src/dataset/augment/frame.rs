@@ -33,33 +33,31 @@ impl Frame {
         let (turns, flip) = (dice.below(4), dice.chance(0.5));
         let [low, high] = config.zoom;
         let zoom = dice.between(low.ln(), high.ln()).exp();
-        let mut start = [0.0; 2];
-        let mut extent = [0.0; 2];
-        for axis in 0..2 {
+        // Without magnification crops lie on whole pixels, so that nothing is blurred.
+        let whole = low == 1.0 && high == 1.0;
+        let extent = size.map(|size| size as f64 / if whole { 1.0 } else { zoom });
+        let start = [0, 1].map(|axis| {
             let place = dice.unit();
-            // Without magnification crops lie on whole pixels, so that nothing is blurred.
-            let whole = low == 1.0 && high == 1.0;
-            extent[axis] = if whole {
-                size[axis] as f64
-            } else {
-                size[axis] as f64 / zoom
-            };
-            let (mut first, mut last) = (0.0, have[axis] as f64 - extent[axis]);
-            if last < 0.0 {
+            let rest = have[axis] as f64 - extent[axis];
+            let (first, last) = match focus {
                 // The sample in the middle, mirrored around.
-                (first, last) = (last / 2.0, last / 2.0);
-            } else if let Some(focus) = focus {
-                let focus = focus[axis] as f64;
-                first = (focus + 1.0 - extent[axis]).clamp(0.0, last);
-                last = focus.min(last).max(first);
-            }
-            start[axis] = first + place * (last - first);
-            if whole {
+                _ if rest < 0.0 => (rest / 2.0, rest / 2.0),
+                None => (0.0, rest),
+                Some(focus) => {
+                    let focus = focus[axis] as f64;
+                    let first = (focus + 1.0 - extent[axis]).clamp(0.0, rest);
+                    (first, focus.min(rest).max(first))
+                }
+            };
+            match whole {
                 // Of the whole pixels from `first` to `last` each alike.
-                let (low, high) = (first.ceil(), last.floor());
-                start[axis] = (low + (place * (high - low + 1.0)).floor()).min(high.max(low));
+                true => {
+                    let (low, high) = (first.ceil(), last.floor());
+                    (low + (place * (high - low + 1.0)).floor()).min(high.max(low))
+                }
+                false => first + place * (last - first),
             }
-        }
+        });
         let square = size[0] == size[1];
         Self {
             size,

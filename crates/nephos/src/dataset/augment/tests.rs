@@ -238,7 +238,8 @@ proptest! {
                     !(inside(r) && inside(c)) || example.label[[r as usize, c as usize]] == code
                 };
                 let even = (-2..=2).all(|d| (-2..=2).all(|e| around(d, e)));
-                let border = row == 0 || col == 0 || row + 1 == crop || col + 1 == crop;
+                // Beyond the border nothing is known of the neighbours.
+                let border = [row, col].iter().any(|at| *at < 2 || *at + 2 >= crop);
                 if even && !border {
                     prop_assert!((told - f32::from(code)).abs() < 0.45, "{} {}", told, code);
                 }
