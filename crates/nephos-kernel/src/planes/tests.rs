@@ -233,8 +233,9 @@ fn depthwise_convolutions_keep_their_channels_apart() {
 /// The norm of images by their own statistics, in f64.
 fn norm(images: &[f64], scale: [&[f32]; 2], activation: Activation) -> Vec<f64> {
     let (channels, pixels) = (scale[0].len(), 35);
+    let scales = scale[0].iter().zip(scale[1]);
     let mut out = vec![0.0; images.len()];
-    for c in 0..channels {
+    for (c, (gamma, beta)) in scales.enumerate() {
         let places: Vec<usize> = (0..images.len())
             .filter(|place| place / pixels % channels == c)
             .collect();
@@ -246,8 +247,8 @@ fn norm(images: &[f64], scale: [&[f32]; 2], activation: Activation) -> Vec<f64> 
             .sum::<f64>()
             / count;
         for p in places {
-            let z = (images[p] - mean) / (variance + 1e-5).sqrt() * f64::from(scale[0][c])
-                + f64::from(scale[1][c]);
+            let z = (images[p] - mean) / (variance + 1e-5).sqrt() * f64::from(*gamma)
+                + f64::from(*beta);
             out[p] = match activation {
                 Activation::None => z,
                 Activation::Relu => z.max(0.0),
