@@ -43,13 +43,13 @@ pub(super) fn of_file(raster: &TiffRaster, options: &SceneOptions) -> Result<Nam
         ));
     }
     let own: Vec<usize> = (0..count).filter(|band| Some(*band) != alpha).collect();
-    let mut sources: Vec<String> = (own.iter())
+    // Nothing is found any more by a name that was overruled.
+    let described = |band| described(band).filter(|_| options.bands.is_none());
+    let sources: Vec<String> = (own.iter())
         .map(|band| described(*band).unwrap_or_else(|| format!("band {}", band + 1)))
         .collect();
     let names = if let Some(given) = &options.bands {
         check_count(raster.path(), given, own.len())?;
-        // Nothing is found any more by a name that was overruled.
-        sources.clone_from(given);
         given.iter().map(|name| canonical(name, None)).collect()
     } else if own.iter().any(|band| described(*band).is_some()) {
         let spacecraft = spacecraft(raster.path());
