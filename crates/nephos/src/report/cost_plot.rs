@@ -75,7 +75,7 @@ pub fn draw_cost(
         .with_tick_size(13)
         .with_body_size(14)
         .with_log_x()
-        .with_legend_width(28.0 + 8.5 * names.max().unwrap_or(0) as f64)
+        .with_legend_width(36.0 + 9.5 * names.max().unwrap_or(0) as f64)
         .with_legend_position(LegendPosition::OutsideRightTop);
     let png = kuva::render_to_raster(plots, layout, SCALE)
         .map_err(|message| Error::usage(format!("{}: {message}", path.display())))?;

@@ -88,7 +88,7 @@ pub fn draw(path: &Path, title: &str, y_label: &str, series: &[Series]) -> Resul
         .with_label_size(16)
         .with_tick_size(13)
         .with_body_size(14)
-        .with_legend_width(28.0 + 8.5 * longest as f64)
+        .with_legend_width(36.0 + 9.5 * longest as f64)
         .with_legend_position(LegendPosition::OutsideRightTop);
     let layout = if high - low < 10.0 && whole(low) && whole(high) {
         layout
