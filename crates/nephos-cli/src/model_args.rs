@@ -7,12 +7,13 @@ use nephos::config::{Config, DataConfig};
 use nephos::dataset::Dataset;
 use nephos::device::{self, Device};
 use nephos::model::Bundle;
+use nephos::model::weights::TINY;
 
 /// Which model, where it runs, and how its samples are read.
 #[derive(Debug, clap::Args)]
 pub struct ModelArgs {
-    /// The trained model
-    #[arg(long, short, value_name = "NAME.nephos")]
+    /// The trained model, or tiny, which comes with nephos (`nephos info tiny`)
+    #[arg(long, short, value_name = "NAME.nephos", default_value = TINY.name)]
     pub model: PathBuf,
     #[command(flatten)]
     pub read: ReadArgs,

@@ -25,6 +25,7 @@ pub mod graph;
 pub mod interpolate;
 mod lanes;
 pub mod linear;
+pub mod logarithm;
 pub mod loss;
 pub mod norm;
 pub mod patches;

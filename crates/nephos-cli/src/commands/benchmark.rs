@@ -29,7 +29,7 @@ pub struct Args {
     /// Labelled samples: a pickle, .npy, .npz, a CloudSEN12+ container, or a folder with
     /// image/ and label/
     data: PathBuf,
-    /// Models: names of configurations that come with nephos (reference, demo, l8biome,
+    /// Models: names of configurations that come with nephos (reference, tiny, demo, l8biome,
     /// unet, deeplabv3plus, segformer), or paths of TOML files
     #[arg(
         long,

@@ -7,6 +7,7 @@ mod weights;
 use std::path::PathBuf;
 
 use nephos::dataset::split::Filter;
+use nephos::model::weights::Shipped;
 use nephos::scene::{Kind, detect, is_container};
 use serde::Serialize;
 
@@ -24,12 +25,15 @@ use crate::ui::{Ui, say};
 ///
 /// Weights (.pth, .safetensors, .nephos): the tensors, and of a .nephos bundle its
 /// configuration and training history.
+///
+/// tiny: the model that comes with nephos, with its model card.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     nephos info train_split.pkl\n  \
     nephos info S2A_MSIL2A_….SAFE\n  \
     nephos info cloudsen12-l1c.0000.part.taco --where label_type=high --list\n  \
-    nephos info model.nephos --json")]
+    nephos info model.nephos --json\n  \
+    nephos info tiny")]
 pub struct Args {
     /// File or folder
     #[arg(value_name = "FILE")]
@@ -61,6 +65,12 @@ enum Report {
 
 pub fn run(args: Args, _ui: &Ui) -> anyhow::Result<()> {
     let path = args.path.as_path();
+    if let Some(shipped) = Shipped::find(path)
+        && !args.json
+    {
+        say!("{}", shipped.card.trim_end());
+        return Ok(());
+    }
     if args.list {
         for name in samples::names(path, &args.filters)? {
             say!("{name}");
@@ -68,6 +78,7 @@ pub fn run(args: Args, _ui: &Ui) -> anyhow::Result<()> {
         return Ok(());
     }
     let report = match detect(path) {
+        _ if Shipped::find(path).is_some() => Report::Weights(weights::safetensors(path)?),
         Ok(Kind::Torch) => Report::Weights(weights::torch(path)?),
         Ok(Kind::Safetensors) => Report::Weights(weights::safetensors(path)?),
         Ok(kind) if is_container(path) => Report::Samples(samples::report(

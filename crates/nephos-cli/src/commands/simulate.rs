@@ -52,6 +52,10 @@ pub struct Args {
     /// Samples of the same land under different skies (`roi_id` in metadata.csv)
     #[arg(long, value_name = "N", default_value_t = 1)]
     images_per_roi: usize,
+    /// Share of the lands, 0 to 1, that masks get wrong: wide snow, bright sand, sea and
+    /// floes, with no cloud or deep cloud of ice over them
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    hard: f64,
     /// Draw a few images of this seed, true colour above classes, into a PNG
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
@@ -65,6 +69,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let simulator = Simulator {
         pixel: args.pixel_size,
         images_per_roi: args.images_per_roi,
+        hard: args.hard,
     };
     if let Some(folder) = &args.out {
         let plan = SplitPlan {

@@ -1,10 +1,12 @@
 //! Tests of the command line as a user types it.
 
 mod augment;
+mod benchmark;
 mod explain;
 mod info;
 mod pictures;
 mod scenes;
+mod shipped;
 mod simulate;
 mod subsets;
 mod tiny;

@@ -307,13 +307,14 @@ fn ctrl_c_saves_and_resume_ends_with_the_same_weights() {
 
 /// Chosen by class and difficulty from two containers, varied in every way, the weights
 /// averaged.
-const VARIED: [&str; 7] = [
+const VARIED: [&str; 8] = [
     "data.optional_bands=['green']",
     "data.mix=[{ train = 'val.pkl', share = 0.25 }]",
     "data.sampling={ epoch = 14, class_balance = 0.5, difficulty = 0.5 }",
     "data.augment={ rotate = true, flip = true, crop = 32, zoom = [0.8, 1.3], gain = 0.1, \
      haze = 0.2, blur = 0.8, noise = 0.01, saturation = [0.6, 1.0], nodata = 0.2, \
      band_dropout = 0.5, paste = { probability = 0.5 } }",
+    "data.labels.drawn={ 3 = ['0', '5', '7'] }",
     "train.epochs=4",
     "train.ema=0.9",
     "train.optimizer.layer_decay=0.8",

@@ -12,8 +12,13 @@
 //! - Dice (Milletari et al. 2016) is one minus the mean over the classes of
 //!   (2 Σ p t + 1) / (Σ p² + Σ t² + 1), t one where a pixel has the class.
 //!
+//! Where a label is a set of classes, of which the pixel has one, p_y is the sum of their
+//! probabilities, w the weight of the first, and Dice leaves the pixel out (Cour et al.
+//! 2011, learning from partial labels).
+//!
 //! Sums run over all pixels of the batch that have a label.
 
+mod label;
 mod row;
 mod upsample;
 
@@ -24,11 +29,9 @@ mod tests;
 
 use rayon::prelude::*;
 
+pub use label::{Label, either};
 use row::{Row, Scales};
 use upsample::Taps;
-
-/// A label that never counts.
-pub const IGNORED: u8 = 255;
 
 /// Keeps a mean over no pixels at 0 instead of 0/0.
 const TINY: f64 = 1e-12;
@@ -103,14 +106,13 @@ impl<'a> Target<'a> {
     /// # Shapes
     /// - coarse: `[batch, classes, rows, cols]` for `grid = [rows, cols]`
     /// - labels: `[batch, height, width]` for `size = [height, width]`, class codes or
-    ///   [`IGNORED`]
+    ///   what [`Label::of`] reads
     ///
     /// With `align_corners` the centres of the corner cells and corner pixels fall
     /// onto each other, without, their outer edges (PyTorch's `interpolate`).
     ///
     /// # Panics
-    /// A slice has another length, an extent is zero, or a label is neither a class
-    /// nor [`IGNORED`].
+    /// A slice has another length, an extent is zero, or a label is of no class.
     pub fn new(
         coarse: &'a [f32],
         labels: &'a [u8],
@@ -127,7 +129,7 @@ impl<'a> Target<'a> {
             coarse.len(),
             labels.len()
         );
-        let known = |label: u8| usize::from(label) < classes || label == IGNORED;
+        let known = |label: u8| Label::of(label).is_none_or(|label| label.last() < classes);
         assert!(labels.iter().all(|l| known(*l)), "a label of no class");
         Self {
             coarse,

@@ -1,6 +1,6 @@
 //! Losses and their gradients as they are defined, in f64.
 
-use super::{DICE_SMOOTH, IGNORED, Kind, Objective, TINY};
+use super::{DICE_SMOOTH, Kind, Label, Objective, TINY};
 
 /// A batch with scores `[batch, classes, rows, cols]` and labels `[batch, height,
 /// width]`.
@@ -59,27 +59,32 @@ impl Case {
         let (mut cross, mut total) = (0.0, 0.0);
         let (mut both, mut sum) = (vec![0.0; classes], vec![0.0; classes]);
         for (scores, label) in self.pixels(coarse).iter().zip(&self.labels) {
-            if *label == IGNORED {
+            let Some(label) = Label::of(*label) else {
                 continue;
-            }
-            let label = usize::from(*label);
+            };
             let log_sum = scores.iter().map(|s| s.exp()).sum::<f64>().ln();
             let log_p = |class: usize| scores[class] - log_sum;
-            total += weight(label);
+            let has = |class: &usize| label.has(*class);
+            let share: f64 = (0..classes).filter(has).map(|c| log_p(c).exp()).sum();
+            let (hit, first) = (share.ln(), weight(label.first()));
+            total += first;
             cross -= match objective.kind {
                 Kind::Focal(gamma) => {
-                    let miss = (1.0 - log_p(label).exp()).max(1e-6);
-                    weight(label) * miss.powf(f64::from(gamma)) * log_p(label)
+                    let miss = (1.0 - share).max(1e-6);
+                    first * miss.powf(f64::from(gamma)) * hit
                 }
                 Kind::CrossEntropy(s) | Kind::CrossEntropyDice(s) => {
                     let s = f64::from(s);
                     let spread: f64 = (0..classes).map(|c| weight(c) * log_p(c)).sum();
-                    (1.0 - s) * weight(label) * log_p(label) + s / classes as f64 * spread
+                    (1.0 - s) * first * hit + s / classes as f64 * spread
                 }
                 Kind::Dice => 0.0,
             };
+            let Label::Class(truth) = label else {
+                continue;
+            };
             for class in 0..classes {
-                let (p, t) = (log_p(class).exp(), f64::from(u8::from(class == label)));
+                let (p, t) = (log_p(class).exp(), f64::from(u8::from(class == truth)));
                 both[class] += p * t;
                 sum[class] += p * p + t;
             }

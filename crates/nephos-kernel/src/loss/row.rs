@@ -1,7 +1,7 @@
 //! One row of pixels: probabilities, their loss, and its gradient.
 
 use super::upsample::Taps;
-use super::{IGNORED, Objective, Totals};
+use super::{Label, Objective, Totals};
 use crate::exponential::exp;
 use crate::versions::versions;
 
@@ -65,15 +65,17 @@ impl Row {
     /// Adds the row to `totals`.
     pub(super) fn add_to(&self, totals: &mut Totals<'_>, objective: &Objective, labels: &[u8]) {
         let width = labels.len();
-        let valid = labels.iter().enumerate().filter(|(_, l)| **l != IGNORED);
+        let known = (labels.iter().enumerate()).filter_map(|(x, l)| Some((x, Label::of(*l)?)));
         if let Some(cross) = objective.cross() {
             let share = f64::from(cross.smoothing) / self.classes as f64;
-            for (x, label) in valid.clone() {
+            for (x, label) in known.clone() {
                 let log_p =
                     |class: usize| f64::from(self.scores[class * width + x] - self.log_sum[x]);
-                let label = usize::from(*label);
-                let weight = f64::from(objective.weight(label));
-                let hit = log_p(label);
+                let weight = f64::from(objective.weight(label.first()));
+                let hit = match label {
+                    Label::Class(class) => log_p(class),
+                    set => f64::from(self.log_share(set, [x, width])),
+                };
                 *totals.weight += weight;
                 let term = match cross.gamma {
                     Some(gamma) => focus(hit as f32, gamma)[0],
@@ -87,15 +89,21 @@ impl Row {
             }
         }
         if objective.has_dice() {
-            for (x, label) in valid {
+            for (x, label) in known {
+                let Label::Class(truth) = label else { continue };
                 for (class, sums) in totals.overlap.iter_mut().enumerate() {
                     let p = f64::from(self.probabilities[class * width + x]);
-                    let there = f64::from(u8::from(class == usize::from(*label)));
+                    let there = f64::from(u8::from(class == truth));
                     sums[0] += p * there;
                     sums[1] += p * p + there;
                 }
             }
         }
+    }
+
+    /// The logarithm of the probability that pixel `x` of `width` has a class of `label`.
+    fn log_share(&self, label: Label, [x, width]: [usize; 2]) -> f32 {
+        log_share(&self.scores, self.log_sum[x], label, [x, width])
     }
 
     /// The gradient of the row with respect to one row of cells, in units of
@@ -125,6 +133,19 @@ pub(super) struct Scales {
     /// Of Dice, a class: the derivatives of the loss by Σ p t and by Σ p², times
     /// the factor of the loss.
     pub dice: Vec<[f32; 2]>,
+}
+
+/// See [`Row::log_share`]; taken from the largest of the set, so that tiny shares stay
+/// finite.
+fn log_share(scores: &[f32], log_sum: f32, label: Label, [x, width]: [usize; 2]) -> f32 {
+    let members = || {
+        (scores[x..].iter().step_by(width).enumerate())
+            .filter(|(class, _)| label.has(*class))
+            .map(|(_, score)| *score)
+    };
+    let largest = members().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f32 = members().map(|score| (score - largest).exp()).sum();
+    largest + sum.ln() - log_sum
 }
 
 /// The focal factor (1 − p)^γ and its derivative by log p.
@@ -186,18 +207,26 @@ versions! {
             let all: f32 = (0..*classes).map(|class| objective.weight(class)).sum();
             for (x, (label, pull)) in labels.iter().zip(pixel.iter_mut()).enumerate() {
                 *pull = 0.0;
-                if *label != IGNORED {
-                    let at = usize::from(*label) * width + x;
-                    let weight = scales.cross * objective.weight(usize::from(*label));
+                if let Some(label) = Label::of(*label) {
+                    let weight = scales.cross * objective.weight(label.first());
+                    let log_p = match label {
+                        Label::Class(class) => scores[class * width + x] - log_sum[x],
+                        set => log_share(scores, log_sum[x], set, [x, width]),
+                    };
                     let hit = match cross.gamma {
                         Some(gamma) => {
-                            let log_p = scores[at] - log_sum[x];
                             let [focus, slope] = focus(log_p, gamma);
                             weight * (focus + slope * log_p)
                         }
                         None => weight * (1.0 - cross.smoothing),
                     };
-                    gradient[at] -= hit;
+                    match label {
+                        Label::Class(class) => gradient[class * width + x] -= hit,
+                        set => for class in (0..*classes).filter(|class| set.has(*class)) {
+                            let at = class * width + x;
+                            gradient[at] -= hit * (scores[at] - log_sum[x] - log_p).exp();
+                        }
+                    }
                     *pull = hit + share * all;
                 }
             }
@@ -211,11 +240,12 @@ versions! {
                 }
             }
         }
-        for (x, label) in labels.iter().enumerate().filter(|(_, l)| **l != IGNORED) {
+        for (x, label) in labels.iter().enumerate() {
+            let Some(Label::Class(truth)) = Label::of(*label) else { continue };
             // The derivative by each probability, less its mean over the classes.
             let by_p = |class: usize| {
                 let [hit, square] = scales.dice[class];
-                let there = if class == usize::from(*label) { hit } else { 0.0 };
+                let there = if class == truth { hit } else { 0.0 };
                 there + 2.0 * square * probabilities[class * width + x]
             };
             let dice = 0..scales.dice.len();

@@ -1,6 +1,9 @@
 use super::reference::Case;
 use super::*;
 
+/// Label of a pixel that does not count.
+const IGNORED: u8 = 255;
+
 /// Numbers in [-1, 1] that look random, the same in every run.
 fn numbers(count: usize, seed: u64) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -16,12 +19,12 @@ fn numbers(count: usize, seed: u64) -> Vec<f64> {
 fn case(seed: u64, batch: usize, classes: usize, grid: [usize; 2], size: [usize; 2]) -> Case {
     let labels = numbers(batch * size[0] * size[1], seed ^ 0xabc);
     let labels = labels.iter().map(|x| {
-        // One in eight or so is ignored.
-        let class = ((x + 1.0) / 2.0 * (classes as f64 + 0.5)) as usize;
-        if class >= classes {
-            IGNORED
-        } else {
-            class as u8
+        // One in eight or so is ignored, as many are the first or the last class.
+        let place = (x + 1.0) / 2.0 * (classes as f64 + 1.0);
+        match place as usize {
+            class if class < classes => class as u8,
+            _ if place.fract() < 0.5 => IGNORED,
+            _ => either(&[0, classes - 1]),
         }
     });
     Case {

@@ -11,7 +11,7 @@ use super::measure::{PeakMemory, cost};
 use super::report::{ModelReport, Report};
 use super::result::{FoldResult, write_json};
 use crate::config::{Config, DataConfig};
-use crate::dataset::{Dataset, epoch_order};
+use crate::dataset::{Dataset, open_mix};
 use crate::error::{Error, Result};
 use crate::model::Bundle;
 use crate::model::weights::fingerprint;
@@ -109,12 +109,13 @@ impl Benchmark {
         let folded = self.fold()?;
         let mut models = Vec::new();
         for contender in &self.models {
-            let config = self.config_of(contender);
+            let config = self.config_of(contender, PACE_STEPS + 1);
             config.validate().map_err(|message| {
                 Error::usage(format!("the model {}: {message}", contender.name))
             })?;
             let folder = self.folder.join(&contender.name);
             let steps = self.steps(&config, &folder, &folded, observer, status)?;
+            let config = self.config_of(contender, steps);
             let mut results = Vec::new();
             for fold in 0..self.folds_run.min(self.folds) {
                 let name = format!("{}, fold {} of {}", contender.name, fold + 1, self.folds);
@@ -171,10 +172,10 @@ impl Benchmark {
         Ok(Folded { dataset, fold })
     }
 
-    /// The configuration of a training: the model's own, but for the data. It is one
-    /// epoch, long enough for all steps, and without validation: what is held out must
-    /// not choose the weights.
-    fn config_of(&self, contender: &Contender) -> Config {
+    /// The configuration of a training of so many steps: the model's own, but for the
+    /// data. It is one epoch, and without validation: what is held out must not choose the
+    /// weights.
+    fn config_of(&self, contender: &Contender, steps: usize) -> Config {
         let mut config = contender.config.clone();
         config.name = contender.name.clone();
         config.seed = self.seed;
@@ -188,6 +189,8 @@ impl Benchmark {
         };
         config.train.epochs = 1;
         config.train.patience = None;
+        let visits = steps * config.train.batch_size * config.train.accumulate;
+        config.data.sampling.epoch = Some(visits.max(1));
         config
     }
 
@@ -214,7 +217,7 @@ impl Benchmark {
             return Ok(plan.steps);
         }
         let scratch = tempfile::tempdir().map_err(|e| Error::io(folder, e))?;
-        let train = self.training(config, folded, 0, PACE_STEPS + 1)?;
+        let train = self.training(folded, 0)?;
         let mut pace = Pace {
             observer,
             first: None,
@@ -236,25 +239,10 @@ impl Benchmark {
         Ok(steps)
     }
 
-    /// The samples that are not in `fold`, over and over, as many as `steps` take: pass
-    /// by pass, each in an order of its own.
-    fn training(
-        &self,
-        config: &Config,
-        folded: &Folded,
-        fold: usize,
-        steps: usize,
-    ) -> Result<Dataset> {
-        let kept = folded.indices(|of| of != fold);
-        let wanted = steps * config.train.batch_size * config.train.accumulate;
-        let passes = (0..).flat_map(|pass| {
-            let order = epoch_order(kept.len(), self.seed, pass);
-            order
-                .into_iter()
-                .map(|place| kept[place])
-                .collect::<Vec<_>>()
-        });
-        folded.dataset.subset(passes.take(wanted).collect())
+    /// The samples that are not in `fold`, with those of `data.mix`.
+    fn training(&self, folded: &Folded, fold: usize) -> Result<Dataset> {
+        let kept = folded.dataset.subset(folded.indices(|of| of != fold))?;
+        Ok(kept.mixed(open_mix(&self.reading)?))
     }
 
     /// The result on a fold: the one that is there, or a new one.
@@ -288,7 +276,7 @@ impl Benchmark {
             status("done already");
             return Ok(Some(result));
         }
-        let train = self.training(config, folded, fold, steps)?;
+        let train = self.training(folded, fold)?;
         let resume = folder.join(CHECKPOINT_FILE).exists();
         status(if resume { "goes on" } else { "trains" });
         let memory = PeakMemory::start();
@@ -301,8 +289,9 @@ impl Benchmark {
             return Ok(None);
         }
         // Of all sessions: images a second are over the whole epoch.
-        let training_seconds = (outcome.history.first())
-            .map_or(0.0, |epoch| train.len() as f64 / epoch.images_per_second);
+        let visits = config.data.sampling.epoch.unwrap_or(train.len());
+        let training_seconds =
+            (outcome.history.first()).map_or(0.0, |epoch| visits as f64 / epoch.images_per_second);
         let bundle = Bundle::load(&folder.join("last.nephos"), &self.device)?;
         status("is scored");
         let evaluation = evaluate(&bundle, &held, &self.device, |_| ())?;

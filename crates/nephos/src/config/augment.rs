@@ -72,6 +72,18 @@ pub struct MixConfig {
     /// Share of an epoch's samples that is drawn from it, above 0; all shares together
     /// stay below 1, the rest is `data.train`'s.
     pub share: f64,
+    /// Whether all classes were drawn in all of its samples; else `data.labels.drawn`
+    /// says in which.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub drawn: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// Which samples an epoch visits; by default each once.

@@ -90,19 +90,10 @@ pub struct LabelConfig {
     pub map: BTreeMap<String, u8>,
     /// Class (as a TOML key) to the names of the samples in which it was drawn. In other
     /// samples it is not scored: there it was labelled clear (0), and what is predicted
-    /// as it counts as clear. A class that is not listed was drawn in all samples.
+    /// as it counts as clear; and the loss takes what is labelled clear there as clear or
+    /// that class. A class that is not listed was drawn in all samples.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub drawn: BTreeMap<String, Vec<String>>,
-}
-
-impl LabelConfig {
-    /// The classes that were not drawn in the sample of that name.
-    pub fn undrawn(&self, sample: &str) -> Vec<usize> {
-        (self.drawn.iter())
-            .filter(|(_, samples)| !samples.iter().any(|name| name == sample))
-            .filter_map(|(class, _)| class.parse().ok())
-            .collect()
-    }
 }
 
 impl Default for DataConfig {

@@ -41,6 +41,12 @@ pub struct ModelConfig {
 pub struct StemConfig {
     /// Features at 1/2, 1/4, … of the resolution; empty: no stem.
     pub channels: Vec<usize>,
+    /// The stem and the decoder see `4 c − 2` of each input `x`, negative ones as 0, with
+    /// `c = ln(1 + μ x) / ln(1 + μ)`, the μ-law of ITU-T G.711: ratios of bands, as in the
+    /// normalised difference indices of snow and vegetation, become differences, and dark
+    /// ground gets room; absent: they see the inputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mu: Option<f32>,
 }
 
 /// A strided convolution that turns the image into a grid of tokens.
@@ -467,6 +473,12 @@ impl ModelConfig {
             stem.channels.len() <= 8 && widths(&stem.channels),
             "model.stem.channels",
             "at most 8 numbers from 1 to 65536",
+        )?;
+        require(
+            stem.mu.is_none_or(|mu| mu > 0.0 && mu.is_finite())
+                && !(stem.mu.is_some() && stem.channels.is_empty()),
+            "model.stem.mu",
+            "a number above 0, and absent without model.stem.channels",
         )?;
         require(
             decoder.stages.len() <= 8 && widths(&decoder.stages),

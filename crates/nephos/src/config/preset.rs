@@ -4,11 +4,12 @@ use super::Config;
 use crate::error::{Error, Result};
 
 /// Name and TOML of each; the files of `configs/`.
-const PRESETS: [(&str, &str); 6] = [
+const PRESETS: [(&str, &str); 7] = [
     (
         "reference",
         include_str!("../../../../configs/reference.toml"),
     ),
+    ("tiny", include_str!("../../../../configs/tiny.toml")),
     ("demo", include_str!("../../../../configs/demo.toml")),
     ("l8biome", include_str!("../../../../configs/l8biome.toml")),
     ("unet", include_str!("../../../../configs/unet.toml")),

@@ -2,9 +2,9 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ndarray::{Array3, Array4, Axis};
+use nephos_kernel::loss::Label;
 
 use super::Example;
-use crate::class::IGNORE;
 use crate::error::{Error, Result};
 
 /// Samples of one size, on the host; tensors are made where they are used.
@@ -14,7 +14,8 @@ pub struct Batch {
     pub names: Vec<String>,
     /// `[samples, channels, height, width]`.
     pub images: Array4<f32>,
-    /// `[samples, height, width]`, class codes or 255.
+    /// `[samples, height, width]`: class codes, [`either`](nephos_kernel::loss::either)
+    /// of several, or 255.
     pub labels: Array3<u8>,
 }
 
@@ -59,13 +60,16 @@ impl Batch {
         self.names.is_empty()
     }
 
-    /// Number of pixels of each class code below `classes`.
+    /// Number of pixels of each class below `classes`; those that may be of several count
+    /// for the first.
     pub fn class_counts(&self, classes: usize) -> Vec<u64> {
-        let mut counts = [0u64; IGNORE as usize + 1];
-        for label in &self.labels {
-            counts[usize::from(*label)] += 1;
+        let mut counts = vec![0; classes];
+        for label in self.labels.iter().filter_map(|code| Label::of(*code)) {
+            if let Some(count) = counts.get_mut(label.first()) {
+                *count += 1;
+            }
         }
-        counts[..classes.min(usize::from(IGNORE))].to_vec()
+        counts
     }
 
     /// The images as a tensor `[samples, bands, height, width]`, and the labels

@@ -125,12 +125,12 @@ impl Dataset {
         let mut image = self.source.read(index, &inputs.positions())?;
         let (_, height, width) = image.dim();
         let nodata = self.config.nodata;
-        let valid = Array2::from_shape_fn((height, width), |(row, col)| {
-            image
-                .slice(s![.., row, col])
-                .iter()
-                .all(|v| v.is_finite() && Some(*v) != nodata)
-        });
+        let mut valid = Array2::from_elem((height, width), true);
+        for plane in image.outer_iter() {
+            valid.zip_mut_with(&plane, |valid, v| {
+                *valid &= v.is_finite() && Some(*v) != nodata;
+            });
+        }
         let (offset, scale) = (self.config.offset, self.config.scale);
         for mut plane in image.outer_iter_mut() {
             plane.zip_mut_with(&valid, |v, valid| {

@@ -1,7 +1,7 @@
 //! Training samples as an epoch sees them: chosen, then varied.
 
 use super::augment::{Augmenter, Draw};
-use super::{Dataset, Example, Sampler, Visit};
+use super::{Dataset, Example, Sampler, Visit, leave_open};
 use crate::config::Config;
 use crate::error::Result;
 
@@ -12,6 +12,7 @@ pub struct Feed {
     /// `None` where samples are taken as they are.
     augmenter: Option<Augmenter>,
     seed: u64,
+    classes: usize,
 }
 
 impl Feed {
@@ -31,6 +32,7 @@ impl Feed {
             dataset: dataset.clone(),
             augmenter,
             seed: config.seed,
+            classes: config.model.classes,
         })
     }
 
@@ -49,11 +51,20 @@ impl Feed {
         self.sampler.epoch(epoch, losses)
     }
 
-    /// Reads the sample at place `slot` of an epoch.
+    /// Reads the sample at place `slot` of an epoch. Where classes were not drawn in it,
+    /// what is clear may be one of them ([`nephos_kernel::loss::Label`]).
     ///
     /// # Errors
     /// As for [`Dataset::get`].
     pub fn get(&self, visit: Visit, epoch: u64, slot: usize) -> Result<Example> {
+        let mut example = self.varied(visit, epoch, slot)?;
+        // Last: clouds and shadows of other samples may have come over what is clear.
+        let undrawn = self.dataset.undrawn(visit.index);
+        leave_open(example.label.view_mut(), &undrawn, self.classes);
+        Ok(example)
+    }
+
+    fn varied(&self, visit: Visit, epoch: u64, slot: usize) -> Result<Example> {
         match &self.augmenter {
             None => self.dataset.get(visit.index),
             Some(augmenter) => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ndarray::{Array2, Array3};
 
 use super::split::{Filter, Metadata};
-use super::{Dataset, epoch_order};
+use super::{Dataset, epoch_order, open_mix};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::scene::{self, DType, SampleSource, Table};
@@ -138,17 +138,7 @@ pub fn open_training(config: &Config) -> Result<(Dataset, Option<Dataset>)> {
         };
         (subset(kept)?, Some(subset(held)?))
     };
-    let mix = data.mix.iter().map(|part| {
-        let dataset = Dataset::open(&part.train, data)?;
-        match dataset.is_empty() {
-            true => Err(Error::format(
-                &part.train,
-                "there are no samples in it to mix in",
-            )),
-            false => Ok((dataset, part.share)),
-        }
-    });
-    let mix: Vec<(Dataset, f64)> = mix.collect::<Result<_>>()?;
+    let mix = open_mix(data)?;
     if train.is_empty() {
         return Err(Error::format(path, "no samples are left to train on"));
     }
@@ -160,10 +150,7 @@ pub fn open_training(config: &Config) -> Result<(Dataset, Option<Dataset>)> {
             "there are no samples to validate on",
         ));
     }
-    match mix.is_empty() {
-        true => Ok((train, val)),
-        false => Ok((train.mixed(mix), val)),
-    }
+    Ok((train.mixed(mix), val))
 }
 
 /// Opens the container at `path`; of its samples those whose metadata, as the

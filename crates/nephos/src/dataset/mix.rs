@@ -7,7 +7,8 @@ use std::sync::Arc;
 use ndarray::{Array2, Array3};
 
 use super::Dataset;
-use crate::error::Result;
+use crate::config::{DataConfig, MixConfig};
+use crate::error::{Error, Result};
 use crate::scene::{DType, Georeference, SampleSource};
 
 /// One container among those of a mixed [`Dataset`].
@@ -19,27 +20,34 @@ pub struct Part {
     pub samples: Range<usize>,
     /// Share of an epoch's samples that is drawn from it.
     pub share: f64,
+    /// Whether all classes were drawn in all of its samples; else `data.labels.drawn` says
+    /// in which.
+    pub drawn: bool,
 }
 
 impl Dataset {
     /// This data set with others after it, each with its share of an epoch; the rest of
     /// the epoch is this one's. All are read as this one is.
-    pub fn mixed(mut self, others: Vec<(Dataset, f64)>) -> Self {
-        let rest = 1.0 - others.iter().map(|(_, share)| share).sum::<f64>();
+    pub fn mixed(mut self, others: Vec<(Dataset, MixConfig)>) -> Self {
+        if others.is_empty() {
+            return self;
+        }
+        let rest = 1.0 - others.iter().map(|(_, mix)| mix.share).sum::<f64>();
         let mut chain = Chain::default();
         let mut parts = Vec::new();
-        let mut add = |dataset: &Dataset, share: f64| {
+        let mut add = |dataset: &Dataset, share: f64, drawn: bool| {
             let start = chain.len();
             chain.push(dataset.source.clone());
             parts.push(Part {
                 path: dataset.path().to_owned(),
                 samples: start..chain.len(),
                 share,
+                drawn,
             });
         };
-        add(&self, rest);
-        for (dataset, share) in &others {
-            add(dataset, *share);
+        add(&self, rest, false);
+        for (dataset, mix) in &others {
+            add(dataset, mix.share, mix.drawn);
         }
         self.source = Arc::new(chain);
         self.parts = parts;
@@ -55,14 +63,37 @@ impl Dataset {
             path: self.path().to_owned(),
             samples: 0..self.len(),
             share: 1.0,
+            drawn: false,
         }]
     }
 
     /// The container that holds sample `index`.
     pub(super) fn origin(&self, index: usize) -> &Path {
-        let part = self.parts.iter().find(|part| part.samples.contains(&index));
-        part.map_or(self.path(), |part| &part.path)
+        self.part(index).map_or(self.path(), |part| &part.path)
     }
+
+    /// Of a mixed data set, the container that holds sample `index`.
+    pub(super) fn part(&self, index: usize) -> Option<&Part> {
+        self.parts.iter().find(|part| part.samples.contains(&index))
+    }
+}
+
+/// Opens the containers of `data.mix`.
+///
+/// # Errors
+/// One that can't be opened or is empty.
+pub(crate) fn open_mix(data: &DataConfig) -> Result<Vec<(Dataset, MixConfig)>> {
+    let open = |mix: &MixConfig| {
+        let dataset = Dataset::open(&mix.train, data)?;
+        match dataset.is_empty() {
+            true => Err(Error::format(
+                &mix.train,
+                "there are no samples in it to mix in",
+            )),
+            false => Ok((dataset, mix.clone())),
+        }
+    };
+    data.mix.iter().map(open).collect()
 }
 
 /// Sources one after another.

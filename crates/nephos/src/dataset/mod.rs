@@ -12,6 +12,7 @@ mod sampler;
 mod scene;
 pub mod simulate;
 pub mod split;
+mod undrawn;
 
 pub use batch::Batch;
 pub(crate) use batch::{image_tensor, label_tensor};
@@ -22,7 +23,9 @@ pub use holdout::{Subset, open_filtered, open_training};
 pub use inputs::Inputs;
 pub use loader::{Loader, epoch_order};
 pub use mix::Part;
+pub(crate) use mix::open_mix;
 pub use sampler::{Sampler, Visit};
+pub(crate) use undrawn::leave_open;
 
 /// Names of the splits, in the order in which they are counted everywhere; a split's
 /// file is `NAME_split.pkl`.

@@ -184,6 +184,7 @@ mod tests {
                 path: "x".into(),
                 samples,
                 share: *share,
+                drawn: true,
             }
         });
         Sampler {

@@ -68,7 +68,7 @@ impl GraphTransformer {
         let reduction = config.stem.reduction();
         let features = *stem.last().unwrap_or(&channels);
         Self {
-            stem: Stem::new(stem, channels, device),
+            stem: Stem::new(&config.stem, channels, device),
             patch_embed: PatchEmbed::new(&config.patch, features, reduction, device),
             position: Position::new(config, device),
             encoder: Encoder::new(&config.encoder, config.patch.width, device),
@@ -187,7 +187,7 @@ impl GraphTransformer {
         let compute = Compute::from(Precision::F32);
         let [_, rows, cols] = nodes.dims();
         let sequence = |grid: Tensor<3>| grid.flatten::<2>(1, 2).transpose().unsqueeze::<3>();
-        let image = self.pad(image.unsqueeze::<4>()).permute([0, 2, 3, 1]);
+        let image = self.stem.pixels(self.pad(image.unsqueeze::<4>()));
         let detail = self.detail(&image, &self.stem.forward(image.clone(), compute));
         let (nodes, embeddings) = (sequence(nodes), sequence(embeddings)); // [1, N, …]
         let scores = (self.decoder).classify(nodes, embeddings, detail, [rows, cols], compute);
@@ -216,7 +216,7 @@ impl GraphTransformer {
 
     fn encode(&self, images: Tensor<4>, compute: Compute) -> Tokens {
         let images = self.pad(images);
-        let pixels = images.clone().permute([0, 2, 3, 1]); // [B, H, W, channels]
+        let pixels = self.stem.pixels(images.clone()); // [B, H, W, channels]
         let levels = self.stem.forward(pixels.clone(), compute);
         let features = match levels.last() {
             Some(level) => level.clone().permute([0, 3, 1, 2]),

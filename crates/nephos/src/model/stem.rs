@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::compute::Compute;
 use super::residual::{ResidualBlock, conv3x3};
+use crate::config::StemConfig;
 
 /// A light convolutional stem: each level halves the grid (Xiao et al. 2021,
 /// doi:10.48550/arXiv.2106.14881). Its features go to the patch embedding, and to
@@ -14,6 +15,21 @@ use super::residual::{ResidualBlock, conv3x3};
 pub struct Stem {
     levels: Vec<Level>,
     channels: usize,
+    #[module(skip)]
+    mu: Option<f32>,
+}
+
+/// What companded inputs are multiplied by, and what is taken off them then: inputs from
+/// 0 to 1 lie around 0, as a fresh convolution wants them.
+const GAIN: f32 = 4.0;
+const SHIFT: f32 = 2.0;
+
+/// Numbers as [`Stem::pixels`] compands them.
+///
+/// # Panics
+/// The slices differ in length.
+pub(super) fn compand(from: &[f32], to: &mut [f32], mu: f32) {
+    nephos_kernel::logarithm::compand(from, to, mu, GAIN / mu.ln_1p(), SHIFT);
 }
 
 /// Halves the grid, then refines.
@@ -24,8 +40,9 @@ struct Level {
 }
 
 impl Stem {
-    /// Levels of `widths` features for images of `channels` channels.
-    pub(super) fn new(widths: &[usize], channels: usize, device: &Device) -> Self {
+    /// The levels of `config` for images of `channels` channels.
+    pub(super) fn new(config: &StemConfig, channels: usize, device: &Device) -> Self {
+        let widths = &config.channels;
         let inputs = std::iter::once(channels).chain(widths.iter().copied());
         Self {
             levels: (inputs.zip(widths))
@@ -35,21 +52,36 @@ impl Stem {
                 })
                 .collect(),
             channels,
+            mu: config.mu,
+        }
+    }
+
+    /// Images as the stem and the decoder see them: channels last, companded where the
+    /// configuration says so ([`StemConfig::mu`]).
+    ///
+    /// # Shapes
+    /// - images: `[B, channels, H, W]`
+    /// - output: `[B, H, W, channels]`
+    pub(super) fn pixels(&self, images: Tensor<4>) -> Tensor<4> {
+        let pixels = images.permute([0, 2, 3, 1]);
+        match self.mu {
+            None => pixels,
+            Some(mu) => (pixels.clamp_min(0.0) * mu).log1p() * (GAIN / mu.ln_1p()) - SHIFT,
         }
     }
 
     /// The features of each level, finest first; no level: none.
     ///
     /// # Shapes
-    /// - images: `[B, H, W, channels]`, sides multiples of 2 to the number of levels
+    /// - pixels: `[B, H, W, channels]`, as of [`Stem::pixels`], sides multiples of 2 to the number of levels
     /// - output, level `l` from 1: `[B, H / 2^l, W / 2^l, widths[l - 1]]`, f32
     ///
     /// # Panics
     /// The image has another number of channels.
-    pub(super) fn forward(&self, images: Tensor<4>, compute: Compute) -> Vec<Tensor<4>> {
-        assert_shape!(images, [_, _, _, self.channels]);
+    pub(super) fn forward(&self, pixels: Tensor<4>, compute: Compute) -> Vec<Tensor<4>> {
+        assert_shape!(pixels, [_, _, _, self.channels]);
         let mut features = Vec::with_capacity(self.levels.len());
-        let mut x = images;
+        let mut x = pixels;
         for level in &self.levels {
             x = level
                 .block
@@ -69,10 +101,35 @@ mod tests {
     #[test]
     fn each_level_halves_the_grid() {
         let device = Device::flex();
-        let stem = Stem::new(&[4, 6], 3, &device);
+        let config = StemConfig {
+            channels: vec![4, 6],
+            mu: None,
+        };
+        let stem = Stem::new(&config, 3, &device);
         let images = Tensor::random([2, 16, 24, 3], Distribution::Default, &device);
         let levels = stem.forward(images, Compute::from(Precision::F32));
         let shapes: Vec<_> = levels.iter().map(|level| level.dims()).collect();
         assert_eq!(shapes, [[2, 8, 12, 4], [2, 4, 6, 6]]);
+    }
+
+    #[test]
+    fn companded_inputs_lie_around_zero() {
+        let device = Device::flex();
+        let config = StemConfig {
+            channels: vec![4],
+            mu: Some(50.0),
+        };
+        let stem = Stem::new(&config, 3, &device);
+        let images = Tensor::<4>::from_floats([[[[0.0]], [[1.0]], [[-0.5]]]], &device);
+        let seen = stem
+            .pixels(images)
+            .into_data()
+            .try_into_vec::<f32>()
+            .unwrap();
+        let mut expected = [f32::NAN; 3];
+        compand(&[0.0, 1.0, -0.5], &mut expected, 50.0);
+        for ((seen, compand), by_hand) in seen.iter().zip(expected).zip([-2.0, 2.0, -2.0]) {
+            assert!((seen - by_hand).abs() < 1e-6 && (compand - by_hand).abs() < 1e-6);
+        }
     }
 }

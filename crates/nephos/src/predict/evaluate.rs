@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 use ndarray::{Array2, Array3};
+use nephos_kernel::loss::Label;
 use serde::Serialize;
 
 use super::decision::Decision;
@@ -9,7 +10,7 @@ use super::judge::Judge;
 use super::network::Network;
 use super::prediction::Prediction;
 use crate::class::IGNORE;
-use crate::dataset::{Dataset, Example};
+use crate::dataset::{Dataset, Example, leave_open};
 use crate::error::{Error, Result};
 use crate::model::Bundle;
 use crate::report::{ConfusionMatrix, Reliability};
@@ -75,12 +76,14 @@ pub fn evaluate(
             other => other,
         };
         check_labels(&example, config.classes).map_err(in_sample)?;
+        let undrawn = bundle.config.data.labels.undrawn(&example.name);
+        let mut label = example.label.clone();
+        leave_open(label.view_mut(), &undrawn, config.classes);
         let mut scores =
             (network.class_scores(config, &example.image, &example.valid)).map_err(in_sample)?;
         decision.calibrate(&mut scores);
-        let loss = cross_entropy(&scores, &example.label);
+        let loss = cross_entropy(&scores, &label);
         let prediction = Prediction::from_scores(scores, &example.valid, &decision);
-        let undrawn = bundle.config.data.labels.undrawn(&example.name);
         let judge = Judge::new(config.classes, &undrawn);
         let matrix = judge.score(
             example.label.view(),
@@ -119,15 +122,21 @@ fn check_labels(example: &Example, classes: usize) -> Result<()> {
     }
 }
 
-/// Sum over the labelled pixels of −ln softmax(scores)[label], in f64.
+/// Sum over the labelled pixels of −ln of the softmax of `scores` that falls to what the
+/// label allows, in f64.
 fn cross_entropy(scores: &Array3<f32>, label: &Array2<u8>) -> f64 {
     let mut total = 0.0;
-    for ((row, col), label) in label.indexed_iter().filter(|(_, label)| **label != IGNORE) {
+    for ((row, col), label) in label.indexed_iter() {
+        let Some(label) = Label::of(*label) else {
+            continue;
+        };
         let pixel = scores.slice(ndarray::s![.., row, col]);
         let highest = pixel.fold(f32::NEG_INFINITY, |a, b| a.max(*b));
         let above = |score: f32| f64::from(score) - f64::from(highest);
         let sum: f64 = pixel.iter().map(|score| above(*score).exp()).sum();
-        total += sum.ln() - above(pixel[usize::from(*label)]);
+        let members = pixel.iter().enumerate().filter(|(c, _)| label.has(*c));
+        let share: f64 = members.map(|(_, score)| above(*score).exp()).sum();
+        total += sum.ln() - share.ln();
     }
     total
 }

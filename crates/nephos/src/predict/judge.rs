@@ -37,9 +37,8 @@ impl<'a> Judge<'a> {
     ) -> ConfusionMatrix {
         let mut matrix = ConfusionMatrix::new(self.classes);
         let flat = |mask: ArrayView2<'_, u8>| mask.iter().copied().collect::<Vec<u8>>();
-        matrix.add(&flat(truth), &flat(predicted));
+        matrix.add_sample(&flat(truth), &flat(predicted), self.undrawn);
         let undrawn = || self.undrawn.iter().filter(|class| **class < self.classes);
-        undrawn().for_each(|class| matrix.merge_prediction(*class, CLEAR));
         if let Some((probabilities, reliability)) = confidence {
             for ((row, col), truth) in truth.indexed_iter() {
                 let predicted = usize::from(predicted[[row, col]]);

@@ -4,7 +4,7 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use super::scores::Scores;
-use crate::class::IGNORE;
+use crate::class::{Class, IGNORE};
 
 /// Pixels counted by true and predicted class.
 ///
@@ -60,16 +60,23 @@ impl ConfusionMatrix {
         }
     }
 
-    /// Counts what was predicted as `class` as predicted to be `other`: for truth in
-    /// which `class` was not told from `other`.
+    /// Counts the pixels of a sample in which the classes of `undrawn` were not drawn:
+    /// what is predicted as one of them counts as clear. Numbers that are no class are left
+    /// out.
     ///
     /// # Panics
-    /// There is no such class.
-    pub fn merge_prediction(&mut self, class: usize, other: usize) {
-        let moved = self.counts.column(class).to_owned();
-        self.counts.column_mut(class).fill(0);
-        let mut column = self.counts.column_mut(other);
-        column += &moved;
+    /// As for [`ConfusionMatrix::add`].
+    pub fn add_sample(&mut self, truth: &[u8], predicted: &[u8], undrawn: &[usize]) {
+        let mut sample = Self::new(self.classes());
+        sample.add(truth, predicted);
+        let classes = self.classes();
+        for class in undrawn.iter().filter(|class| **class < classes) {
+            let moved = sample.counts.column(*class).to_owned();
+            sample.counts.column_mut(*class).fill(0);
+            let mut clear = sample.counts.column_mut(Class::Clear as usize);
+            clear += &moved;
+        }
+        self.merge(&sample);
     }
 
     /// Adds the counts of `other`.

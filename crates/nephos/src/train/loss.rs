@@ -1,19 +1,24 @@
 //! What training minimises: losses on logits, PyTorch's conventions.
 
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use ndarray::Array3;
 
 use crate::class::IGNORE;
 use crate::config::{LossConfig, LossKind};
 
+/// The logarithm of a probability of next to nothing.
+const NEVER: f32 = -1e4;
+/// Codes from here on are sets of classes.
+const SETS: i32 = 128;
 /// Keeps a mean over no pixels at 0 instead of 0/0.
 const TINY: f32 = 1e-12;
 /// Added to both parts of the Dice fraction, in pixels: a class that is neither
 /// there nor predicted scores 1.
 const DICE_SMOOTH: f32 = 1.0;
 
-/// A loss on the scores of every pixel; pixels labelled 255 never count.
+/// A loss on the scores of every pixel; pixels labelled 255 never count, and
+/// those that may be of several classes as [`nephos_kernel::loss`] says.
 #[derive(Debug, Clone)]
 pub struct Loss {
     config: LossConfig,
@@ -45,7 +50,7 @@ impl Loss {
     ///
     /// # Shapes
     /// - logits: `[B, classes, H, W]`, f32
-    /// - labels: `[B, H, W]`, class codes or 255
+    /// - labels: `[B, H, W]`, class codes, sets of classes, or 255
     ///
     /// # Panics
     /// The shapes don't agree.
@@ -59,15 +64,14 @@ impl Loss {
         );
         let log_p = log_softmax(logits, 1); // [B, C, H, W]
         let ignored = labels.clone().equal_elem(i32::from(IGNORE)); // [B, H, W]
-        let labels = labels.mask_fill(ignored.clone(), 0);
         let valid = ignored.bool_not().float();
+        let truth = Truth::new(labels, valid, classes);
         match self.config.kind {
-            LossKind::CrossEntropy => self.cross_entropy(log_p, labels, valid),
-            LossKind::Focal => self.focal(log_p, labels, valid),
-            LossKind::Dice => self.dice(log_p, labels, valid),
+            LossKind::CrossEntropy => self.cross_entropy(log_p, &truth),
+            LossKind::Focal => self.focal(log_p, &truth),
+            LossKind::Dice => self.dice(log_p, &truth),
             LossKind::CrossEntropyDice => {
-                self.cross_entropy(log_p.clone(), labels.clone(), valid.clone())
-                    + self.dice(log_p, labels, valid)
+                self.cross_entropy(log_p.clone(), &truth) + self.dice(log_p, &truth)
             }
         }
     }
@@ -78,7 +82,7 @@ impl Loss {
     ///
     /// # Shapes
     /// - coarse: `[B, classes, rows, cols]`, f32
-    /// - labels: `[B, H, W]`, class codes or 255
+    /// - labels: `[B, H, W]`, class codes, sets of classes, or 255
     ///
     /// # Panics
     /// The shapes don't agree.
@@ -160,27 +164,23 @@ impl Loss {
     }
 
     /// `[B, H, W]`: the weight of each pixel's class, 0 where not valid.
-    fn pixel_weights(&self, labels: &Tensor<3, Int>, valid: Tensor<3>) -> Tensor<3> {
+    fn pixel_weights(&self, truth: &Truth) -> Tensor<3> {
+        let valid = truth.valid.clone();
         match &self.weights {
             None => valid,
             Some(weights) => {
-                let shape = labels.dims();
-                let flat = labels.clone().reshape([-1]);
+                let shape = valid.dims();
+                let flat = truth.first.clone().reshape([-1]);
                 weights.clone().select(0, flat).reshape(shape) * valid
             }
         }
     }
 
-    fn cross_entropy(
-        &self,
-        log_p: Tensor<4>,
-        labels: Tensor<3, Int>,
-        valid: Tensor<3>,
-    ) -> Tensor<1> {
+    fn cross_entropy(&self, log_p: Tensor<4>, truth: &Truth) -> Tensor<1> {
         let smoothing = self.config.label_smoothing;
-        let weights = self.pixel_weights(&labels, valid.clone());
+        let weights = self.pixel_weights(truth);
         let total = weights.clone().sum().clamp_min(TINY);
-        let hit = (log_of_label(log_p.clone(), labels) * weights).sum();
+        let hit = (truth.log_share(log_p.clone()) * weights).sum();
         if smoothing == 0.0 {
             return hit.neg() / total;
         }
@@ -189,34 +189,35 @@ impl Loss {
             Some(weights) => log_p * weights.clone().reshape([1, classes, 1, 1]),
             None => log_p,
         };
-        let spread = (log_p.sum_dim(1).squeeze_dim::<3>(1) * valid).sum();
+        let spread = (log_p.sum_dim(1).squeeze_dim::<3>(1) * truth.valid.clone()).sum();
         let share = smoothing / classes as f32;
         (hit.mul_scalar(1.0 - smoothing) + spread.mul_scalar(share)).neg() / total
     }
 
-    fn focal(&self, log_p: Tensor<4>, labels: Tensor<3, Int>, valid: Tensor<3>) -> Tensor<1> {
-        let weights = self.pixel_weights(&labels, valid);
+    fn focal(&self, log_p: Tensor<4>, truth: &Truth) -> Tensor<1> {
+        let weights = self.pixel_weights(truth);
         let total = weights.clone().sum().clamp_min(TINY);
-        let hit = log_of_label(log_p, labels); // [B, H, W]
+        let hit = truth.log_share(log_p); // [B, H, W]
         // At exactly 0 the slope of a power below 1 is infinite.
         let miss = hit.clone().exp().neg().add_scalar(1.0).clamp_min(1e-6);
         let factor = miss.powf_scalar(self.config.focal_gamma);
         (factor * hit * weights).sum().neg() / total
     }
 
-    fn dice(&self, log_p: Tensor<4>, labels: Tensor<3, Int>, valid: Tensor<3>) -> Tensor<1> {
-        let p = log_p.exp() * valid.clone().unsqueeze_dim::<4>(1);
+    fn dice(&self, log_p: Tensor<4>, truth: &Truth) -> Tensor<1> {
+        let sure = truth.sure();
+        let p = log_p.exp() * sure.clone().unsqueeze_dim::<4>(1);
         let total = (0..self.classes).map(|class| {
             let p = p.clone().narrow(1, class, 1).squeeze_dim::<3>(1);
-            let truth = labels.clone().equal_elem(class as i32).float() * valid.clone();
-            let both = (p.clone() * truth.clone()).sum();
-            let sum = (p.clone() * p).sum() + truth.sum();
+            let there = truth.first.clone().equal_elem(class as i32).float() * sure.clone();
+            let both = (p.clone() * there.clone()).sum();
+            let sum = (p.clone() * p).sum() + there.sum();
             both.mul_scalar(2.0).add_scalar(DICE_SMOOTH) / sum.add_scalar(DICE_SMOOTH)
         });
         let total = total.reduce(|a, b| a + b);
         let mean = total.map(|t| t.div_scalar(self.classes as f32));
         // A configuration has at least two classes.
-        mean.map_or_else(|| valid.sum() * 0.0, |m| m.neg().add_scalar(1.0))
+        mean.map_or_else(|| sure.sum() * 0.0, |m| m.neg().add_scalar(1.0))
     }
 }
 
@@ -230,11 +231,54 @@ fn pixels(labels: &Array3<u8>, align_corners: bool) -> crate::kernel::loss::Labe
     }
 }
 
-/// `[B, H, W]`: the logarithm of the probability of each pixel's label.
-fn log_of_label(log_p: Tensor<4>, labels: Tensor<3, Int>) -> Tensor<3> {
-    log_p
-        .gather(1, labels.unsqueeze_dim::<4>(1))
-        .squeeze_dim::<3>(1)
+/// What is known of the pixels.
+struct Truth {
+    /// `[B, H, W]`: the class, or the first of those it may be.
+    first: Tensor<3, Int>,
+    /// `[B, classes, H, W]`: whether a pixel may have the class.
+    may: Tensor<4, Bool>,
+    /// `[B, H, W]`: 1 where anything is known.
+    valid: Tensor<3>,
+}
+
+impl Truth {
+    /// Of codes as [`Label::of`](nephos_kernel::loss::Label::of) reads them.
+    fn new(codes: Tensor<3, Int>, valid: Tensor<3>, classes: usize) -> Self {
+        let set = codes.clone().greater_equal_elem(SETS);
+        let mut first = codes.zeros_like();
+        let mut may = Vec::with_capacity(classes);
+        for class in 0..classes as i32 {
+            // Bit `class` of a set.
+            let bits = codes.clone().div_scalar(1 << class.min(7));
+            let odd = bits.remainder_scalar(2).equal_elem(1);
+            let only = codes.clone().equal_elem(class);
+            may.push(set.clone().bool_and(odd).bool_or(only));
+        }
+        for (class, has) in may.iter().enumerate().rev() {
+            first = first.mask_fill(has.clone(), class as i32);
+        }
+        let may = may.into_iter().map(|has| has.unsqueeze_dim::<4>(1));
+        Self {
+            first,
+            may: Tensor::cat(may.collect(), 1),
+            valid,
+        }
+    }
+
+    /// `[B, H, W]`: 1 where the class is known.
+    fn sure(&self) -> Tensor<3> {
+        let members = self.may.clone().int().sum_dim(1).squeeze_dim::<3>(1);
+        members.equal_elem(1).float() * self.valid.clone()
+    }
+
+    /// `[B, H, W]`: the logarithm of the probability of the classes that each pixel may
+    /// have.
+    fn log_share(&self, log_p: Tensor<4>) -> Tensor<3> {
+        let log_p = log_p.mask_fill(self.may.clone().bool_not(), NEVER);
+        let largest = log_p.clone().detach().max_dim(1);
+        let sum = (log_p - largest.clone()).exp().sum_dim(1).log();
+        (sum + largest).squeeze_dim::<3>(1)
+    }
 }
 
 #[cfg(test)]
@@ -242,6 +286,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::dataset::label_tensor;
 
     /// Golden values of PyTorch; see the script beside the file.
     #[derive(Deserialize)]
@@ -318,6 +363,45 @@ mod tests {
                 assert!(
                     (ours - torchs).abs() < 1e-6,
                     "{:?}: {ours} {torchs}",
+                    case.config
+                );
+            }
+        }
+    }
+
+    /// What the kernel's tests hold to its reference holds for the other form too.
+    #[test]
+    #[cfg(feature = "flex")]
+    fn pixels_that_may_be_of_several_classes_have_one_loss_in_both_forms() {
+        use nephos_kernel::loss::either;
+        let golden = golden();
+        let device = Device::flex().autodiff();
+        let [b, c, h, w] = golden.shape;
+        let sets = [either(&[0, c - 1]), either(&[1, 2]), 255];
+        let codes = (golden.labels.iter().enumerate()).map(|(pixel, code)| match pixel % 5 {
+            place @ 0..3 => sets[place],
+            _ => *code as u8,
+        });
+        let codes = Array3::from_shape_vec((b, h, w), codes.collect()).unwrap();
+        for case in golden.losses {
+            let loss = Loss::new(&case.config, c, &device);
+            let gradient = |kernel: bool| {
+                let data = TensorData::new(golden.logits.clone(), [b, c, h, w]);
+                let logits = Tensor::<4>::from_data(data, &device).require_grad();
+                let value = if kernel {
+                    loss.of_coarse(&logits, &codes, true).unwrap()
+                } else {
+                    loss.forward(logits.clone(), label_tensor(&codes, &device))
+                };
+                let gradient = logits.grad(&value.backward()).unwrap();
+                let mut all = gradient.try_into_vec_as::<f32>().unwrap();
+                all.push(value.into_scalar::<f32>());
+                all
+            };
+            for (ours, theirs) in gradient(true).iter().zip(gradient(false)) {
+                assert!(
+                    (ours - theirs).abs() < 1e-6,
+                    "{:?}: {ours} {theirs}",
                     case.config
                 );
             }

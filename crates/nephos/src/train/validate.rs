@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
+use nephos_kernel::loss::Label;
 
 use super::loss::Loss;
 use super::observer::{BatchReport, TrainObserver};
 use crate::config::{Config, ModelConfig};
-use crate::dataset::{Batch, Dataset, Loader, image_tensor, label_tensor};
+use crate::dataset::{Batch, Dataset, Loader, image_tensor, label_tensor, leave_open};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::Segmenter;
@@ -48,9 +49,14 @@ pub fn validate(
         if observer.should_stop() {
             return Ok(None);
         }
-        let batch = batch?;
+        let mut batch = batch?;
         check(&batch, &config.model)?;
         images_done += batch.len();
+        let truth: Vec<u8> = batch.labels.iter().copied().collect();
+        let undrawn = |name: &String| config.data.labels.undrawn(name);
+        for (label, name) in batch.labels.outer_iter_mut().zip(&batch.names) {
+            leave_open(label, &undrawn(name), classes);
+        }
         let batch_weight = loss.batch_weight(&batch.class_counts(classes));
         let Batch {
             images,
@@ -70,18 +76,10 @@ pub fn validate(
                 (loss.into_scalar::<f64>(), predicted)
             }
         };
-        let truth: Vec<u8> = labels.into_iter().collect();
         let pixels = truth.len() / names.len().max(1);
         let samples = truth.chunks(pixels).zip(predicted.chunks(pixels));
         for ((truth, predicted), name) in samples.zip(&names) {
-            let mut sample = ConfusionMatrix::new(classes);
-            sample.add(truth, predicted);
-            for class in config.data.labels.undrawn(name) {
-                if class < classes {
-                    sample.merge_prediction(class, 0);
-                }
-            }
-            confusion.merge(&sample);
+            confusion.add_sample(truth, predicted, &undrawn(name));
         }
         if batch_weight > 0.0 {
             sum += batch_loss * batch_weight;
@@ -127,9 +125,10 @@ pub(super) fn check(batch: &Batch, model: &ModelConfig) -> Result<()> {
             model.patch.size
         )));
     }
-    let unknown = batch.labels.indexed_iter().find(|(_, label)| {
-        usize::from(**label) >= model.classes && **label != crate::class::IGNORE
-    });
+    let unknown = batch
+        .labels
+        .indexed_iter()
+        .find(|(_, label)| Label::of(**label).is_some_and(|label| label.last() >= model.classes));
     match unknown {
         Some(((index, _, _), label)) => Err(Error::usage(format!(
             "sample {} has class {label}, but model.classes is {}; map it in data.labels.map",

@@ -13,7 +13,7 @@ type Change = fn(&mut Config);
 
 /// One change each, of all that changes the path through the network, and two of all
 /// at once.
-const CHANGES: [Change; 22] = [
+const CHANGES: [Change; 23] = [
     |_| (),
     |c| c.model.encoder.norm = NormOrder::Pre,
     |c| c.model.encoder.activation = Activation::Gelu,
@@ -50,6 +50,10 @@ const CHANGES: [Change; 22] = [
         c.model.encoder.taps = vec![1];
         c.model.encoder.position = PositionKind::Conditional;
         c.model.graph.affinity = Affinity::Bias;
+    },
+    |c| {
+        pyramid(c);
+        c.model.stem.mu = Some(30.0);
     },
     |c| {
         pyramid(c);

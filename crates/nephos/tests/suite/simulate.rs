@@ -19,6 +19,7 @@ fn simulate(folder: &Path, threads: usize) {
     let simulator = Simulator {
         pixel: 40.0,
         images_per_roi: 3,
+        ..Simulator::default()
     };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)

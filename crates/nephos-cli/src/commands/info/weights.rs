@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::Path;
 
 use nephos::Error;
+use nephos::model::weights::Shipped;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -67,9 +68,18 @@ struct Entry {
 /// A safetensors file, which may be a nephos bundle; only its header is read.
 pub fn safetensors(path: &Path) -> nephos::Result<Report> {
     let io = |e| Error::io(path, e);
-    let broken = |message: String| Error::format(path, format!("safetensors header: {message}"));
-    let mut file = File::open(path).map_err(io)?;
+    if let Some(shipped) = Shipped::find(path) {
+        return header(shipped.bytes, shipped.bytes.len() as u64, path);
+    }
+    let file = File::open(path).map_err(io)?;
     let size = file.metadata().map_err(io)?.len();
+    header(file, size, path)
+}
+
+/// As [`safetensors`], of `size` bytes.
+fn header(mut file: impl Read, size: u64, path: &Path) -> nephos::Result<Report> {
+    let io = |e| Error::io(path, e);
+    let broken = |message: String| Error::format(path, format!("safetensors header: {message}"));
     let mut len = [0; 8];
     file.read_exact(&mut len).map_err(io)?;
     let len = u64::from_le_bytes(len);

@@ -29,10 +29,10 @@ use crate::ui::Ui;
 /// options, are skipped; several processes may share one folder.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  nephos predict scene.tif --model best.nephos --out mask.tif --with probabilities,polygons
-  nephos predict S2A_MSIL2A_….SAFE --resolution 20 --model best.nephos --out mask.tif
-  nephos predict LC08_L1TP_… --model best.nephos --out mask.tif --dilate 90
-  nephos predict drone.tif --bands blue,green,red,nir --scale 255 --model best.nephos -o m.tif
+  nephos predict scene.tif --out mask.tif --with probabilities,polygons
+  nephos predict S2A_MSIL2A_….SAFE --resolution 20 --out mask.tif
+  nephos predict LC08_L1TP_… --out mask.tif --dilate 90
+  nephos predict drone.tif --bands blue,green,red,nir --scale 255 -o m.tif
   nephos predict scenes/* --model best.nephos --out-dir masks --with stac,quicklook
   nephos predict test_split.pkl --sample 7 --model best.nephos --out seven.npy")]
 pub struct Args {

@@ -12,6 +12,7 @@ mod draw;
 mod edge;
 mod frame;
 mod haze;
+mod kept;
 mod paste;
 mod radiometry;
 mod resample;
@@ -30,6 +31,7 @@ use crate::config::{AugmentConfig, DataConfig};
 use crate::error::{Error, Result};
 use draw::Step;
 use frame::Frame;
+use kept::Kept;
 use view::View;
 
 /// Shares of cloud and shadow among the labelled pixels of samples whose clouds are
@@ -45,8 +47,16 @@ pub struct Augmenter {
     optional: Vec<usize>,
     /// Number of the input for reflectance 1.
     unit: f32,
-    /// Where clouds are taken from, and in which samples there are any.
-    clouds: Option<(Dataset, Vec<usize>)>,
+    kept: Kept,
+    clouds: Option<Clouds>,
+}
+
+/// Where clouds are taken from, and in which samples there are any.
+#[derive(Clone)]
+struct Clouds {
+    samples: Dataset,
+    kept: Kept,
+    cloudy: Vec<usize>,
 }
 
 impl Augmenter {
@@ -57,13 +67,18 @@ impl Augmenter {
     /// Samples to take clouds from that can't be opened or read, or hold no clouds.
     pub fn new(train: &Dataset, data: &DataConfig) -> Result<Self> {
         let config = data.augment.clone();
+        let kept = Kept::default();
         let clouds = if config.paste.probability > 0.0 {
-            let pool = match &config.paste.from {
-                Some(path) => Dataset::open(path, data)?,
-                None => train.clone(),
+            let (samples, kept) = match &config.paste.from {
+                Some(path) => (Dataset::open(path, data)?, Kept::default()),
+                None => (train.clone(), kept.clone()),
             };
-            let cloudy = cloudy(&pool)?;
-            Some((pool, cloudy))
+            let cloudy = cloudy(&samples)?;
+            Some(Clouds {
+                samples,
+                kept,
+                cloudy,
+            })
         } else {
             None
         };
@@ -72,11 +87,12 @@ impl Augmenter {
             optional: data.optional_positions(),
             unit: data.input_gain(),
             config,
+            kept,
             clouds,
         })
     }
 
-    /// Sample `index` of `dataset`, varied. `focus` is a class of which a cropped
+    /// Sample `index` of `dataset`, that of [`Augmenter::new`], varied. `focus` is a class of which a cropped
     /// sample holds a pixel, where there is one.
     ///
     /// # Errors
@@ -88,7 +104,7 @@ impl Augmenter {
         draw: Draw,
         focus: Option<u8>,
     ) -> Result<Example> {
-        let mut example = dataset.labelled_bands(index)?;
+        let mut example = self.kept.read(dataset, index)?;
         if self.config.crop.is_none() {
             example = dataset.fit(example);
         }
@@ -105,14 +121,15 @@ impl Augmenter {
 
     /// Lays clouds of another sample over this one.
     fn paste(&self, example: &mut Example, draw: Draw) -> Result<()> {
-        let Some((pool, cloudy)) = &self.clouds else {
+        let Some(clouds) = &self.clouds else {
             return Ok(());
         };
         let mut dice = draw.dice(Step::Paste);
         if !dice.chance(self.config.paste.probability) {
             return Ok(());
         }
-        let source = pool.labelled_bands(cloudy[dice.below(cloudy.len())])?;
+        let chosen = clouds.cloudy[dice.below(clouds.cloudy.len())];
+        let source = clouds.kept.read(&clouds.samples, chosen)?;
         // Any cloud of the source may be the one that is seen.
         let cloud = a_pixel_of(&source, Class::Thick as u8, &mut dice)
             .or_else(|| a_pixel_of(&source, Class::Thin as u8, &mut dice));

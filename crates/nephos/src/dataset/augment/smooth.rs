@@ -1,6 +1,6 @@
 //! Smoothing of a plane of which only some pixels count.
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 
 /// `Σ k w x / Σ k w` with a Gaussian `k` of standard deviation `sigma` pixels, and
 /// `Σ k w`, which is at most 1; where that is 0, the plane is 0. Outside of the plane
@@ -14,10 +14,7 @@ pub(super) fn gaussian(
     sigma: f64,
 ) -> (Array2<f32>, Array2<f32>) {
     let kernel = kernel(sigma);
-    let pass = |values: &Array2<f32>| {
-        let rows = along_rows(values, &kernel);
-        along_rows(&rows.t().to_owned(), &kernel).t().to_owned()
-    };
+    let pass = |values: &Array2<f32>| along_cols(&along_rows(values, &kernel), &kernel);
     divided(pass(&(plane * weight)), pass(weight))
 }
 
@@ -57,20 +54,32 @@ fn kernel(sigma: f64) -> Vec<f32> {
     (-radius..=radius).map(|x| (bell(x) / sum) as f32).collect()
 }
 
+/// Each row by itself.
 fn along_rows(values: &Array2<f32>, kernel: &[f32]) -> Array2<f32> {
     let (_, width) = values.dim();
     let radius = kernel.len() / 2;
     let mut out = Array2::zeros(values.dim());
-    for (line, mut out) in values.outer_iter().zip(out.outer_iter_mut()) {
-        let line = line.to_vec();
-        for (col, out) in out.iter_mut().enumerate() {
-            let (first, last) = (col.saturating_sub(radius), (col + radius + 1).min(width));
-            let weights = &kernel[first + radius - col..];
-            *out = line[first..last]
-                .iter()
-                .zip(weights)
-                .map(|(x, k)| x * k)
-                .sum();
+    let mut line = vec![0.0; width + 2 * radius];
+    for (row, mut out) in values.outer_iter().zip(out.outer_iter_mut()) {
+        for (place, value) in line[radius..].iter_mut().zip(&row) {
+            *place = *value;
+        }
+        for (tap, weight) in kernel.iter().enumerate() {
+            out.scaled_add(*weight, &ArrayView1::from(&line[tap..tap + width]));
+        }
+    }
+    out
+}
+
+/// Each column by itself.
+fn along_cols(values: &Array2<f32>, kernel: &[f32]) -> Array2<f32> {
+    let (height, _) = values.dim();
+    let radius = kernel.len() / 2;
+    let mut out = Array2::zeros(values.dim());
+    for (row, mut out) in out.outer_iter_mut().enumerate() {
+        let (first, last) = (row.saturating_sub(radius), (row + radius + 1).min(height));
+        for from in first..last {
+            out.scaled_add(kernel[from + radius - row], &values.row(from));
         }
     }
     out

@@ -19,6 +19,12 @@ pub enum Landscape {
     Snow,
     Coast,
     Lakes,
+    /// Nothing but snow.
+    Snowfield,
+    /// Floes on the sea.
+    SeaIce,
+    /// Nothing but water.
+    Sea,
 }
 
 impl Landscape {
@@ -33,6 +39,9 @@ impl Landscape {
             Self::Snow => "snow",
             Self::Coast => "coast",
             Self::Lakes => "lakes",
+            Self::Snowfield => "snowfield",
+            Self::SeaIce => "sea-ice",
+            Self::Sea => "sea",
         }
     }
 
@@ -46,6 +55,17 @@ impl Landscape {
             75..84 => Self::Snow,
             84..93 => Self::Coast,
             _ => Self::Lakes,
+        }
+    }
+
+    /// One that masks take for cloud, or without anything to compare clouds with.
+    fn draw_hard(rng: &mut impl Rng) -> Self {
+        match rng.random_range(0..100) {
+            0..38 => Self::Snowfield,
+            38..52 => Self::Snow,
+            52..74 => Self::Desert,
+            74..88 => Self::Sea,
+            _ => Self::SeaIce,
         }
     }
 }
@@ -111,10 +131,14 @@ struct Fields {
 }
 
 impl Ground {
-    /// Draws land of `size` × `size` pixels of `pixel` metres.
-    pub fn draw(rng: &mut impl Rng, size: usize, pixel: f64) -> Self {
+    /// Draws land of `size` × `size` pixels of `pixel` metres, see
+    /// [`Simulator::hard`](super::Simulator::hard).
+    pub fn draw(rng: &mut impl Rng, size: usize, pixel: f64, hard: bool) -> Self {
         let window = Window::square(size);
-        let landscape = Landscape::draw(rng);
+        let landscape = match hard {
+            false => Landscape::draw(rng),
+            true => Landscape::draw_hard(rng),
+        };
         let mut field = |metres: f64, finest: f64, gain: f32| {
             Fractal::new(rng.random(), metres / pixel, finest, gain).window(window)
         };
@@ -126,7 +150,8 @@ impl Ground {
         };
         let roughness = match landscape {
             Landscape::Hills => 160.0,
-            Landscape::Snow => 70.0,
+            Landscape::Snow | Landscape::Snowfield => 70.0,
+            Landscape::Sea | Landscape::SeaIce => 0.0,
             Landscape::Forest => 30.0,
             Landscape::Desert => 22.0,
             _ => 5.0,
@@ -266,6 +291,21 @@ impl Painter {
                 };
                 Mix::of(below.first, snow, cover, 1.0 + 0.02 * texture)
             }
+            // Drifts of new snow over old; rock looks out where the wind sweeps it off.
+            Landscape::Snowfield if other > self.snow_line + 2.2 => {
+                Mix::of(Material::Rock, Material::OldSnow, 0.5 + 0.3 * texture, gain)
+            }
+            Landscape::Snowfield => {
+                let fresh = 0.5 - self.level + 0.3 * region + 0.1 * texture;
+                let gain = 1.0 + 0.02 * texture;
+                Mix::of(Material::OldSnow, Material::FreshSnow, fresh, gain)
+            }
+            // Water lies between floes where `water` leaves none.
+            Landscape::Sea | Landscape::SeaIce => {
+                let fresh = 0.5 + 0.4 * other;
+                let gain = 0.8 + 0.03 * texture;
+                Mix::of(Material::OldSnow, Material::FreshSnow, fresh, gain)
+            }
         }
     }
 
@@ -287,7 +327,11 @@ impl Painter {
         let depth = match self.landscape {
             Landscape::Coast => course - 0.5 * self.level,
             Landscape::Lakes => course + 0.12 * self.fields.other[at] - 0.75,
-            Landscape::Desert => return None,
+            Landscape::Desert | Landscape::Snowfield => return None,
+            Landscape::Sea => f32::MAX,
+            Landscape::SeaIce => {
+                course.abs() - 0.5 + 0.6 * self.level + 0.3 * self.fields.other[at]
+            }
             _ => f32::MIN,
         };
         let texture = self.fields.texture[at];
@@ -303,6 +347,9 @@ impl Painter {
         }
         if self.landscape == Landscape::Coast && depth > -0.02 * (20.0 / self.pixel).min(1.0) {
             return Some(Mix::pure(Material::Sand, 0.9 + 0.05 * texture));
+        }
+        if self.landscape == Landscape::SeaIce {
+            return None;
         }
         let half_width = self.river?;
         let distance = (course + 0.3).abs() / half_width;

@@ -46,7 +46,7 @@ pub use sky::Weather;
 pub use splits::{SplitPlan, write_splits};
 
 use ndarray::{Array2, Array3, Axis};
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::class::CLASS_COUNT;
@@ -72,6 +72,10 @@ pub struct Simulator {
     /// Images that show the same land under different skies: `n`, `n + 1`, … share
     /// one region of interest.
     pub images_per_roi: usize,
+    /// Share of the regions of interest, in [0, 1], that show what masks get wrong: wide
+    /// snow, bright sand, open sea and floes, with no cloud or with deep cloud of ice over
+    /// them. The others are as without.
+    pub hard: f64,
 }
 
 impl Default for Simulator {
@@ -79,6 +83,7 @@ impl Default for Simulator {
         Self {
             pixel: 10.0,
             images_per_roi: 1,
+            hard: 0.0,
         }
     }
 }
@@ -108,13 +113,19 @@ impl Simulator {
     /// Checks the settings and the size of images to come.
     ///
     /// # Errors
-    /// A pixel outside 1..=1000 m, no image per region, or a size outside
+    /// A pixel outside 1..=1000 m, a share outside 0..=1, no image per region, or a size outside
     /// [`MIN_SIZE`]..=[`MAX_SIZE`].
     pub fn check(&self, size: usize) -> Result<()> {
         if !(1.0..=1000.0).contains(&self.pixel) {
             return Err(Error::usage(format!(
                 "the pixel size must be 1 to 1000 m, not {}",
                 self.pixel
+            )));
+        }
+        if !(0.0..=1.0).contains(&self.hard) {
+            return Err(Error::usage(format!(
+                "the share of hard images must be in 0..=1, not {}",
+                self.hard
             )));
         }
         if self.images_per_roi == 0 {
@@ -135,8 +146,10 @@ impl Simulator {
     pub fn simulate(&self, seed: u64, index: u64, size: usize) -> Result<SimulatedScene> {
         self.check(size)?;
         let roi = index / self.images_per_roi as u64;
-        let ground = Ground::draw(&mut stream(seed, Part::Ground, roi), size, self.pixel);
-        let sky = Sky::draw(&mut stream(seed, Part::Sky, index), size, self.pixel);
+        let hard = stream(seed, Part::Kind, roi).random::<f64>() < self.hard;
+        let mut land = stream(seed, Part::Ground, roi);
+        let ground = Ground::draw(&mut land, size, self.pixel, hard);
+        let sky = Sky::draw(&mut stream(seed, Part::Sky, index), size, self.pixel, hard);
         let mut sensor = stream(seed, Part::Sensor, index);
         Ok(self.photograph(&ground, &sky, roi, &mut sensor))
     }
@@ -184,6 +197,7 @@ enum Part {
     Ground,
     Sky,
     Sensor,
+    Kind,
 }
 
 /// Random numbers that depend on these three alone.

@@ -32,6 +32,8 @@ pub enum Weather {
     Cirrus,
     Mixed,
     Overcast,
+    /// Deep cloud with a top of ice.
+    Deep,
 }
 
 impl Weather {
@@ -45,6 +47,7 @@ impl Weather {
             Self::Cirrus => "cirrus",
             Self::Mixed => "mixed",
             Self::Overcast => "overcast",
+            Self::Deep => "deep",
         }
     }
 
@@ -59,6 +62,17 @@ impl Weather {
             _ => Self::Overcast,
         }
     }
+
+    /// None, or what is hard to tell from snow.
+    fn draw_hard(rng: &mut impl Rng) -> Self {
+        match rng.random_range(0..100) {
+            0..40 => Self::Cloudless,
+            40..72 => Self::Deep,
+            72..80 => Self::Stratocumulus,
+            80..90 => Self::Cirrus,
+            _ => Self::Mixed,
+        }
+    }
 }
 
 impl Sky {
@@ -66,10 +80,15 @@ impl Sky {
     ///
     /// Sentinel-2 passes at half past ten in the morning: the sun stands in the
     /// east to south, or in the east to north on the southern half of the globe.
-    pub fn draw(rng: &mut impl Rng, size: usize, pixel: f64) -> Self {
+    ///
+    /// `hard`: see [`Simulator::hard`](super::Simulator::hard).
+    pub fn draw(rng: &mut impl Rng, size: usize, pixel: f64, hard: bool) -> Self {
         let sun_zenith = rng.random_range(22.0f32..64.0);
         let sun_azimuth = rng.random_range(30.0f32..170.0);
-        let weather = Weather::draw(rng);
+        let weather = match hard {
+            false => Weather::draw(rng),
+            true => Weather::draw_hard(rng),
+        };
         let air = Air::draw(rng, sun_zenith.to_radians().cos());
         let mut draw = Clouds { rng, size, pixel };
         let mut layers = match weather {
@@ -91,6 +110,7 @@ impl Sky {
                 layers
             }
             Weather::Overcast => vec![draw.overcast()],
+            Weather::Deep => vec![draw.deep()],
         };
         layers.sort_by(|a, b| a.height.total_cmp(&b.height));
         Self {
@@ -199,6 +219,23 @@ impl<R: Rng> Clouds<'_, R> {
             radius: self.rng.random_range(18.0..45.0),
             shape: shape.with_cover(cover, Window::square(self.size)),
             relief: 0.0,
+        }
+    }
+
+    /// Cloud of storms and fronts: what is seen is its top of ice, bright and white but
+    /// dark in the shortwave infrared.
+    fn deep(&mut self) -> Layer {
+        let metres = self.rng.random_range(1500.0..6000.0);
+        let softness = self.rng.random_range(0.2..1.0);
+        let peak = self.rng.random_range(25.0..110.0);
+        let whole = self.rng.random_bool(0.6);
+        let cover = self.rng.random_range(0.4..0.95);
+        Layer {
+            height: self.rng.random_range(4000.0..11000.0),
+            phase: Phase::Ice,
+            radius: self.rng.random_range(12.0..38.0),
+            shape: self.heaps(metres, 0.5, softness, peak, if whole { 1.0 } else { cover }),
+            relief: 0.04,
         }
     }
 

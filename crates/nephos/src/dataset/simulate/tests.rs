@@ -12,8 +12,8 @@ const NIR: usize = 7;
 const PIXEL: f64 = 10.0;
 
 fn pieces(seed: u64, size: usize) -> (Ground, Sky) {
-    let ground = Ground::draw(&mut stream(seed, Part::Ground, 0), size, PIXEL);
-    let sky = Sky::draw(&mut stream(seed, Part::Sky, 0), size, PIXEL);
+    let ground = Ground::draw(&mut stream(seed, Part::Ground, 0), size, PIXEL, false);
+    let sky = Sky::draw(&mut stream(seed, Part::Sky, 0), size, PIXEL, false);
     (ground, sky)
 }
 
@@ -262,18 +262,54 @@ fn all_classes_come_in_the_shares_of_real_collections() {
 }
 
 #[test]
+fn hard_images_show_snow_and_deep_cloud_and_leave_the_others_as_they_are() {
+    let simulate = |hard, index| {
+        let simulator = Simulator {
+            pixel: 40.0,
+            hard,
+            ..Simulator::default()
+        };
+        simulator.simulate(5, index, 48).unwrap()
+    };
+    let mut kinds = [0; 3];
+    for index in 0..24 {
+        let scene = simulate(1.0, index);
+        let (land, weather) = (scene.landscape, scene.weather);
+        kinds[0] += usize::from(land == Landscape::Snowfield);
+        kinds[1] += usize::from(weather == Weather::Deep);
+        kinds[2] += usize::from(weather == Weather::Cloudless);
+        if land == Landscape::Snowfield && weather == Weather::Cloudless {
+            let mean = |band: usize| {
+                let plane = scene.bands.index_axis(Axis(0), band);
+                plane.iter().map(|v| f64::from(*v)).sum::<f64>() / plane.len() as f64
+            };
+            let (green, swir) = (mean(2), mean(11));
+            assert!(
+                (green - swir) / (green + swir) > 0.6,
+                "snow: {green} {swir}"
+            );
+        }
+        let mixed = simulate(0.5, index);
+        assert!(mixed == scene || mixed == simulate(0.0, index));
+    }
+    assert!(kinds.iter().all(|count| *count >= 3), "{kinds:?}");
+}
+
+#[test]
 fn sizes_and_pixels_out_of_range_are_errors() {
     let simulator = Simulator::default();
     assert!(simulator.simulate(1, 0, 31).is_err());
     assert!(simulator.simulate(1, 0, MAX_SIZE + 1).is_err());
-    let bad = |pixel, images_per_roi| {
+    let bad = |pixel, images_per_roi, hard| {
         Simulator {
             pixel,
             images_per_roi,
+            hard,
         }
         .simulate(1, 0, 32)
     };
-    assert!(bad(f64::NAN, 1).is_err());
-    assert!(bad(0.0, 1).is_err());
-    assert!(bad(10.0, 0).is_err());
+    assert!(bad(f64::NAN, 1, 0.0).is_err());
+    assert!(bad(0.0, 1, 0.0).is_err());
+    assert!(bad(10.0, 0, 0.0).is_err());
+    assert!(bad(10.0, 1, 1.1).is_err());
 }

@@ -7,12 +7,14 @@ use super::pyramid::Level;
 use super::weights::Weights;
 use super::{Shape, room};
 use crate::config::ModelConfig;
+use crate::model::stem::compand;
 
 /// The levels, finest first.
 #[derive(Debug)]
 pub(super) struct Stem {
     levels: Vec<Level>,
     channels: usize,
+    mu: Option<f32>,
 }
 
 /// What the levels put out, channels-last, before their last ReLU.
@@ -34,7 +36,12 @@ impl Stem {
         let levels = (inputs.zip(widths).enumerate())
             .map(|(index, (inputs, &width))| Level::take(weights, index, [inputs, width]))
             .collect::<Option<_>>()?;
-        Some(Some(Self { levels, channels }))
+        let mu = config.stem.mu;
+        Some(Some(Self {
+            levels,
+            channels,
+            mu,
+        }))
     }
 
     /// Channels of the images.
@@ -73,26 +80,35 @@ impl Stem {
         }
     }
 
-    /// The images with their channels last, zeros below and to the right.
+    /// The images with their channels last, companded, with what zeros become below and to
+    /// the right.
     fn channels_last(&self, images: &[f32], shape: Shape, to: &mut [f32]) {
         let ([height, width], [rows, cols]) = (shape.pixels, shape.padded);
         let (plane, channels) = (height * width, self.channels);
         (to.par_chunks_exact_mut(cols * channels))
             .enumerate()
-            .for_each(|(line, to)| {
-                let (image, row) = (line / rows, line % rows);
-                if row >= height {
-                    to.fill(0.0);
-                    return;
-                }
-                for channel in 0..channels {
-                    let from = &images[(image * channels + channel) * plane + row * width..];
-                    let to = to[channel..].iter_mut().step_by(channels);
-                    for (to, x) in to.zip(&from[..width]) {
-                        *to = *x;
+            .for_each_init(
+                || vec![0.0; 2 * cols],
+                |room, (line, to)| {
+                    let (image, row) = (line / rows, line % rows);
+                    let (seen, companded) = room.split_at_mut(cols);
+                    for channel in 0..channels {
+                        seen.fill(0.0);
+                        if row < height {
+                            let first = (image * channels + channel) * plane + row * width;
+                            seen[..width].copy_from_slice(&images[first..first + width]);
+                        }
+                        let pixels = match self.mu {
+                            None => &*seen,
+                            Some(mu) => {
+                                compand(seen, companded, mu);
+                                &*companded
+                            }
+                        };
+                        let to = to[channel..].iter_mut().step_by(channels);
+                        to.zip(pixels).for_each(|(to, x)| *to = *x);
                     }
-                }
-                to[width * channels..].fill(0.0);
-            });
+                },
+            );
     }
 }

@@ -78,7 +78,8 @@ impl Bundle {
         })
     }
 
-    /// Reads a bundle.
+    /// Reads a bundle, or the weights that come with nephos under the name
+    /// ([`Shipped`](super::Shipped)).
     ///
     /// # Errors
     /// The file can't be read, is no bundle or a newer one, or its weights don't

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::Shipped;
 use crate::error::{Error, Result};
 
 /// Name and fingerprint of a model's file.
@@ -18,19 +19,23 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads the file at `path`.
+    /// Of the file at `path`, or of the weights that come with nephos under that name.
     ///
     /// # Errors
     /// The file can't be read.
     pub fn of(path: &Path) -> Result<Self> {
         let fail = |e| Error::io(path, e);
-        let mut file = File::open(path).map_err(fail)?;
         let mut hash = Sha256::new();
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            match file.read(&mut buffer).map_err(fail)? {
-                0 => break,
-                count => hash.update(&buffer[..count]),
+        if let Some(shipped) = Shipped::find(path) {
+            hash.update(shipped.bytes);
+        } else {
+            let mut file = File::open(path).map_err(fail)?;
+            let mut buffer = vec![0; 1 << 20];
+            loop {
+                match file.read(&mut buffer).map_err(fail)? {
+                    0 => break,
+                    count => hash.update(&buffer[..count]),
+                }
             }
         }
         Ok(Self {

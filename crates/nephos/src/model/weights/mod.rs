@@ -8,10 +8,12 @@ mod bundle;
 mod identity;
 pub mod names;
 mod safetensors;
+mod shipped;
 mod tensors;
 
 pub use bundle::{Bundle, Summary};
 pub use identity::{Identity, fingerprint};
+pub use shipped::{Shipped, TINY};
 pub use tensors::{apply, collect, collect_gradients, read, write};
 
 pub use crate::scene::torch::NamedTensor;

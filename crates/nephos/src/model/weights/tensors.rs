@@ -8,7 +8,7 @@ use std::path::Path;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
-use super::{names, safetensors};
+use super::{Shipped, names, safetensors};
 use crate::error::{Error, Result};
 use crate::scene::torch::{self, NamedTensor};
 
@@ -64,11 +64,15 @@ pub fn apply<M: Module>(module: M, tensors: Vec<NamedTensor>, origin: &Path) -> 
 }
 
 /// Reads the tensors of a PyTorch state dict (`.pth`), a `.safetensors` file or a
-/// bundle, told apart by what the file holds.
+/// bundle, told apart by what the file holds; or of weights that come with nephos
+/// ([`Shipped`]).
 ///
 /// # Errors
 /// The file can't be read, or is broken.
 pub fn read(path: &Path) -> Result<Vec<NamedTensor>> {
+    if Shipped::find(path).is_some() {
+        return Ok(safetensors::read(path)?.0);
+    }
     let mut start = Vec::new();
     (File::open(path).and_then(|file| file.take(9).read_to_end(&mut start)))
         .map_err(|e| Error::io(path, e))?;

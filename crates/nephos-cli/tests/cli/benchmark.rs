@@ -1,0 +1,97 @@
+//! `nephos benchmark`: folds, a mixture of containers, and results that are kept.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use nephos::scene::DType;
+use nephos::scene::pickle::Writer;
+
+use super::tiny::MODEL;
+
+const DATA: &str = "
+name = 'small'
+[data]
+bands = ['red', 'green', 'blue']
+channels = ['blue', 'green', 'red']
+label_channel = 3
+scale = 10000.0
+mix = [{ train = 'other.pkl', share = 0.5 }]
+[data.labels.drawn]
+3 = ['0', '2']
+";
+
+const SIDE: usize = 16;
+
+/// Samples of three bands and a label; the class is told by the red band.
+fn write_samples(path: &Path, count: usize) {
+    let file = BufWriter::new(File::create(path).unwrap());
+    let mut writer = Writer::new(file).unwrap();
+    for sample in 0..count {
+        let mut values = Vec::new();
+        for channel in 0..4 {
+            for pixel in 0..SIDE * SIDE {
+                let class = (pixel / (SIDE * 4) + sample) % 4;
+                let value = match channel {
+                    3 => class,
+                    2 => 1000 + 2000 * class,
+                    _ => 1500 + 10 * (pixel % 7) + 20 * sample,
+                };
+                values.extend_from_slice(&(value as u16).to_le_bytes());
+            }
+        }
+        writer.push(DType::U16, [4, SIDE, SIDE], &values).unwrap();
+    }
+    writer.finish().unwrap().flush().unwrap();
+}
+
+fn benchmark(folder: &Path, more: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_nephos"))
+        .current_dir(folder)
+        .args(["benchmark", "samples.pkl", "--models", "small.toml"])
+        .args(["--steps", "3", "--folds", "2", "--out", "out"])
+        .args(more)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn results_are_kept_and_those_of_other_settings_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("small.toml"), format!("{DATA}{MODEL}")).unwrap();
+    write_samples(&path.join("samples.pkl"), 4);
+    write_samples(&path.join("other.pkl"), 3);
+    let first = benchmark(path, &[]);
+    let table = String::from_utf8_lossy(&first.stdout).into_owned();
+    let told = String::from_utf8_lossy(&first.stderr).into_owned();
+    assert!(first.status.success(), "{told}");
+    assert!(
+        table.contains("| small") && table.contains("mIoU"),
+        "{table}"
+    );
+    for file in ["benchmark.md", "benchmark.json", "benchmark.png"] {
+        assert!(path.join("out").join(file).is_file(), "{file}");
+    }
+    let result = |fold: usize| {
+        let file = path.join(format!("out/small/fold-{fold}/result.json"));
+        let text = std::fs::read_to_string(file).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    let held = |fold| result(fold)["samples"].as_array().unwrap().len();
+    assert_eq!((held(1), held(2)), (2, 2), "what is mixed in is in no fold");
+    assert_eq!(result(1)["steps"], 3);
+
+    let before = result(1);
+    let again = benchmark(path, &[]);
+    assert!(again.status.success());
+    assert_eq!(String::from_utf8_lossy(&again.stdout), table);
+    assert_eq!(result(1), before, "trained once");
+
+    let other = benchmark(path, &["--set", "data.mix=[]"]);
+    let told = String::from_utf8_lossy(&other.stderr);
+    assert!(!other.status.success());
+    assert!(told.contains("another configuration"), "{told}");
+    assert_eq!(result(1), before);
+}

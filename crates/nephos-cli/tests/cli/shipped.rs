@@ -1,0 +1,92 @@
+//! The model that comes with nephos, with nothing but a scene.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use nephos::mask;
+
+fn nephos(folder: &Path, arguments: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_nephos"))
+        .current_dir(folder)
+        .args(arguments)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    output
+}
+
+#[test]
+fn a_simulated_scene_is_segmented_without_a_model_of_ones_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let simulate = ["--size", "128", "--pixel-size", "40", "--seed", "3"];
+    let samples = ["--train", "0", "--val", "0", "--test", "6"];
+    let arguments: Vec<&str> = (["simulate", "--out", "data"].into_iter())
+        .chain(simulate)
+        .chain(samples)
+        .collect();
+    nephos(path, &arguments);
+    let output = nephos(path, &["evaluate", "data/test_split.pkl", "--json"]);
+    let scores: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let miou = scores["scores"]["miou"].as_f64().unwrap();
+    assert!(
+        miou > 0.4,
+        "mIoU {miou} on what it was trained on the likes of"
+    );
+
+    let told = nephos(
+        path,
+        &[
+            "predict",
+            "data/test_split.pkl",
+            "--sample",
+            "0",
+            "-o",
+            "m.tif",
+        ],
+    );
+    assert!(mask::read(&path.join("m.tif")).unwrap().dim() == (128, 128));
+    assert!(!String::from_utf8_lossy(&told.stderr).contains("warning"));
+}
+
+#[test]
+fn info_prints_the_model_card() {
+    let folder = tempfile::tempdir().unwrap();
+    let card = nephos(folder.path(), &["info", "tiny"]).stdout;
+    let card = String::from_utf8_lossy(&card);
+    for word in ["Landsat 8 Biome", "licence", "fails"] {
+        assert!(card.contains(word), "{word}: {card}");
+    }
+    let json = nephos(folder.path(), &["info", "tiny", "--json"]).stdout;
+    let report: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert!(report["parameters"].as_u64().unwrap() > 100_000);
+}
+
+/// Scenes that are no part of the repository.
+fn shared() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    path.is_dir().then_some(path)
+}
+
+#[test]
+fn real_scenes_of_two_sensors_are_read_and_segmented() {
+    let Some(shared) = shared() else {
+        eprintln!("SKIPPED: there is no ../shared/data");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let landsat = shared.join("landsat8_scene");
+    let output = nephos(
+        folder.path(),
+        &["predict", landsat.to_str().unwrap(), "-o", "m.tif"],
+    );
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("all that the model knows"), "{told}");
+    let mask = mask::read(&folder.path().join("m.tif")).unwrap();
+    let cloud = mask.iter().filter(|code| matches!(code, 1 | 2)).count();
+    let valid = mask.iter().filter(|code| **code != 255).count();
+    // Broken cloud covers half of it.
+    let share = cloud as f64 / valid as f64;
+    assert!((0.2..0.9).contains(&share), "cloud over {share:.2}");
+}

@@ -1,0 +1,58 @@
+//! Weights that come with nephos: they are named where a file is named otherwise.
+
+use std::path::Path;
+
+/// A trained model inside the library.
+#[derive(Debug)]
+pub struct Shipped {
+    /// What it is called in place of a path.
+    pub name: &'static str,
+    /// Its bundle.
+    pub bytes: &'static [u8],
+    /// Its model card (Mitchell et al. 2019, doi:10.1145/3287560.3287596): data, licence,
+    /// what was measured, where it fails; Markdown.
+    pub card: &'static str,
+}
+
+/// The model that is used where none is named.
+pub static TINY: Shipped = Shipped {
+    name: "tiny",
+    bytes: include_bytes!("../../../../../weights/tiny.nephos"),
+    card: include_str!("../../../../../weights/tiny.md"),
+};
+
+impl Shipped {
+    /// The model that `path` names, unless there is a file of that name.
+    pub fn find(path: &Path) -> Option<&'static Self> {
+        (path.as_os_str() == TINY.name && !path.exists()).then_some(&TINY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Bundle;
+    use crate::model::weights::Identity;
+    use burn::tensor::Device;
+
+    #[test]
+    fn the_shipped_model_is_found_by_its_name_alone() {
+        let path = Path::new("tiny");
+        let bundle = Bundle::load(path, &Device::flex()).unwrap();
+        assert_eq!(bundle.config.name, "tiny");
+        assert!(TINY.bytes.len() <= 8 << 20, "at most 8 MB");
+        let identity = Identity::of(path).unwrap();
+        assert_eq!(
+            (identity.name.as_str(), identity.sha256.len()),
+            ("tiny", 64)
+        );
+        assert!(Shipped::find(Path::new("other")).is_none());
+        assert!(Shipped::find(Path::new("./tiny")).is_none());
+    }
+
+    #[test]
+    fn the_card_tells_of_these_weights() {
+        let digest = Identity::of(Path::new("tiny")).unwrap().sha256;
+        assert!(TINY.card.contains(&digest), "the card names {digest}");
+    }
+}
