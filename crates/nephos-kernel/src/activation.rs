@@ -51,6 +51,15 @@ pub(crate) fn gelu_backward(input: &[f32], dropout: &Dropout, gradient: &mut [f3
 }
 
 versions! {
+    /// `to = max(from, 0)`; what is not a number stays.
+    pub(crate) fn positive(from: &[f32], to: &mut [f32]) {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = if *from < 0.0 { 0.0 } else { *from };
+        }
+    }
+}
+
+versions! {
     fn relu_block(output: &[f32], kept: f32, gradient: &mut [f32]) {
         for (gradient, output) in gradient.iter_mut().zip(output) {
             *gradient = if *output > 0.0 { kept * *gradient } else { 0.0 };

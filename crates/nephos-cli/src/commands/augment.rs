@@ -1,6 +1,6 @@
 //! `nephos augment`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use nephos::config::{AugmentConfig, Config};
@@ -228,17 +228,13 @@ fn rows(args: &Args, config: &Config) -> anyhow::Result<Vec<(String, AugmentConf
     if rows.is_empty() {
         bail!(
             "{}: no augmentation is on in data.augment",
-            origin(&args.config)
+            args.config.display()
         );
     }
     if args.only.is_empty() {
         rows.push(("all together".to_owned(), augment.clone()));
     }
     Ok(rows)
-}
-
-fn origin(path: &Path) -> String {
-    path.display().to_string()
 }
 
 /// Which bands are absent, where any are.

@@ -3,19 +3,11 @@
 use std::ops::Range;
 
 use super::Layout;
+use crate::activation::positive;
 use crate::gemm::aligned::Aligned;
 use crate::gemm::left::{DEPTH, Left, Rows, part};
 use crate::gemm::tile::Kernel;
 use crate::gemm::transpose::transpose;
-use crate::versions::versions;
-
-versions! {
-    fn positive(from: &[f32], to: &mut [f32]) {
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = if *from < 0.0 { 0.0 } else { *from };
-        }
-    }
-}
 
 /// Some rows of a padded image, channels-last; as a matrix, the windows of some rows
 /// of the output: a row for each output pixel, terms ordered by row, column and

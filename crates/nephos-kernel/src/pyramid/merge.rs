@@ -30,7 +30,8 @@ pub struct MergeWeights<'a> {
 }
 
 impl Merge {
-    fn doubled(&self) -> Shape {
+    /// Shape of the output.
+    pub fn doubled(&self) -> Shape {
         Shape {
             batch: self.shape.batch,
             height: 2 * self.shape.height,

@@ -12,7 +12,7 @@ mod tests;
 
 use rayon::prelude::*;
 
-use crate::versions::versions;
+use crate::activation::positive;
 
 pub use convolve::Convolve;
 pub use merge::{Merge, MergeWeights};
@@ -23,17 +23,9 @@ const BLOCK: usize = 1 << 14;
 
 /// What is positive of `x`.
 fn relu(x: &[f32]) -> Vec<f32> {
-    let mut positive = vec![0.0; x.len()];
-    (positive.par_chunks_mut(BLOCK))
+    let mut rectified = vec![0.0; x.len()];
+    (rectified.par_chunks_mut(BLOCK))
         .zip(x.par_chunks(BLOCK))
-        .for_each(|(to, x)| relu_block(x, to));
-    positive
-}
-
-versions! {
-    fn relu_block(x: &[f32], to: &mut [f32]) {
-        for (to, x) in to.iter_mut().zip(x) {
-            *to = if *x < 0.0 { 0.0 } else { *x };
-        }
-    }
+        .for_each(|(to, x)| positive(x, to));
+    rectified
 }

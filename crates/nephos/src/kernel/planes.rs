@@ -130,7 +130,7 @@ pub(crate) fn batch_norm(
     };
     let scale = [numbers(&gamma), numbers(&beta)];
     let output = norm(shape, epsilon, activation).forward(numbers(&images), &statistics, scale);
-    unplain(output, shape)
+    Tensor::from_primitive::<Flex>(FlexTensor::from_data(TensorData::new(output, shape)))
 }
 
 fn norm(
@@ -153,10 +153,6 @@ fn plain<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
             .try_into_primitive::<Flex>()
             .expect("a tensor on the CPU"),
     )
-}
-
-fn unplain<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
-    Tensor::from_primitive::<Flex>(FlexTensor::from_data(TensorData::new(values, shape)))
 }
 
 /// A linear function of images with a weight and a bias.
@@ -193,23 +189,13 @@ fn layer<L: Layer>(
     bias: Option<Tensor<1>>,
     shape: [usize; 4],
 ) -> Tensor<4> {
-    if super::is_recorded(&images.device()) {
-        return match bias {
-            Some(bias) => record(
-                WithBias(layer),
-                [input(images), input(weight), input(bias)],
-                shape,
-            ),
-            None => record(WithoutBias(layer), [input(images), input(weight)], shape),
-        };
+    match bias {
+        Some(bias) => {
+            let inputs = [input(images), input(weight), input(bias)];
+            record(WithBias(layer), inputs, shape)
+        }
+        None => record(WithoutBias(layer), [input(images), input(weight)], shape),
     }
-    let (images, weight) = (plain(images), plain(weight));
-    let bias = bias.map(plain);
-    let bias = bias.as_ref().map(numbers);
-    unplain(
-        layer.forward(numbers(&images), numbers(&weight), bias),
-        shape,
-    )
 }
 
 #[derive(Debug)]

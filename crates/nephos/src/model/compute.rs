@@ -96,7 +96,7 @@ impl Compute {
     /// Counts the multiplications of a convolution of a grid, `[B, H, W, inputs]`.
     pub(super) fn count(self, layer: &Conv2d, [batch, height, width, inputs]: [usize; 4]) {
         let planes = [batch, inputs, height, width];
-        cost::add(multiplications(layer, planes, padding(layer)[0]));
+        cost::add(multiplications(layer, planes));
     }
 
     /// The convolution of planes, `[B, channels, H, W]`, in the compute format.
@@ -109,7 +109,7 @@ impl Compute {
             let grid = self.convolve(layer, x.permute([0, 2, 3, 1]));
             return grid.permute([0, 3, 1, 2]);
         }
-        cost::add(multiplications(layer, x.dims(), padding(layer)[0]));
+        cost::add(multiplications(layer, x.dims()));
         let options = ConvOptions::new(layer.stride, padding(layer), layer.dilation, layer.groups);
         let bias = layer.bias.as_ref().map(|bias| self.narrow(bias.val()));
         module::conv2d(
@@ -125,7 +125,7 @@ impl Compute {
 ///
 /// # Panics
 /// The layer was not made with explicit symmetric padding.
-fn padding(layer: &Conv2d) -> [usize; 2] {
+pub(super) fn padding(layer: &Conv2d) -> [usize; 2] {
     match layer.padding {
         PaddingConfig2d::Explicit(top, left, bottom, right) if [top, left] == [bottom, right] => {
             [top, left]
@@ -134,15 +134,15 @@ fn padding(layer: &Conv2d) -> [usize; 2] {
     }
 }
 
-/// Multiplications of a convolution with the same padding on all sides.
-pub(super) fn multiplications(
-    layer: &Conv2d,
-    [batch, _, height, width]: [usize; 4],
-    padding: usize,
-) -> usize {
+/// Multiplications of a convolution of planes, `[B, inputs, H, W]`.
+///
+/// # Panics
+/// As [`padding`].
+pub(super) fn multiplications(layer: &Conv2d, [batch, _, height, width]: [usize; 4]) -> usize {
+    let padding = padding(layer);
     let cells = |side: usize, axis: usize| {
         let reach = layer.dilation[axis] * (layer.kernel_size[axis] - 1);
-        (side + 2 * padding - reach - 1) / layer.stride[axis] + 1
+        (side + 2 * padding[axis] - reach - 1) / layer.stride[axis] + 1
     };
     let [outputs, inputs, rows, cols] = layer.weight.lazy_shape().dims();
     batch * cells(height, 0) * cells(width, 1) * outputs * inputs * rows * cols

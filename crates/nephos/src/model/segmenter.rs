@@ -10,6 +10,7 @@ use super::compute::Compute;
 use super::cost;
 use super::cpu::Engine;
 use super::graph_transformer::{Explanation, GraphTransformer};
+use super::module_path::{ModulePath, keep_path};
 use crate::config::{ModelConfig, Precision};
 use crate::error::{Error, Result};
 
@@ -252,22 +253,15 @@ impl ModuleVisitor for Draw {
 /// Counts what training changes.
 #[derive(Default)]
 struct Count {
-    path: Vec<String>,
+    path: ModulePath,
     parameters: usize,
 }
 
 impl ModuleVisitor for Count {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
+    keep_path!();
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let running = |name: &String| name.starts_with("running_");
-        if !self.path.last().is_some_and(running) {
+        if !self.path.last().starts_with("running_") {
             self.parameters += param.lazy_shape().num_elements();
         }
     }

@@ -7,7 +7,8 @@ use super::decision::Threshold;
 use crate::class::IGNORE;
 
 /// The class of each pixel, 255 where not `valid`: the likeliest, or that of a
-/// `threshold`; a tie goes to the lower code. With `softmax`, `scores` become probabilities, NaN where not valid.
+/// `threshold`; a tie goes to the lower code. With `softmax`, `scores` become
+/// probabilities, NaN where not valid.
 ///
 /// # Shapes
 /// - scores: `[classes, height, width]`, finite, at most 255 classes

@@ -1,17 +1,12 @@
 //! Accuracy against cost.
 
-use std::io::Write;
 use std::path::Path;
 
 use kuva::plot::LegendPosition;
 use kuva::prelude::{Layout, Plot, ScatterPlot};
 
-use super::curves::COLOURS;
+use super::plot::{self, COLOURS};
 use crate::error::{Error, Result};
-use crate::output;
-
-/// Dots a unit of the plot: 720 × 450 units become 2160 × 1350 pixels.
-const SCALE: f32 = 3.0;
 
 /// A model in a plot.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,11 +72,7 @@ pub fn draw_cost(
         .with_log_x()
         .with_legend_width(36.0 + 9.5 * names.max().unwrap_or(0) as f64)
         .with_legend_position(LegendPosition::OutsideRightTop);
-    let png = kuva::render_to_raster(plots, layout, SCALE)
-        .map_err(|message| Error::usage(format!("{}: {message}", path.display())))?;
-    output::write_atomic(path, |writer| {
-        writer.write_all(&png).map_err(|e| Error::io(path, e))
-    })
+    plot::write(path, plots, layout)
 }
 
 #[cfg(test)]

@@ -1,25 +1,15 @@
 //! Line plots of a training's history.
 
-use std::io::Write;
 use std::path::Path;
 
 use kuva::plot::LegendPosition;
 use kuva::prelude::{Layout, LinePlot, Plot, ScatterPlot, TickFormat};
 
+use super::plot::{self, COLOURS};
 use crate::error::{Error, Result};
-use crate::output;
-
-/// Dots a unit of the plot: 720 × 450 units become 2160 × 1350 pixels.
-const SCALE: f32 = 3.0;
 
 /// Above this many points the marks of a line would run into one another.
 const MARKED_POINTS: usize = 40;
-
-/// Colours of the lines, told apart by the colour-blind (Okabe & Ito 2008); its
-/// yellow is left out, too pale for a line on white.
-pub(super) const COLOURS: [&str; 6] = [
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
-];
 
 /// One line of a plot.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,11 +87,7 @@ pub fn draw(path: &Path, title: &str, y_label: &str, series: &[Series]) -> Resul
     } else {
         layout
     };
-    let png = kuva::render_to_raster(plots, layout, SCALE)
-        .map_err(|message| Error::usage(format!("{}: {message}", path.display())))?;
-    output::write_atomic(path, |writer| {
-        writer.write_all(&png).map_err(|e| Error::io(path, e))
-    })
+    plot::write(path, plots, layout)
 }
 
 fn whole(x: f64) -> bool {

@@ -14,6 +14,7 @@ mod hatch;
 mod heatmap;
 mod overlay;
 mod panel;
+mod plot;
 mod quicklook;
 mod reliability;
 mod rgb;

@@ -1,19 +1,15 @@
 //! Whether probabilities mean what they say.
 
-use std::io::Write;
 use std::path::Path;
 
 use kuva::prelude::{Layout, LinePlot, Plot, ScatterPlot};
 use serde::{Deserialize, Serialize};
 
+use super::plot;
 use crate::error::{Error, Result};
-use crate::output;
 
 /// Bins of confidence, all of one width.
 const BINS: usize = 15;
-
-/// Dots a unit of the plot: 480 × 480 units become 1440 × 1440 pixels.
-const SCALE: f32 = 3.0;
 
 /// How often answers of a given confidence are right (DeGroot & Fienberg 1983; Guo et
 /// al. 2017, doi:10.48550/arXiv.1706.04599). Those of parts of a data set add up to
@@ -141,11 +137,7 @@ pub fn draw_reliability(path: &Path, reliability: &Reliability) -> Result<()> {
         .with_x_axis_max(1.0)
         .with_y_axis_min(0.0)
         .with_y_axis_max(1.0);
-    let png = kuva::render_to_raster(plots, layout, SCALE)
-        .map_err(|message| Error::usage(format!("{}: {message}", path.display())))?;
-    output::write_atomic(path, |writer| {
-        writer.write_all(&png).map_err(|e| Error::io(path, e))
-    })
+    plot::write(path, plots, layout)
 }
 
 #[cfg(test)]

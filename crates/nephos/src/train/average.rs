@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 
+use crate::model::{ModulePath, keep_path};
+
 /// Decay of the mean at update `updates` (from 0): the first weights are forgotten
 /// faster, so that a short run does not average its start.
 pub(super) fn decay(most: f64, updates: usize) -> f64 {
@@ -23,29 +25,23 @@ pub(super) fn moved<M: Module, N: Module>(average: M, module: &N, decay: f64) ->
     average.map(&mut Towards {
         weights: weights.found,
         decay: decay as f32,
-        path: Vec::new(),
+        path: ModulePath::default(),
     })
 }
 
 /// The numbers of each parameter, by name.
 #[derive(Default)]
 struct Weights {
-    path: Vec<String>,
+    path: ModulePath,
     found: BTreeMap<String, Vec<f32>>,
 }
 
 impl ModuleVisitor for Weights {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
+    keep_path!();
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Ok(values) = param.val().try_into_vec_as::<f32>() {
-            self.found.insert(self.path.join("."), values);
+            self.found.insert(self.path.dotted(), values);
         }
     }
 }
@@ -53,21 +49,15 @@ impl ModuleVisitor for Weights {
 struct Towards {
     weights: BTreeMap<String, Vec<f32>>,
     decay: f32,
-    path: Vec<String>,
+    path: ModulePath,
 }
 
 impl ModuleMapper for Towards {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
+    keep_path!();
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
-        let weights = self.weights.remove(&self.path.join("."));
+        let weights = self.weights.remove(&self.path.dotted());
         let (shape, device) = (tensor.dims(), tensor.device());
         let moved = match (weights, tensor.clone().try_into_vec_as::<f32>()) {
             (Some(weights), Ok(mut values)) if weights.len() == values.len() => {

@@ -21,6 +21,7 @@ use super::loss_scale::LossScale;
 use super::optimizer::Moments;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::model::{ModulePath, keep_path};
 use crate::output;
 
 /// Name of the checkpoint in a run's folder.
@@ -196,22 +197,16 @@ fn write_tensor<const D: usize>(
 /// Names and shapes of the float parameters, in the order of the module.
 #[derive(Default)]
 struct Shapes {
-    path: Vec<String>,
+    path: ModulePath,
     found: Vec<(String, Vec<usize>)>,
 }
 
 impl ModuleVisitor for Shapes {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
+    keep_path!();
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let shape = param.val().dims().to_vec();
-        self.found.push((self.path.join("."), shape));
+        self.found.push((self.path.dotted(), shape));
     }
 }
 
@@ -282,7 +277,7 @@ impl Checkpoint {
             tensors: &tensors,
             prefix: "weights",
             gradients: true,
-            path: Vec::new(),
+            path: ModulePath::default(),
             error: None,
         };
         let module = module.map(&mut loader);
@@ -318,7 +313,7 @@ impl Checkpoint {
             tensors: &tensors,
             prefix: "average",
             gradients: false,
-            path: Vec::new(),
+            path: ModulePath::default(),
             error: None,
         };
         let module = module.map(&mut loader);
@@ -359,23 +354,17 @@ struct Restore<'a> {
     prefix: &'static str,
     /// Whether the parameters are learned.
     gradients: bool,
-    path: Vec<String>,
+    path: ModulePath,
     error: Option<String>,
 }
 
 impl ModuleMapper for Restore<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
+    keep_path!();
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
         let shape = tensor.dims();
-        let name = format!("{}.{}", self.prefix, self.path.join("."));
+        let name = format!("{}.{}", self.prefix, self.path.dotted());
         match floats(self.tensors, &name, Some(&shape)) {
             Ok(data) => {
                 let device = tensor.device();

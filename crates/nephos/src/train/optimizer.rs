@@ -17,6 +17,7 @@ use burn::optim::{
 use burn::tensor::Tensor;
 
 use crate::config::{OptimizerConfig, OptimizerKind};
+use crate::model::{ModulePath, keep_path};
 
 /// Moments of one parameter, flattened.
 pub(super) type Moments = AdaptiveMomentumState<1>;
@@ -82,7 +83,7 @@ impl Optimizer {
             gradients,
             factor,
             lr,
-            path: Vec::new(),
+            path: ModulePath::default(),
         })
     }
 }
@@ -124,17 +125,11 @@ struct Step<'a> {
     gradients: GradientsParams,
     factor: f64,
     lr: f64,
-    path: Vec<String>,
+    path: ModulePath,
 }
 
 impl ModuleMapper for Step<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
+    keep_path!();
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (id, tensor, mapper) = param.consume();
@@ -142,7 +137,7 @@ impl ModuleMapper for Step<'_> {
             return Param::from_mapped_value(id, tensor, mapper);
         };
         let shape = tensor.dims();
-        let path = self.path.join(".");
+        let path = self.path.dotted();
         let config = &self.optimizer.config;
         let lr = self.lr * layer_share(&path, self.optimizer.depth, config.layer_decay);
         let moments = self.optimizer.moments.remove(&path);

@@ -3,12 +3,10 @@
 use burn::module::{Initializer, Module};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Device, Tensor, module};
+use burn::tensor::{Device, Tensor};
 
 use super::batch_norm::{Activation, BatchNorm};
-use crate::model::compute::{Compute, multiplications};
-use crate::model::cost;
+use crate::model::compute::Compute;
 
 /// What a convolution looks like.
 #[derive(Debug, Clone, Copy)]
@@ -104,19 +102,17 @@ pub(super) fn he() -> Initializer {
 /// # Panics
 /// The layer was not made by [`Shape::init`].
 pub(super) fn convolve(layer: &Conv2d, x: Tensor<4>, compute: Compute) -> Tensor<4> {
-    let PaddingConfig2d::Explicit(pad, ..) = layer.padding else {
-        panic!("layers of nephos pad explicitly")
-    };
-    cost::add(multiplications(layer, x.dims(), pad));
     #[cfg(feature = "flex")]
     if compute.has_kernels(&x.device()) {
         use crate::kernel::planes;
+        use crate::model::compute::{multiplications, padding};
+        crate::model::cost::add(multiplications(layer, x.dims()));
         let [stride, _] = layer.stride;
         let bias = layer.bias.as_ref().map(|bias| bias.val());
         return if layer.groups == 1 {
             let windows = planes::Windows {
                 stride,
-                padding: pad,
+                padding: padding(layer)[0],
             };
             planes::conv2d(x, layer.weight.val(), bias, windows)
         } else {
@@ -124,10 +120,7 @@ pub(super) fn convolve(layer: &Conv2d, x: Tensor<4>, compute: Compute) -> Tensor
             planes::depthwise3x3(x, layer.weight.val(), bias, steps)
         };
     }
-    let options = ConvOptions::new(layer.stride, [pad; 2], layer.dilation, layer.groups);
-    let bias = layer.bias.as_ref().map(|bias| compute.narrow(bias.val()));
-    let weight = compute.narrow(layer.weight.val());
-    compute.wide(module::conv2d(compute.narrow(x), weight, bias, options))
+    compute.wide(compute.conv2d(layer, x))
 }
 
 /// A convolution without bias, batch normalisation, an activation.

@@ -145,6 +145,11 @@ impl Level {
         })
     }
 
+    /// Channels of the input.
+    pub fn inputs(&self) -> usize {
+        self.down.inputs()
+    }
+
     /// Channels of the output.
     pub fn outputs(&self) -> usize {
         self.down.outputs()
@@ -226,11 +231,7 @@ impl UpStage {
             detail: self.detail,
             width: self.outputs(),
         };
-        let double = Shape {
-            batch: shape.batch,
-            height: 2 * shape.height,
-            width: 2 * shape.width,
-        };
+        let double = merge.doubled();
         let size = double.batch * double.height * double.width * self.outputs();
         let (sums, joined) = room(wide, 2 * size + merge.joined()).split_at_mut(2 * size);
         let (sum, other) = sums.split_at_mut(size);

@@ -69,12 +69,7 @@ impl Stem {
         self.channels_last(images, shape, pixels);
         for (index, level) in self.levels.iter().enumerate() {
             let (from, to) = features.grids.split_at_mut(index + 1);
-            let inputs = if index == 0 {
-                self.channels
-            } else {
-                self.levels[index - 1].outputs()
-            };
-            let from = &from[index][..cells(size) * inputs];
+            let from = &from[index][..cells(size) * level.inputs()];
             let to = room(&mut to[0], cells(size) / 4 * level.outputs());
             size = level.forward(from, size, wide, to);
         }

@@ -10,6 +10,7 @@ use burn::tensor::{Gradients, Tensor, TensorData};
 
 use super::{Shipped, names, safetensors};
 use crate::error::{Error, Result};
+use crate::model::module_path::{ModulePath, keep_path};
 use crate::scene::torch::{self, NamedTensor};
 
 /// All weights of a network, or of a part of one, under PyTorch's names and in
@@ -96,16 +97,6 @@ pub fn write(path: &Path, tensors: &[NamedTensor]) -> Result<()> {
     }
 }
 
-/// The dotted path of the parameter a traversal stands at.
-#[derive(Default)]
-struct ModulePath(Vec<String>);
-
-impl ModulePath {
-    fn dotted(&self) -> String {
-        self.0.join(".")
-    }
-}
-
 /// Gathers every parameter, or its gradient.
 #[derive(Default)]
 struct Collector<'a> {
@@ -115,13 +106,7 @@ struct Collector<'a> {
 }
 
 impl ModuleVisitor for Collector<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.0.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.0.pop();
-    }
+    keep_path!();
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let path = self.path.dotted();
@@ -176,13 +161,7 @@ impl Loader {
 }
 
 impl ModuleMapper for Loader {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.0.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.0.pop();
-    }
+    keep_path!();
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         // Neither shape nor device draws the weights of a fresh network.
