@@ -9,9 +9,11 @@ mod identity;
 pub mod names;
 mod safetensors;
 mod tensors;
+mod vit;
 
 pub use bundle::{Bundle, Summary};
 pub use identity::{Identity, fingerprint};
 pub use tensors::{apply, collect, collect_gradients, read, write};
+pub use vit::{Transfer, initial};
 
 pub use crate::scene::torch::NamedTensor;
