@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::names::{LAYERS, Naming, Place};
 use crate::scene::torch::NamedTensor;
 
+/// Shape and numbers of a tensor.
+pub(super) type Numbers = (Vec<usize>, Vec<f32>);
+
 /// What a ViT's file holds; tensors keep their own names.
 #[derive(Debug, Default)]
 pub(super) struct File {

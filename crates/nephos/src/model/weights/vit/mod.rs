@@ -17,7 +17,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use self::file::File;
+use self::file::{File, Numbers};
 use self::names::{LAYERS, Naming};
 use super::tensors::{apply, collect, read};
 use crate::config::{Activation, Config, NormOrder, PositionKind};
@@ -172,11 +172,7 @@ fn shapes(width: usize, hidden: usize) -> [(&'static str, Vec<usize>); 12] {
 }
 
 /// What the network takes, by nephos' names: shapes and numbers.
-fn taken(
-    file: &mut File,
-    config: &Config,
-    transfer: &mut Transfer,
-) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+fn taken(file: &mut File, config: &Config, transfer: &mut Transfer) -> BTreeMap<String, Numbers> {
     let encoder = &config.model.encoder;
     let mut found = BTreeMap::new();
     match patches::take(file, config) {

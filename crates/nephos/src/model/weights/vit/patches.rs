@@ -1,13 +1,10 @@
 //! A ViT's patch embedding for the bands of a configuration.
 
-use super::file::File;
+use super::file::{File, Numbers};
 use crate::config::Config;
 
 /// Weight and bias for `config`, and how they were taken; else why they were not.
-pub(super) fn take(
-    file: &mut File,
-    config: &Config,
-) -> Result<([(Vec<usize>, Vec<f32>); 2], String), String> {
+pub(super) fn take(file: &mut File, config: &Config) -> Result<([Numbers; 2], String), String> {
     let [Some((name, shape, weight)), Some((_, bias_shape, bias))] = file.patches.clone() else {
         return Err("the file's patch embedding lacks weight or bias".to_owned());
     };

@@ -2,15 +2,12 @@
 
 use nephos_kernel::interpolate::Bilinear;
 
-use super::file::File;
+use super::file::{File, Numbers};
 use crate::config::{ModelConfig, PositionKind};
 
 /// The embedding `[1, width, rows, cols]` for `config`, and how it was taken; else why it
 /// was not.
-pub(super) fn take(
-    file: &mut File,
-    config: &ModelConfig,
-) -> Result<((Vec<usize>, Vec<f32>), String), String> {
+pub(super) fn take(file: &mut File, config: &ModelConfig) -> Result<(Numbers, String), String> {
     let Some((name, shape, values)) = file.positions.clone() else {
         return Err("the file has no position embedding".to_owned());
     };
