@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use nephos::config::Config;
 use nephos::dataset::open_training;
-use nephos::model::{Segmenter, weights};
+use nephos::model::weights;
 use nephos::train::{CHECKPOINT_FILE, Ending, Outcome, TrainObserver, Trainer};
 
 use super::train_progress::EpochBars;
+use super::weights::tell;
 use crate::ui::{Ui, say};
 
 /// Exit status of a run that Ctrl-C stopped: 128 + SIGINT, as shells have it.
@@ -44,7 +45,8 @@ pub struct Args {
     /// Go on with the run in the folder
     #[arg(long)]
     resume: bool,
-    /// Start from these weights: a bundle, .pth or .safetensors
+    /// Start from these weights: a bundle, .pth or .safetensors, or the encoder from a
+    /// ViT of timm or transformers
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     init: Option<PathBuf>,
     /// Write a checkpoint after every so many steps too, not only after epochs
@@ -66,8 +68,11 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let (train, val) = open_training(&config)?;
     let init = match &args.init {
         Some(path) => {
-            let fresh = Segmenter::new(&config.model, config.channels(), &device);
-            Some(weights::apply(fresh, weights::read(path)?, path)?)
+            let (segmenter, transfer) = weights::initial(&config, path, &device)?;
+            if let Some(transfer) = transfer {
+                tell(&transfer, path, ui);
+            }
+            Some(segmenter)
         }
         None => None,
     };

@@ -1,12 +1,13 @@
 //! `nephos weights`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Subcommand;
 use nephos::config::Config;
 use nephos::device;
-use nephos::model::{Bundle, weights};
+use nephos::model::weights::Transfer;
+use nephos::model::{Bundle, Summary, weights};
 
 use crate::ui::{Ui, say};
 
@@ -30,10 +31,12 @@ enum Direction {
 ///
 /// The tensors must have the names of the published model, with or without the
 /// prefix `module.` of DataParallel. Every name and shape is checked against the
-/// configuration; all that don't fit are listed.
+/// configuration; all that don't fit are listed. A ViT of timm or transformers is
+/// taken as the encoder, the rest is drawn by the seed: see docs/pretraining.md.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  nephos weights import best_model.pth --config configs/reference.toml -o best.nephos")]
+  nephos weights import best_model.pth --config configs/reference.toml -o best.nephos
+  nephos weights import vit.safetensors --config my.toml -o init.nephos")]
 struct ImportArgs {
     /// State dict: .pth or .pt (torch.save), or .safetensors
     file: PathBuf,
@@ -72,13 +75,37 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
 
 fn import(args: &ImportArgs, ui: &Ui) -> anyhow::Result<()> {
     let config = Config::load(&args.config, &args.set).context("--config")?;
-    let tensors = weights::read(&args.file)?;
-    let count = tensors.len();
-    let bundle = Bundle::from_tensors(config, tensors, &args.file, &device::select("cpu")?)?;
+    let (segmenter, transfer) = weights::initial(&config, &args.file, &device::select("cpu")?)?;
+    let bundle = Bundle {
+        config,
+        summary: Summary::default(),
+        segmenter,
+    };
     bundle.save(&args.output)?;
-    ui.status(format!("{count} tensors from {}", args.file.display()));
+    match &transfer {
+        Some(transfer) => tell(transfer, &args.file, ui),
+        None => {
+            let count = weights::collect(&bundle.segmenter).len();
+            ui.status(format!("{count} tensors from {}", args.file.display()));
+        }
+    }
     say!("{}", args.output.display());
     Ok(())
+}
+
+/// Says what a ViT's file gave to a network.
+pub(super) fn tell(transfer: &Transfer, file: &Path, ui: &Ui) {
+    ui.status(format!("A ViT's encoder from {}", file.display()));
+    for (what, list) in [
+        ("taken", &transfer.taken),
+        ("at a random start", &transfer.fresh),
+        ("not used", &transfer.unused),
+        ("not told by the file", &transfer.assumed),
+    ] {
+        for entry in list {
+            ui.status(format!("  {what}: {entry}"));
+        }
+    }
 }
 
 fn export(args: &ExportArgs, ui: &Ui) -> anyhow::Result<()> {

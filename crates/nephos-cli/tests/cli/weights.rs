@@ -63,6 +63,45 @@ fn weights_go_in_and_out_unchanged() {
 }
 
 #[test]
+fn a_vit_of_timm_becomes_the_encoder_and_all_of_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let config = r#"
+[model]
+image_size = 24
+patch = { size = 4, stride = 4, padding = 0, width = 12 }
+graph = { layers = 1, width = 8 }
+decoder = { width = 8 }
+[model.encoder]
+depth = 2
+heads = 3
+feed_forward = 24
+activation = "gelu"
+norm = "pre"
+final_norm = true
+norm_eps = 1e-6
+position = "learned"
+"#;
+    std::fs::write(file("c.toml"), config).unwrap();
+    let vit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nephos/tests/parity/vit");
+    std::fs::copy(vit.join("timm.safetensors"), file("in.safetensors")).unwrap();
+    let told = import(folder.path()).assert().success();
+    let told = (told.stdout(contains("m.nephos")))
+        .stderr(contains("taken: patch embedding, 3 bands in their order"))
+        .stderr(contains("interpolated to 6 × 6"))
+        .stderr(contains("at a random start: gat (2 tensors)"))
+        .stderr(contains("not told by the file: model.encoder.heads = 3"));
+    drop(told);
+    let device = nephos::device::select("cpu").unwrap();
+    let bundle = Bundle::load(&file("m.nephos"), &device).unwrap();
+    assert_eq!(bundle.config.model.encoder.norm_eps, 1e-6);
+    // The rest is drawn by the seed: the same file again.
+    let first = std::fs::read(file("m.nephos")).unwrap();
+    import(folder.path()).assert().success();
+    assert!(std::fs::read(file("m.nephos")).unwrap() == first);
+}
+
+#[test]
 fn weights_of_another_model_are_refused_with_every_reason() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);

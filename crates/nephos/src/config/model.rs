@@ -115,6 +115,10 @@ pub struct EncoderConfig {
     pub norm: NormOrder,
     /// One more LayerNorm after the last layer.
     pub final_norm: bool,
+    /// Added to the variance in every LayerNorm of the encoder: PyTorch's 1e-5, 1e-6 in
+    /// ViTs of timm, 1e-12 in those of transformers.
+    #[serde(skip_serializing_if = "is_pytorchs")]
+    pub norm_eps: f64,
     /// Dropout on attention weights, after attention, inside and after the
     /// feed-forward part.
     pub dropout: f64,
@@ -123,6 +127,13 @@ pub struct EncoderConfig {
     /// Depths, in layers from 0 to `depth`, whose tokens are normalised, projected
     /// and added to the output; empty: the last layer's tokens alone (reference).
     pub taps: Vec<usize>,
+}
+
+/// PyTorch's epsilon of a LayerNorm.
+const NORM_EPS: f64 = 1e-5;
+
+fn is_pytorchs(epsilon: &f64) -> bool {
+    *epsilon == NORM_EPS
 }
 
 /// What the affinity matrix of the patches does.
@@ -211,6 +222,7 @@ impl Default for EncoderConfig {
             activation: Activation::Relu,
             norm: NormOrder::Post,
             final_norm: false,
+            norm_eps: NORM_EPS,
             dropout: 0.1,
             position: PositionKind::None,
             taps: Vec::new(),
@@ -419,6 +431,11 @@ impl ModelConfig {
             encoder.taps.iter().all(|&tap| tap <= encoder.depth) && encoder.taps.len() <= MAX_DEPTH,
             "model.encoder.taps",
             "at most 1000 depths, each from 0 to model.encoder.depth",
+        )?;
+        require(
+            (1e-12..=0.1).contains(&encoder.norm_eps),
+            "model.encoder.norm_eps",
+            "in [1e-12, 0.1]",
         )?;
         self.validate_stem()?;
         require(

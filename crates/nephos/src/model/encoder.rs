@@ -42,6 +42,8 @@ pub struct EncoderLayer {
     activation: Activation,
     #[module(skip)]
     order: NormOrder,
+    #[module(skip)]
+    epsilon: f32,
 }
 
 impl Encoder {
@@ -51,10 +53,10 @@ impl Encoder {
             layers: (0..config.depth)
                 .map(|_| EncoderLayer::new(config, width, device))
                 .collect(),
-            norm: config.final_norm.then(|| norm(width, device)),
+            norm: config.final_norm.then(|| norm(config, width, device)),
             taps: (config.taps.iter())
                 .map(|&depth| Tap {
-                    norm: norm(width, device),
+                    norm: norm(config, width, device),
                     project: LinearConfig::new(width, width).init(device),
                     depth,
                 })
@@ -94,11 +96,12 @@ impl EncoderLayer {
             self_attn: SelfAttention::new(width, config.heads, config.dropout, device),
             linear1: LinearConfig::new(width, config.feed_forward).init(device),
             linear2: LinearConfig::new(config.feed_forward, width).init(device),
-            norm1: norm(width, device),
-            norm2: norm(width, device),
+            norm1: norm(config, width, device),
+            norm2: norm(config, width, device),
             dropout: DropoutConfig::new(config.dropout).init(),
             activation: config.activation,
             order: config.norm,
+            epsilon: config.norm_eps as f32,
         }
     }
 
@@ -150,7 +153,7 @@ impl EncoderLayer {
         let tensors = encoder::LayerTensors {
             linear: [in_proj, out_proj, linear1, linear2],
             norms: [norm(&self.norm1), norm(&self.norm2)],
-            epsilon: EPSILON as f32,
+            epsilon: self.epsilon,
         };
         encoder::layer(layer, x, tensors)
     }
@@ -186,12 +189,9 @@ impl EncoderLayer {
     }
 }
 
-/// PyTorch's epsilon of a LayerNorm.
-const EPSILON: f64 = 1e-5;
-
-fn norm(width: usize, device: &Device) -> LayerNorm {
+fn norm(config: &EncoderConfig, width: usize, device: &Device) -> LayerNorm {
     LayerNormConfig::new(width)
-        .with_epsilon(EPSILON)
+        .with_epsilon(config.norm_eps)
         .init(device)
 }
 
@@ -229,6 +229,7 @@ mod tests {
                     dropout: 0.0,
                     norm,
                     activation,
+                    norm_eps: 1e-3,
                     ..EncoderConfig::default()
                 };
                 let layer = EncoderLayer::new(&config, 12, &device);

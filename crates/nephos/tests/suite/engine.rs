@@ -37,6 +37,7 @@ const CHANGES: [Change; 23] = [
     |c| {
         c.model.encoder.position = PositionKind::Learned;
         c.model.encoder.norm = NormOrder::Pre;
+        c.model.encoder.norm_eps = 0.05;
         c.model.encoder.final_norm = true;
         c.model.graph.heads = 3;
         c.model.graph.affinity = Affinity::Bias;

@@ -59,7 +59,7 @@ impl Encoder {
     pub fn new(config: &ModelConfig, weights: &mut Weights) -> Option<Self> {
         let (encoder, width) = (&config.encoder, config.patch.width);
         let name = "block12.transformer.encoder";
-        let hidden = encoder.feed_forward;
+        let (hidden, epsilon) = (encoder.feed_forward, encoder.norm_eps);
         let layer = |index: usize| {
             let part = |part: &str| format!("{name}.layers.{index}.{part}");
             let mut linear =
@@ -77,19 +77,24 @@ impl Encoder {
                 out_proj,
                 linear1,
                 linear2,
-                norm1: Norm::take(weights, &part("norm1."), width)?,
-                norm2: Norm::take(weights, &part("norm2."), width)?,
+                norm1: Norm::take(weights, &part("norm1."), width, epsilon)?,
+                norm2: Norm::take(weights, &part("norm2."), width, epsilon)?,
             })
         };
         let layers = (0..encoder.depth).map(layer).collect::<Option<_>>()?;
         let norm = match encoder.final_norm {
-            true => Some(Norm::take(weights, &format!("{name}.norm."), width)?),
+            true => Some(Norm::take(
+                weights,
+                &format!("{name}.norm."),
+                width,
+                epsilon,
+            )?),
             false => None,
         };
         let tap = |(index, &depth): (usize, &usize)| {
             let part = |part: &str| format!("{name}.taps.{index}.{part}");
             Some(Tap {
-                norm: Norm::take(weights, &part("norm."), width)?,
+                norm: Norm::take(weights, &part("norm."), width, epsilon)?,
                 project: Linear::take(weights, &part("W."), [width, width])?,
                 depth,
             })

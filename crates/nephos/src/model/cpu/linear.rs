@@ -5,9 +5,6 @@ use nephos_kernel::norm;
 
 use super::weights::Weights;
 
-/// PyTorch's.
-const EPSILON: f32 = 1e-5;
-
 /// `x W + b`.
 #[derive(Debug)]
 pub(super) struct Linear {
@@ -56,12 +53,14 @@ impl Linear {
 pub(super) struct Norm {
     scale: Vec<f32>,
     shift: Vec<f32>,
+    epsilon: f32,
 }
 
 impl Norm {
     /// The norm whose weights are `{name}weight` and `{name}bias`.
-    pub fn take(weights: &mut Weights, name: &str, width: usize) -> Option<Self> {
+    pub fn take(weights: &mut Weights, name: &str, width: usize, epsilon: f64) -> Option<Self> {
         Some(Self {
+            epsilon: epsilon as f32,
             scale: weights.take(&format!("{name}weight"), &[width])?,
             shift: weights.take(&format!("{name}bias"), &[width])?,
         })
@@ -81,7 +80,7 @@ impl Norm {
         norm::LayerNorm {
             scale: &self.scale,
             shift: &self.shift,
-            epsilon: EPSILON,
+            epsilon: self.epsilon,
         }
     }
 }

@@ -10,10 +10,12 @@ pub mod names;
 mod safetensors;
 mod shipped;
 mod tensors;
+mod vit;
 
 pub use bundle::{Bundle, Summary};
 pub use identity::{Identity, fingerprint};
 pub use shipped::{Shipped, TINY};
 pub use tensors::{apply, collect, collect_gradients, read, write};
+pub use vit::{Transfer, initial};
 
 pub use crate::scene::torch::NamedTensor;
