@@ -1,6 +1,7 @@
 //! Tests of the command line as a user types it.
 
 mod augment;
+mod cloudsen12;
 mod explain;
 mod info;
 mod pictures;
