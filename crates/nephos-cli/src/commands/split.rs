@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use nephos::class::class_names;
 use nephos::dataset::SPLIT_NAMES;
-use nephos::dataset::split::{Candidate, Filter, Split, SplitOptions, split};
+use nephos::dataset::split::{
+    Candidate, Filter, Leakage, Neighbourhood, Split, SplitOptions, check_leakage, split, split_by,
+};
 
 use crate::ui::{Ui, say};
 
@@ -20,7 +22,17 @@ Examples:
 
   # The same from a CloudSEN12+ container, which has the metadata itself
   nephos split cloudsen12-l1c.0000.part.taco --where label_type=high \\
-      --where real_proj_shape=509 --group-by roi_id --out data --train 700 --val 200 --test 100";
+      --where real_proj_shape=509 --group-by roi_id --out data --train 700 --val 200 --test 100
+
+  # The splits that CloudSEN12+ itself names, as lists of samples; nothing is copied
+  nephos split cloudsen12-l1c.*.part.taco --by data_split --where label_type=high \\
+      --where real_proj_shape=509 --out cloudsen12
+
+  # Does a region, or its neighbourhood, lie in two splits?
+  nephos split --check cloudsen12/train_split.json cloudsen12/test_split.json";
+
+/// Regions and pairs of neighbours that are shown.
+const MOST_SHOWN: usize = 5;
 
 /// Choose train, validation and test samples
 ///
@@ -32,27 +44,44 @@ Examples:
 /// A CloudSEN12+ container has metadata of its own, which are taken without --metadata.
 /// Rows of --metadata belong to the samples that a column `name` or `id` names; else
 /// to the positions in a column `index`; else they are in the samples' order.
+///
+/// With --by, the splits are those that a column of the containers' own metadata names.
+/// They are written as lists of samples (.json), which can be given wherever samples can,
+/// and what they share is told. With --check, the containers given are splits; it fails
+/// where a region is in two of them, or samples of two lie near each other.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Samples to choose from: a pickle, .npy, .npz, CloudSEN12+ container (.taco,
-    /// .tortilla, .tacozip, .mlstac), or folder of images and labels
-    samples: PathBuf,
+    /// .tortilla, .tacozip, .mlstac), or folder of images and labels; with --by or
+    /// --check several
+    #[arg(required = true)]
+    samples: Vec<PathBuf>,
     /// Table about the samples: CSV with a header, a JSON list of objects, or Parquet
     #[arg(long, value_name = "FILE")]
     metadata: Option<PathBuf>,
     /// Folder to write the splits to
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "check")]
+    out: Option<PathBuf>,
     /// Samples to train on; 0 writes no file, as for --val and --test
-    #[arg(long, value_name = "N")]
-    train: usize,
+    #[arg(long, value_name = "N", required_unless_present_any = ["by", "check"])]
+    train: Option<usize>,
     /// Samples to validate on
-    #[arg(long, value_name = "N")]
-    val: usize,
+    #[arg(long, value_name = "N", required_unless_present_any = ["by", "check"])]
+    val: Option<usize>,
     /// Samples to test on
-    #[arg(long, value_name = "N")]
-    test: usize,
+    #[arg(long, value_name = "N", required_unless_present_any = ["by", "check"])]
+    test: Option<usize>,
+    /// Take the splits from this column of the containers' own metadata (train, val or
+    /// validation, test), as data_split of CloudSEN12+
+    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["train", "val", "test", "metadata"])]
+    by: Option<String>,
+    /// Tell what the given splits share, and write nothing
+    #[arg(long, conflicts_with_all = ["by", "out", "train", "val", "test", "metadata"])]
+    check: bool,
+    /// With --by or --check: distance of centres up to which samples are neighbours
+    #[arg(long, value_name = "KM", default_value_t = 10.0, value_parser = kilometres)]
+    distance: f64,
     /// Seed of the choice
     #[arg(long, value_name = "S", default_value_t = 42)]
     seed: u64,
@@ -60,7 +89,8 @@ pub struct Args {
     /// !=, <, <=, > or >= in place of =; may be given more than once
     #[arg(long = "where", value_name = "CONDITION")]
     filters: Vec<Filter>,
-    /// Keep samples with the same value in this column of the metadata in one split
+    /// Keep samples with the same value in this column of the metadata in one split; with
+    /// --by or --check, the column with the region (default: roi_id)
     #[arg(long, value_name = "COLUMN")]
     group_by: Option<String>,
     /// Don't warn when a region of interest (`roi_id`) is in two splits
@@ -71,9 +101,50 @@ pub struct Args {
     label_channel: usize,
 }
 
+fn kilometres(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(distance) if distance.is_finite() && distance >= 0.0 => Ok(distance),
+        _ => Err("expected a number of kilometres, 0 or more".to_owned()),
+    }
+}
+
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    let mut near = Neighbourhood {
+        distance: args.distance,
+        ..Neighbourhood::default()
+    };
+    if let Some(column) = &args.group_by {
+        near.group_by.clone_from(column);
+    }
+    if args.check {
+        if args.samples.len() < 2 {
+            bail!("--check compares two splits or more");
+        }
+        let found = check_leakage(&args.samples, &args.filters, &near)?;
+        say!("{}", leakage_report(&found, &near).trim_end());
+        if found.is_any() {
+            bail!("splits share land; scores would be too good");
+        }
+        return Ok(());
+    }
+    let out = args.out.context("--out is needed")?;
+    if let Some(column) = &args.by {
+        let result = split_by(&args.samples, column, &args.filters, &near, &out)?;
+        for (path, count) in result.lists.iter().flatten() {
+            say!("{}: {count} samples", path.display());
+        }
+        say!("{}", leakage_report(&result.leakage, &near).trim_end());
+        if !args.allow_leakage && result.leakage.is_any() {
+            ui.status("warning: splits share land; scores will be too good");
+        }
+        return Ok(());
+    }
+    let [samples] = args.samples.as_slice() else {
+        bail!("one container at a time; several need --by or --check");
+    };
+    let counts = [args.train, args.val, args.test].map(Option::unwrap_or_default);
     let options = SplitOptions {
-        counts: [args.train, args.val, args.test],
+        counts,
         seed: args.seed,
         label_channel: args.label_channel,
         filters: args.filters,
@@ -81,9 +152,9 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     };
     let mut bar: Option<(String, crate::ui::Progress)> = None;
     let result = split(
-        &args.samples,
+        samples,
         args.metadata.as_deref(),
-        &args.out,
+        &out,
         &options,
         |step, _, total| {
             if bar.as_ref().is_none_or(|(name, _)| name != step)
@@ -96,7 +167,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
             }
         },
     )
-    .with_context(|| format!("can't split {}", args.samples.display()))?;
+    .with_context(|| format!("can't split {}", samples.display()))?;
     if let Some((_, bar)) = bar {
         bar.finish();
     }
@@ -105,6 +176,47 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     }
     say!("{}", table(&result).trim_end());
     Ok(())
+}
+
+/// What splits share, in words.
+fn leakage_report(found: &Leakage, near: &Neighbourhood) -> String {
+    let mut text = match found.grouped {
+        0 => format!("regions: no sample has a column `{}`\n", near.group_by),
+        _ => format!(
+            "regions ({}): {} of {} samples, {} in two splits\n",
+            near.group_by,
+            found.groups,
+            found.grouped,
+            found.shared.len()
+        ),
+    };
+    for (group, splits) in found.shared.iter().take(MOST_SHOWN) {
+        text += &format!("  {group}: {}\n", splits.join(", "));
+    }
+    text += &more(found.shared.len());
+    match found.placed {
+        0 => text += "neighbours: no sample tells where it lies (proj_centroid, centroid)\n",
+        placed => {
+            text += &format!(
+                "neighbours: {} pairs of other regions within {} km in two splits, of {placed} \
+                 samples that tell where they lie\n",
+                found.neighbours.len(),
+                near.distance
+            );
+        }
+    }
+    for pair in found.neighbours.iter().take(MOST_SHOWN) {
+        let ([a, b], [in_a, in_b]) = (&pair.samples, &pair.splits);
+        text += &format!("  {a} ({in_a}), {b} ({in_b}): {:.1} km\n", pair.distance);
+    }
+    text + &more(found.neighbours.len())
+}
+
+fn more(count: usize) -> String {
+    match count.saturating_sub(MOST_SHOWN) {
+        0 => String::new(),
+        rest => format!("  … and {rest} more\n"),
+    }
 }
 
 fn leakage_warning(groups: &[String]) -> String {

@@ -2,6 +2,7 @@
 
 mod augment;
 mod benchmark;
+mod cloudsen12;
 mod explain;
 mod info;
 mod pictures;

@@ -4,13 +4,19 @@ use super::Config;
 use crate::error::{Error, Result};
 
 /// Name and TOML of each; the files of `configs/`.
-const PRESETS: [(&str, &str); 7] = [
+const PRESETS: [(&str, &str); 10] = [
     (
         "reference",
         include_str!("../../../../configs/reference.toml"),
     ),
     ("tiny", include_str!("../../../../configs/tiny.toml")),
     ("demo", include_str!("../../../../configs/demo.toml")),
+    ("small", include_str!("../../../../configs/small.toml")),
+    ("base", include_str!("../../../../configs/base.toml")),
+    (
+        "cloudsen12",
+        include_str!("../../../../configs/cloudsen12.toml"),
+    ),
     ("l8biome", include_str!("../../../../configs/l8biome.toml")),
     ("unet", include_str!("../../../../configs/unet.toml")),
     (
@@ -65,6 +71,35 @@ mod tests {
         }
         let error = Config::preset("nothing", &[]).unwrap_err().to_string();
         assert!(error.contains("segformer"), "{error}");
+    }
+
+    #[test]
+    fn every_file_of_configs_is_read() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            assert_eq!(Config::load(&path, &[]).unwrap().name, name);
+            names.push(name);
+        }
+        for preset in Config::preset_names() {
+            assert!(names.iter().any(|name| name == preset), "{preset}");
+        }
+    }
+
+    #[test]
+    fn cloudsen12_is_base_on_all_bands() {
+        let [base, all] = ["base", "cloudsen12"].map(|name| Config::preset(name, &[]).unwrap());
+        assert_eq!(all.model, base.model);
+        let known = crate::band::SENTINEL2.map(|(_, name, _)| name);
+        let mut bands: Vec<&str> = all.data.bands.iter().map(String::as_str).collect();
+        bands.sort_unstable();
+        let mut sorted = known.to_vec();
+        sorted.sort_unstable();
+        assert_eq!(bands, sorted);
+        // Red, green and blue are always there.
+        assert_eq!(all.data.optional_bands.len(), 10);
     }
 
     #[test]

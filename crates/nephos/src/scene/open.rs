@@ -11,12 +11,14 @@ use super::numpy::{self, NpySource};
 use super::pairs::RasterSource;
 use super::pickle::PickleSource;
 use super::raster::RasterFormat;
+use super::selection::{self, Selection};
 use super::taco::{self, TacoSource};
 use crate::error::{Error, Result};
 
 /// What can be opened, for messages.
 const SUPPORTED: &str = "samples are read from a Python pickle of NumPy arrays (.pkl), .npy, .npz, \
      a GeoTIFF, a PNG or JPEG, a CloudSEN12+ container (.taco, .tortilla, .tacozip, .mlstac), \
+     a list of samples as `nephos split --by` writes it (.json), \
      or a folder with image/NAME.tif and label/NAME.tif";
 
 /// What a path holds, judged by its first bytes and, where they don't tell, by
@@ -38,6 +40,8 @@ pub enum Kind {
     Picture,
     /// A container of the TACO Foundation, as CloudSEN12+ comes in.
     Taco,
+    /// A list of samples of other containers.
+    Selection,
     /// Weights that PyTorch saved.
     Torch,
     /// Weights as safetensors; a nephos bundle is one.
@@ -45,7 +49,9 @@ pub enum Kind {
 }
 
 /// Opens a container of samples: a Python pickle, `.npy`, `.npz`, a GeoTIFF, PNG or
-/// JPEG, a `.taco`, `.tortilla`, `.tacozip` or `.mlstac`, or a folder with `image/NAME.tif` and `label/NAME.tif`; see [`detect`].
+/// JPEG, a `.taco`, `.tortilla`, `.tacozip` or `.mlstac`, a list of samples
+/// ([`Selection`]), or a folder with `image/NAME.tif` and `label/NAME.tif`; see
+/// [`detect`].
 ///
 /// # Errors
 /// The path is not there, or its format is unknown or broken.
@@ -56,6 +62,7 @@ pub fn open(path: &Path) -> Result<Box<dyn SampleSource>> {
         Kind::Npy => Box::new(NpySource::open(path)?),
         Kind::Npz => Box::new(NpzSource::open(path)?),
         Kind::Taco => Box::new(TacoSource::open(path)?),
+        Kind::Selection => Box::new(Selection::open(path)?),
         Kind::Tiff | Kind::Picture => Box::new(RasterSource::open_file(path)?),
         Kind::Torch | Kind::Safetensors => {
             return Err(Error::unsupported(
@@ -119,6 +126,7 @@ pub fn detect(path: &Path) -> Result<Kind> {
         [0x1f, 0x8b, ..] => compressed("gunzip"),
         [b'B', b'Z', b'h', ..] => compressed("bunzip2"),
         [0xfd, b'7', b'z', b'X', b'Z', ..] => compressed("unxz"),
+        [b'{', ..] if selection::is_listing(path)? => Ok(Kind::Selection),
         // Protocol 0 has no magic; its opcodes are letters.
         _ if named(&["pkl", "pickle", "p"]) => Ok(Kind::Pickle),
         _ => Err(Error::unsupported(

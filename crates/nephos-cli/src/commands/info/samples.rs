@@ -101,6 +101,7 @@ pub fn report(
             Kind::Npz => "NumPy archive",
             Kind::Tiff => "TIFF raster",
             Kind::Taco => "CloudSEN12+ container",
+            Kind::Selection => "list of samples of other containers",
             _ => "picture",
         },
         samples: source.len(),

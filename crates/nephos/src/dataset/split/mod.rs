@@ -1,4 +1,4 @@
-//! Choosing train, validation and test samples.
+//! Choosing train, validation and test samples, and telling what they share.
 //!
 //! Samples are drawn at random with a seed, so that each split has the same shares of
 //! samples with one, two, three and four distinct classes. Samples of one group, as a
@@ -6,11 +6,15 @@
 //! on say little about new land.
 
 mod allocate;
+mod by_column;
 mod filter;
+mod leakage;
 mod metadata;
 mod write;
 
+pub use by_column::{Neighbourhood, OwnSplit, check_leakage, split_by};
 pub use filter::Filter;
+pub use leakage::{Leakage, Neighbours};
 pub use metadata::Metadata;
 
 use std::collections::{BTreeMap, BTreeSet};
