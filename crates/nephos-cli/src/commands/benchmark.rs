@@ -29,9 +29,8 @@ pub struct Args {
     /// Labelled samples: a pickle, .npy, .npz, a CloudSEN12+ container, or a folder with
     /// image/ and label/
     data: PathBuf,
-    /// Models: names of configurations that come with nephos (reference, tiny, small,
-    /// base, demo, cloudsen12, l8biome,
-    /// unet, deeplabv3plus, segformer), or paths of TOML files
+    /// Models: names of configurations that come with nephos (reference, tiny, small, base,
+    /// demo, cloudsen12, l8biome, unet, deeplabv3plus, segformer), or paths of TOML files
     #[arg(
         long,
         value_name = "A,B.toml,…",

@@ -13,7 +13,8 @@ use super::tiny::MODEL;
 const DATA: &str = "
 name = 'small'
 [data]
-bands = ['red', 'green', 'blue']
+bands = ['red', 'green', 'blue', 'nir']
+optional_bands = ['nir']
 channels = ['blue', 'green', 'red']
 label_channel = 3
 scale = 10000.0

@@ -47,7 +47,14 @@ pub fn cost(bundle: &Bundle, device: &Device) -> Result<Cost> {
         0.1 + 0.05 * ((band * 31 + row * 7 + col * 13) % 11) as f32
     });
     let place = Georeference::default();
-    let scene = MemoryScene::new("timed", &config.data.bands, pixels, place)?;
+    // A channel beside the bands declares each optional one absent.
+    let flags = config
+        .data
+        .optional_bands
+        .iter()
+        .map(|band| format!("no {band}"));
+    let names: Vec<String> = (config.data.bands.iter().cloned()).chain(flags).collect();
+    let scene = MemoryScene::new("timed", &names, pixels, place)?;
     let bands: Vec<usize> = (0..channels).collect();
     let network = Network::new(bundle.segmenter.clone(), device);
     let window = window_for(&config.model, None, SIDE, SIDE);

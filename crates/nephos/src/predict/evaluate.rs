@@ -135,8 +135,10 @@ fn cross_entropy(scores: &Array3<f32>, label: &Array2<u8>) -> f64 {
         let above = |score: f32| f64::from(score) - f64::from(highest);
         let sum: f64 = pixel.iter().map(|score| above(*score).exp()).sum();
         let members = pixel.iter().enumerate().filter(|(c, _)| label.has(*c));
-        let share: f64 = members.map(|(_, score)| above(*score).exp()).sum();
-        total += sum.ln() - share.ln();
+        let members: Vec<f64> = members.map(|(_, score)| above(*score)).collect();
+        let best = members.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let share: f64 = members.iter().map(|score| (score - best).exp()).sum();
+        total += sum.ln() - (best + share.ln());
     }
     total
 }
