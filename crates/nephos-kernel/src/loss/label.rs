@@ -3,8 +3,8 @@
 /// Label of a pixel of which nothing is known: it never counts.
 const UNKNOWN: u8 = 255;
 
-/// Labels from here on are sets of classes.
-const SETS: u8 = 128;
+/// Labels from here on are sets of classes, bit c for class c.
+pub const SETS: u8 = 128;
 
 /// Classes that a set may have.
 const MEMBERS: usize = 7;

@@ -29,7 +29,7 @@ mod tests;
 
 use rayon::prelude::*;
 
-pub use label::{Label, either};
+pub use label::{Label, SETS, either};
 use row::{Row, Scales};
 use upsample::Taps;
 

@@ -72,10 +72,8 @@ impl Row {
                 let log_p =
                     |class: usize| f64::from(self.scores[class * width + x] - self.log_sum[x]);
                 let weight = f64::from(objective.weight(label.first()));
-                let hit = match label {
-                    Label::Class(class) => log_p(class),
-                    set => f64::from(self.log_share(set, [x, width])),
-                };
+                let hit = log_share(&self.scores, self.log_sum[x], label, [x, width]);
+                let hit = f64::from(hit);
                 *totals.weight += weight;
                 let term = match cross.gamma {
                     Some(gamma) => focus(hit as f32, gamma)[0],
@@ -99,11 +97,6 @@ impl Row {
                 }
             }
         }
-    }
-
-    /// The logarithm of the probability that pixel `x` of `width` has a class of `label`.
-    fn log_share(&self, label: Label, [x, width]: [usize; 2]) -> f32 {
-        log_share(&self.scores, self.log_sum[x], label, [x, width])
     }
 
     /// The gradient of the row with respect to one row of cells, in units of
@@ -135,9 +128,13 @@ pub(super) struct Scales {
     pub dice: Vec<[f32; 2]>,
 }
 
-/// See [`Row::log_share`]; taken from the largest of the set, so that tiny shares stay
-/// finite.
+/// The logarithm of the probability that pixel `x` of `width` has a class of `label`; of a
+/// set taken from the largest, so that tiny shares stay finite.
+#[inline(always)]
 fn log_share(scores: &[f32], log_sum: f32, label: Label, [x, width]: [usize; 2]) -> f32 {
+    if let Label::Class(class) = label {
+        return scores[class * width + x] - log_sum;
+    }
     let members = || {
         (scores[x..].iter().step_by(width).enumerate())
             .filter(|(class, _)| label.has(*class))
@@ -209,10 +206,7 @@ versions! {
                 *pull = 0.0;
                 if let Some(label) = Label::of(*label) {
                     let weight = scales.cross * objective.weight(label.first());
-                    let log_p = match label {
-                        Label::Class(class) => scores[class * width + x] - log_sum[x],
-                        set => log_share(scores, log_sum[x], set, [x, width]),
-                    };
+                    let log_p = log_share(scores, log_sum[x], label, [x, width]);
                     let hit = match cross.gamma {
                         Some(gamma) => {
                             let [focus, slope] = focus(log_p, gamma);

@@ -10,7 +10,7 @@ use super::folds::folds;
 use super::measure::{PeakMemory, cost};
 use super::report::{ModelReport, Report};
 use super::result::{FoldResult, write_json};
-use crate::config::{Config, DataConfig};
+use crate::config::{Config, DataConfig, MixConfig};
 use crate::dataset::{Dataset, open_mix};
 use crate::error::{Error, Result};
 use crate::model::Bundle;
@@ -88,10 +88,11 @@ struct Plan {
     steps: usize,
 }
 
-/// The samples and their folds.
+/// The samples and their folds, and what every fold is trained on besides.
 struct Folded {
     dataset: Dataset,
     fold: Vec<usize>,
+    mix: Vec<(Dataset, MixConfig)>,
 }
 
 impl Benchmark {
@@ -169,7 +170,8 @@ impl Benchmark {
             groups = dataset.column(column)?;
         }
         let fold = folds(&groups, &pixels, self.folds)?;
-        Ok(Folded { dataset, fold })
+        let mix = open_mix(&self.reading)?;
+        Ok(Folded { dataset, fold, mix })
     }
 
     /// The configuration of a training of so many steps: the model's own, but for the
@@ -217,7 +219,7 @@ impl Benchmark {
             return Ok(plan.steps);
         }
         let scratch = tempfile::tempdir().map_err(|e| Error::io(folder, e))?;
-        let train = self.training(folded, 0)?;
+        let train = folded.training(0)?;
         let mut pace = Pace {
             observer,
             first: None,
@@ -237,12 +239,6 @@ impl Benchmark {
         };
         write_json(&path, &plan)?;
         Ok(steps)
-    }
-
-    /// The samples that are not in `fold`, with those of `data.mix`.
-    fn training(&self, folded: &Folded, fold: usize) -> Result<Dataset> {
-        let kept = folded.dataset.subset(folded.indices(|of| of != fold))?;
-        Ok(kept.mixed(open_mix(&self.reading)?))
     }
 
     /// The result on a fold: the one that is there, or a new one.
@@ -276,7 +272,7 @@ impl Benchmark {
             status("done already");
             return Ok(Some(result));
         }
-        let train = self.training(folded, fold)?;
+        let train = folded.training(fold)?;
         let resume = folder.join(CHECKPOINT_FILE).exists();
         status(if resume { "goes on" } else { "trains" });
         let memory = PeakMemory::start();
@@ -312,6 +308,12 @@ impl Benchmark {
 }
 
 impl Folded {
+    /// The samples that are not in `fold`, with those of `data.mix`.
+    fn training(&self, fold: usize) -> Result<Dataset> {
+        let kept = self.dataset.subset(self.indices(|of| of != fold))?;
+        Ok(kept.mixed(self.mix.clone()))
+    }
+
     /// Positions of the samples whose fold is wanted.
     fn indices(&self, wanted: impl Fn(usize) -> bool) -> Vec<usize> {
         let places = self.fold.iter().enumerate();

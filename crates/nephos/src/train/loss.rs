@@ -3,14 +3,13 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use ndarray::Array3;
+use nephos_kernel::loss::SETS;
 
 use crate::class::IGNORE;
 use crate::config::{LossConfig, LossKind};
 
 /// The logarithm of a probability of next to nothing.
 const NEVER: f32 = -1e4;
-/// Codes from here on are sets of classes.
-const SETS: i32 = 128;
 /// Keeps a mean over no pixels at 0 instead of 0/0.
 const TINY: f32 = 1e-12;
 /// Added to both parts of the Dice fraction, in pixels: a class that is neither
@@ -63,9 +62,7 @@ impl Loss {
             "labels and logits differ in shape"
         );
         let log_p = log_softmax(logits, 1); // [B, C, H, W]
-        let ignored = labels.clone().equal_elem(i32::from(IGNORE)); // [B, H, W]
-        let valid = ignored.bool_not().float();
-        let truth = Truth::new(labels, valid, classes);
+        let truth = Truth::new(labels, classes);
         match self.config.kind {
             LossKind::CrossEntropy => self.cross_entropy(log_p, &truth),
             LossKind::Focal => self.focal(log_p, &truth),
@@ -243,8 +240,9 @@ struct Truth {
 
 impl Truth {
     /// Of codes as [`Label::of`](nephos_kernel::loss::Label::of) reads them.
-    fn new(codes: Tensor<3, Int>, valid: Tensor<3>, classes: usize) -> Self {
-        let set = codes.clone().greater_equal_elem(SETS);
+    fn new(codes: Tensor<3, Int>, classes: usize) -> Self {
+        let ignored = codes.clone().equal_elem(i32::from(IGNORE)); // [B, H, W]
+        let set = codes.clone().greater_equal_elem(i32::from(SETS));
         let mut first = codes.zeros_like();
         let mut may = Vec::with_capacity(classes);
         for class in 0..classes as i32 {
@@ -261,7 +259,7 @@ impl Truth {
         Self {
             first,
             may: Tensor::cat(may.collect(), 1),
-            valid,
+            valid: ignored.bool_not().float(),
         }
     }
 

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use nephos::Error;
-use nephos::model::weights::Shipped;
+use nephos::model::weights::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -68,17 +67,8 @@ struct Entry {
 /// A safetensors file, which may be a nephos bundle; only its header is read.
 pub fn safetensors(path: &Path) -> nephos::Result<Report> {
     let io = |e| Error::io(path, e);
-    if let Some(shipped) = Shipped::find(path) {
-        return header(shipped.bytes, shipped.bytes.len() as u64, path);
-    }
-    let file = File::open(path).map_err(io)?;
-    let size = file.metadata().map_err(io)?.len();
-    header(file, size, path)
-}
-
-/// As [`safetensors`], of `size` bytes.
-fn header(mut file: impl Read, size: u64, path: &Path) -> nephos::Result<Report> {
-    let io = |e| Error::io(path, e);
+    let bytes = Bytes::of(path)?;
+    let (mut file, size) = (&bytes[..], bytes.len() as u64);
     let broken = |message: String| Error::format(path, format!("safetensors header: {message}"));
     let mut len = [0; 8];
     file.read_exact(&mut len).map_err(io)?;

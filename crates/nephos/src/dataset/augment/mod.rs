@@ -92,8 +92,8 @@ impl Augmenter {
         })
     }
 
-    /// Sample `index` of `dataset`, that of [`Augmenter::new`], varied. `focus` is a class of which a cropped
-    /// sample holds a pixel, where there is one.
+    /// Sample `index` of `dataset`, that of [`Augmenter::new`], varied. `focus` is a class
+    /// of which a cropped sample holds a pixel, where there is one.
     ///
     /// # Errors
     /// As for [`Dataset::get`].

@@ -1,13 +1,11 @@
 //! Which model a result is from.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::Shipped;
-use crate::error::{Error, Result};
+use super::Bytes;
+use crate::error::Result;
 
 /// Name and fingerprint of a model's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,23 +22,9 @@ impl Identity {
     /// # Errors
     /// The file can't be read.
     pub fn of(path: &Path) -> Result<Self> {
-        let fail = |e| Error::io(path, e);
-        let mut hash = Sha256::new();
-        if let Some(shipped) = Shipped::find(path) {
-            hash.update(shipped.bytes);
-        } else {
-            let mut file = File::open(path).map_err(fail)?;
-            let mut buffer = vec![0; 1 << 20];
-            loop {
-                match file.read(&mut buffer).map_err(fail)? {
-                    0 => break,
-                    count => hash.update(&buffer[..count]),
-                }
-            }
-        }
         Ok(Self {
             name: (path.file_stem().unwrap_or_default().to_string_lossy()).into_owned(),
-            sha256: hex(&hash.finalize()),
+            sha256: hex(&Sha256::digest(&*Bytes::of(path)?)),
         })
     }
 }

@@ -14,7 +14,7 @@ mod vit;
 
 pub use bundle::{Bundle, Summary};
 pub use identity::{Identity, fingerprint};
-pub use shipped::{Shipped, TINY};
+pub use shipped::{Bytes, Shipped, TINY};
 pub use tensors::{apply, collect, collect_gradients, read, write};
 pub use vit::{Transfer, initial};
 

@@ -6,16 +6,14 @@
 //! same bytes.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
 use half::{bf16, f16};
-use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Map, Value, json};
 
-use super::Shipped;
+use super::Bytes;
 use crate::error::{Error, Result};
 use crate::output::write_atomic;
 use crate::scene::torch::NamedTensor;
@@ -25,25 +23,11 @@ use crate::scene::torch::NamedTensor;
 /// # Errors
 /// The file can't be read, its header is broken, or a tensor is no float.
 pub(super) fn read(path: &Path) -> Result<(Vec<NamedTensor>, BTreeMap<String, String>)> {
-    if let Some(shipped) = Shipped::find(path) {
-        return parse(shipped.bytes, path);
-    }
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    // SAFETY: as with every memory map, the file must not shrink while it is
-    // read; it is copied out of below before this function returns.
-    let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io(path, e))?;
-    parse(&map, path)
-}
-
-/// As [`read`], of bytes that errors call `path`.
-pub(super) fn parse(
-    bytes: &[u8],
-    path: &Path,
-) -> Result<(Vec<NamedTensor>, BTreeMap<String, String>)> {
+    let bytes = Bytes::of(path)?;
     let broken = |e| Error::format(path, format!("no valid safetensors file: {e}"));
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
     let metadata = header.metadata().clone().unwrap_or_default();
-    let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(broken)?;
     let tensors = (tensors.iter())
         .filter(|(name, _)| !super::names::is_counter(name))
         .map(|(name, view)| {

@@ -1,6 +1,12 @@
 //! Weights that come with nephos: they are named where a file is named otherwise.
 
+use std::fs::File;
+use std::ops::Deref;
 use std::path::Path;
+
+use memmap2::Mmap;
+
+use crate::error::{Error, Result};
 
 /// A trained model inside the library.
 #[derive(Debug)]
@@ -25,6 +31,42 @@ impl Shipped {
     /// The model that `path` names, unless there is a file of that name.
     pub fn find(path: &Path) -> Option<&'static Self> {
         (path.as_os_str() == TINY.name && !path.exists()).then_some(&TINY)
+    }
+}
+
+/// The bytes of a file of weights, or of weights that come with nephos.
+#[derive(Debug)]
+pub enum Bytes {
+    /// Of a file, mapped: what is not looked at is not read.
+    File(Mmap),
+    /// Of the library itself.
+    Shipped(&'static [u8]),
+}
+
+impl Bytes {
+    /// What `path` names.
+    ///
+    /// # Errors
+    /// There is neither a file nor a model of that name, or the file can't be read.
+    pub fn of(path: &Path) -> Result<Self> {
+        if let Some(shipped) = Shipped::find(path) {
+            return Ok(Self::Shipped(shipped.bytes));
+        }
+        let file = File::open(path).map_err(|e| Error::io(path, e))?;
+        // SAFETY: as with every memory map, the file must not shrink while it is read.
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io(path, e))?;
+        Ok(Self::File(map))
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::File(map) => map,
+            Self::Shipped(bytes) => bytes,
+        }
     }
 }
 

@@ -1,14 +1,12 @@
 //! Weights out of a network and into one.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
-use super::{Shipped, names, safetensors};
+use super::{Bytes, names, safetensors};
 use crate::error::{Error, Result};
 use crate::model::module_path::{ModulePath, keep_path};
 use crate::scene::torch::{self, NamedTensor};
@@ -66,18 +64,13 @@ pub fn apply<M: Module>(module: M, tensors: Vec<NamedTensor>, origin: &Path) -> 
 
 /// Reads the tensors of a PyTorch state dict (`.pth`), a `.safetensors` file or a
 /// bundle, told apart by what the file holds; or of weights that come with nephos
-/// ([`Shipped`]).
+/// ([`Shipped`](super::Shipped)).
 ///
 /// # Errors
 /// The file can't be read, or is broken.
 pub fn read(path: &Path) -> Result<Vec<NamedTensor>> {
-    if Shipped::find(path).is_some() {
-        return Ok(safetensors::read(path)?.0);
-    }
-    let mut start = Vec::new();
-    (File::open(path).and_then(|file| file.take(9).read_to_end(&mut start)))
-        .map_err(|e| Error::io(path, e))?;
-    match start.as_slice() {
+    let bytes = Bytes::of(path)?;
+    match &bytes[..bytes.len().min(9)] {
         // Eight bytes of length, then the header: the length may look like anything.
         [_, _, _, _, _, _, _, _, b'{'] => Ok(safetensors::read(path)?.0),
         // A zip archive, or a bare pickle as PyTorch wrote before 1.6.
