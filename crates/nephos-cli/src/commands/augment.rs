@@ -66,7 +66,7 @@ struct Kind {
     take: fn(&AugmentConfig, &mut AugmentConfig),
 }
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 15] = [
     Kind {
         key: "rotate",
         is_on: |c| c.rotate,
@@ -121,6 +121,11 @@ const KINDS: [Kind; 14] = [
         key: "saturation",
         is_on: |c| !c.saturation.is_empty(),
         take: |c, to| to.saturation.clone_from(&c.saturation),
+    },
+    Kind {
+        key: "correction",
+        is_on: |c| c.correction > 0.0,
+        take: |_, to| to.correction = 1.0,
     },
     Kind {
         key: "nodata",

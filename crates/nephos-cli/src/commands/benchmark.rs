@@ -46,6 +46,10 @@ pub struct Args {
     /// the samples; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Score every model with these bands alone as well; may be repeated. Bands that are
+    /// left out must be in data.optional_bands
+    #[arg(long, value_name = "BAND,BAND,…")]
+    also_bands: Vec<String>,
     /// Minutes of training each model gets on each fold, by the pace of its first steps
     #[arg(long, value_name = "MINUTES", conflicts_with = "steps")]
     budget: Option<f64>,
@@ -106,6 +110,14 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         data: args.data,
         reading,
         group_by: args.group_by,
+        also_bands: (args.also_bands.iter())
+            .map(|bands| {
+                bands
+                    .split(',')
+                    .map(|band| band.trim().to_owned())
+                    .collect()
+            })
+            .collect(),
         models,
         budget,
         folds: args.folds,

@@ -53,7 +53,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1)]
     images_per_roi: usize,
     /// Share of the lands, 0 to 1, that masks get wrong: wide snow, bright sand, sea and
-    /// floes, with no cloud or deep cloud of ice over them
+    /// floes, low sun, with no cloud, faint cloud or deep cloud of ice over them
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     hard: f64,
     /// Draw a few images of this seed, true colour above classes, into a PNG

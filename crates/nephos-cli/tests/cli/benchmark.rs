@@ -90,6 +90,32 @@ fn results_are_kept_and_those_of_other_settings_refused() {
     assert_eq!(String::from_utf8_lossy(&again.stdout), table);
     assert_eq!(result(1), before, "trained once");
 
+    let calibrated = &before["calibrated"];
+    assert_eq!(calibrated["others"], 1, "{calibrated}");
+    assert!(calibrated["temperature"].as_f64().unwrap() > 0.0);
+    let fewer = benchmark(path, &["--also-bands", "red, green,blue"]);
+    let told = String::from_utf8_lossy(&fewer.stdout);
+    assert!(told.contains("red, green, blue"), "{told}");
+    let subset = &result(1)["subsets"][0]["confusion"];
+    let pixels = |matrix: &serde_json::Value| -> u64 {
+        let rows = matrix.as_array().unwrap().iter();
+        rows.flat_map(|row| row.as_array().unwrap())
+            .filter_map(|n| n.as_u64())
+            .sum()
+    };
+    assert_eq!(
+        pixels(subset),
+        pixels(&before["confusion"]),
+        "the same pixels"
+    );
+    assert_eq!(result(1)["loss"], before["loss"], "not trained again");
+    let before = result(1);
+    for bands in ["red,green", "red,green,blue,cirrus"] {
+        let refused = benchmark(path, &["--also-bands", bands]);
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("--also-bands"));
+        assert!(!refused.status.success());
+    }
+
     let other = benchmark(path, &["--set", "data.mix=[]"]);
     let told = String::from_utf8_lossy(&other.stderr);
     assert!(!other.status.success());

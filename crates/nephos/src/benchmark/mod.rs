@@ -5,14 +5,20 @@
 //! `result.json`; finished results are kept when the benchmark is run again, and a run
 //! that was stopped goes on.
 
+mod calibrated;
 mod folds;
 mod measure;
 mod report;
 mod result;
 mod run;
+mod scored;
+mod subset;
 
+pub use calibrated::Calibrated;
 pub use folds::folds;
 pub use measure::{Cost, cost};
-pub use report::{ModelReport, Report, Spread};
+pub use report::{ModelReport, Report, SubsetReport};
 pub use result::FoldResult;
 pub use run::{Benchmark, Budget, Contender};
+pub use scored::{Scored, Spread};
+pub use subset::Subset;

@@ -7,36 +7,19 @@ use serde::Serialize;
 
 use super::measure::Cost;
 use super::result::{FoldResult, write_json};
+use super::scored::{Scored, Spread, dash, heads, plain, three};
 use crate::error::{Error, Result};
 use crate::output;
-use crate::report::{
-    ConfusionMatrix, CostPoint, Reliability, Scores, draw_cost, grouped, names, table,
-};
+use crate::report::{CostPoint, Reliability, draw_cost, grouped, table};
 
-/// Mean and standard deviation over the folds in which a score has a meaning.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Spread {
-    /// Mean.
-    pub mean: f64,
-    /// Sample standard deviation (n − 1); 0 with a single fold.
-    pub deviation: f64,
-    /// Folds.
-    pub folds: usize,
-}
-
-impl Spread {
-    /// Of the values that are there; `None` where there is none.
-    pub fn of(values: impl Iterator<Item = Option<f64>>) -> Option<Self> {
-        let values: Vec<f64> = values.flatten().collect();
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        (!values.is_empty()).then(|| Self {
-            mean,
-            deviation: (squares / (count - 1.0).max(1.0)).sqrt(),
-            folds: values.len(),
-        })
-    }
+/// Scores with some of the bands alone.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SubsetReport {
+    /// The bands given.
+    pub bands: Vec<String>,
+    /// The scores.
+    #[serde(flatten)]
+    pub scored: Scored,
 }
 
 /// What a model came to.
@@ -46,14 +29,12 @@ pub struct ModelReport {
     pub name: String,
     /// Optimiser steps a fold.
     pub steps: usize,
-    /// IoU of each class, over folds.
-    pub iou: Vec<Option<Spread>>,
-    /// Mean IoU over the classes, over folds.
-    pub miou: Option<Spread>,
-    /// IoU of cloud, thick or thin, over folds.
-    pub cloud_iou: Option<Spread>,
-    /// Expected calibration error, over folds.
-    pub calibration_error: Option<Spread>,
+    /// The scores.
+    #[serde(flatten)]
+    pub scored: Scored,
+    /// Expected calibration error over the pixels of all folds together, each fold
+    /// calibrated on the others.
+    pub pooled_calibrated: Option<f64>,
     /// Training time a fold in minutes.
     pub training_minutes: Option<Spread>,
     /// Time to segment a megapixel, over folds.
@@ -65,10 +46,8 @@ pub struct ModelReport {
     pub prediction_memory: Option<u64>,
     /// Parameters and operations.
     pub cost: Cost,
-    /// Scores over the pixels of all folds together.
-    pub pooled: Scores,
-    /// Expected calibration error over the pixels of all folds together.
-    pub pooled_calibration_error: Option<f64>,
+    /// With some of the bands alone.
+    pub subsets: Vec<SubsetReport>,
     /// Each fold.
     pub folds: Vec<FoldResult>,
 }
@@ -78,24 +57,31 @@ impl ModelReport {
     pub fn new(name: &str, folds: Vec<FoldResult>) -> Option<Self> {
         let first = folds.first()?;
         let classes = first.confusion.classes();
-        let mut confusion = ConfusionMatrix::new(classes);
-        let mut reliability = Reliability::default();
-        for fold in folds.iter().filter(|f| f.confusion.classes() == classes) {
-            confusion.merge(&fold.confusion);
-            reliability.merge(&fold.reliability);
+        let whole: Vec<_> = (folds.iter())
+            .map(|fold| (&fold.confusion, &fold.reliability))
+            .collect();
+        let subsets = (first.subsets.iter())
+            .map(|subset| {
+                let of_folds: Vec<_> = (folds.iter().flat_map(|fold| &fold.subsets))
+                    .filter(|other| other.bands == subset.bands)
+                    .map(|other| (&other.confusion, &other.reliability))
+                    .collect();
+                SubsetReport {
+                    bands: subset.bands.clone(),
+                    scored: Scored::over(&of_folds, classes),
+                }
+            })
+            .collect();
+        let mut calibrated = Reliability::default();
+        for fold in folds.iter().filter_map(|fold| fold.calibrated.as_ref()) {
+            calibrated.merge(&fold.reliability);
         }
-        let scores: Vec<Scores> = folds.iter().map(|fold| fold.confusion.scores()).collect();
-        let over = |value: &dyn Fn(&Scores) -> Option<f64>| Spread::of(scores.iter().map(value));
         let each = |value: &dyn Fn(&FoldResult) -> Option<f64>| Spread::of(folds.iter().map(value));
         Some(Self {
             name: name.to_owned(),
             steps: first.steps,
-            iou: (0..confusion.classes())
-                .map(|class| over(&|scores| scores.classes.get(class)?.iou))
-                .collect(),
-            miou: over(&|scores| scores.miou),
-            cloud_iou: over(&|scores| scores.cloud.as_ref()?.iou),
-            calibration_error: each(&|fold| fold.reliability.expected_calibration_error()),
+            scored: Scored::over(&whole, classes),
+            pooled_calibrated: calibrated.expected_calibration_error(),
             training_minutes: each(&|fold| Some(fold.training_seconds / 60.0)),
             seconds_per_megapixel: each(&|fold| Some(fold.cost.seconds_per_megapixel)),
             training_memory: folds.iter().filter_map(|fold| fold.training_memory).max(),
@@ -103,8 +89,7 @@ impl ModelReport {
                 .filter_map(|f| f.cost.prediction_memory)
                 .max(),
             cost: first.cost.clone(),
-            pooled: confusion.scores(),
-            pooled_calibration_error: reliability.expected_calibration_error(),
+            subsets,
             folds,
         })
     }
@@ -132,19 +117,14 @@ pub struct Report {
 impl Report {
     /// The table as Markdown: means ± standard deviations over folds, scores in per cent.
     pub fn to_markdown(&self) -> String {
-        let classes = self
-            .models
-            .iter()
-            .map(|model| model.iou.len())
+        let models = &self.models;
+        let classes = (models.iter().map(|model| model.scored.iou.len()))
             .max()
             .unwrap_or(0);
         let mut head = vec!["model".to_owned()];
-        head.extend(names(classes).into_iter().map(|name| format!("IoU {name}")));
+        head.extend(heads(classes));
         let rest = [
-            "mIoU",
-            "mIoU, pooled",
-            "cloud IoU",
-            "ECE",
+            "ECE, calibrated",
             "parameters",
             "GFLOP/MP",
             "s/MP",
@@ -155,14 +135,11 @@ impl Report {
         ];
         head.extend(rest.map(String::from));
         let mut rows = vec![head];
-        for model in &self.models {
+        for model in models {
             let mut row = vec![model.name.clone()];
-            row.extend((0..classes).map(|class| per_cent(model.iou.get(class).copied().flatten())));
+            row.extend(model.scored.cells(classes));
             row.extend([
-                per_cent(model.miou),
-                (model.pooled.miou).map_or_else(dash, |miou| format!("{:.1}", 100.0 * miou)),
-                per_cent(model.cloud_iou),
-                plain(model.calibration_error, 3),
+                model.pooled_calibrated.map_or_else(dash, three),
                 grouped(model.cost.parameters as u64),
                 format!("{:.1}", model.cost.gigaflops_per_megapixel),
                 plain(model.seconds_per_megapixel, 2),
@@ -173,10 +150,11 @@ impl Report {
             ]);
             rows.push(row);
         }
-        format!(
+        let mut text = format!(
             "{} folds of {}, bands {}; {} each, seed {}, {} threads.\n\n{}\nMean ± standard \
              deviation over folds; IoU in per cent; pooled: over the pixels of all folds \
-             together.\n",
+             together; calibrated: pooled, the scores of each fold divided by the temperature \
+             that suits the other folds best.\n",
             self.folds,
             self.data,
             self.bands.join(", "),
@@ -184,7 +162,22 @@ impl Report {
             self.seed,
             self.threads,
             table(&rows)
-        )
+        );
+        let mut head = vec!["model".to_owned(), "bands".to_owned()];
+        head.extend(heads(classes));
+        let mut rows = vec![head];
+        for (model, subset) in (models.iter()).flat_map(|m| m.subsets.iter().map(move |s| (m, s))) {
+            let mut row = vec![model.name.clone(), subset.bands.join(", ")];
+            row.extend(subset.scored.cells(classes));
+            rows.push(row);
+        }
+        if rows.len() > 1 {
+            text += &format!(
+                "\nThe same models with some of the bands alone, the others declared absent:\n\n{}",
+                table(&rows)
+            );
+        }
+        text
     }
 
     /// Writes `benchmark.md`, `benchmark.json` and `benchmark.png` (mIoU against the time
@@ -200,7 +193,7 @@ impl Report {
         write_json(&folder.join("benchmark.json"), self)?;
         let points: Vec<CostPoint> = (self.models.iter())
             .filter_map(|model| {
-                let (miou, seconds) = (model.miou?, model.seconds_per_megapixel?);
+                let (miou, seconds) = (model.scored.miou?, model.seconds_per_megapixel?);
                 Some(CostPoint {
                     name: model.name.clone(),
                     cost: seconds.mean,
@@ -219,28 +212,6 @@ impl Report {
     }
 }
 
-fn dash() -> String {
-    "–".to_owned()
-}
-
-fn per_cent(spread: Option<Spread>) -> String {
-    spread.map_or_else(
-        dash,
-        |Spread {
-             mean, deviation, ..
-         }| { format!("{:.1} ± {:.1}", 100.0 * mean, 100.0 * deviation) },
-    )
-}
-
-fn plain(spread: Option<Spread>, digits: usize) -> String {
-    spread.map_or_else(
-        dash,
-        |Spread {
-             mean, deviation, ..
-         }| { format!("{mean:.digits$} ± {deviation:.digits$}") },
-    )
-}
-
 fn megabytes(bytes: Option<u64>) -> String {
     bytes.map_or_else(dash, |bytes| (bytes / 1_000_000).to_string())
 }
@@ -250,6 +221,7 @@ mod tests {
     use ndarray::array;
 
     use super::*;
+    use crate::report::ConfusionMatrix;
 
     fn result(counts: ndarray::Array2<u64>, seconds: f64) -> FoldResult {
         FoldResult {
@@ -261,6 +233,8 @@ mod tests {
             confusion: ConfusionMatrix::from_counts(counts),
             loss: None,
             reliability: Reliability::default(),
+            calibrated: None,
+            subsets: Vec::new(),
             cost: Cost {
                 parameters: 12_345,
                 gigaflops_per_megapixel: 1.5,
@@ -268,15 +242,6 @@ mod tests {
                 prediction_memory: Some(5_000_000),
             },
         }
-    }
-
-    #[test]
-    fn spreads_by_hand() {
-        let spread = Spread::of([Some(1.0), None, Some(3.0)].into_iter()).unwrap();
-        assert_eq!((spread.mean, spread.folds), (2.0, 2));
-        assert!((spread.deviation - 2f64.sqrt()).abs() < 1e-12);
-        assert_eq!(Spread::of([Some(4.0)].into_iter()).unwrap().deviation, 0.0);
-        assert_eq!(Spread::of([None].into_iter()), None);
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::calibrated::Calibrated;
 use super::measure::Cost;
+use super::subset::Subset;
 use crate::error::{Error, Result};
 use crate::output;
 use crate::report::{ConfusionMatrix, Reliability};
@@ -33,6 +35,12 @@ pub struct FoldResult {
     pub loss: Option<f64>,
     /// How often answers of each confidence are right.
     pub reliability: Reliability,
+    /// The same after calibration on the other folds, where there are any.
+    #[serde(default)]
+    pub calibrated: Option<Calibrated>,
+    /// With some of the bands alone.
+    #[serde(default)]
+    pub subsets: Vec<Subset>,
     /// What the model costs.
     pub cost: Cost,
 }

@@ -10,6 +10,7 @@ use super::folds::folds;
 use super::measure::{PeakMemory, cost};
 use super::report::{ModelReport, Report};
 use super::result::{FoldResult, write_json};
+use super::subset::reading_of;
 use crate::config::{Config, DataConfig, MixConfig};
 use crate::dataset::{Dataset, open_mix};
 use crate::error::{Error, Result};
@@ -65,6 +66,9 @@ pub struct Benchmark {
     /// Column of the samples' metadata that names their group, which folds do not tear
     /// apart; `None`: each sample is a group of its own, as one scene is.
     pub group_by: Option<String>,
+    /// Bands with which alone every model is scored once more, a list a scoring; bands
+    /// that are left out must be optional.
+    pub also_bands: Vec<Vec<String>>,
     /// The models.
     pub models: Vec<Contender>,
     /// What each gets.
@@ -89,7 +93,7 @@ struct Plan {
 }
 
 /// The samples and their folds, and what every fold is trained on besides.
-struct Folded {
+pub(super) struct Folded {
     dataset: Dataset,
     fold: Vec<usize>,
     mix: Vec<(Dataset, MixConfig)>,
@@ -107,6 +111,9 @@ impl Benchmark {
         observer: &mut dyn TrainObserver,
         status: &mut dyn FnMut(String),
     ) -> Result<Option<Report>> {
+        let subsets = (self.also_bands.iter())
+            .map(|bands| Dataset::open(&self.data, &reading_of(&self.reading, bands)?))
+            .collect::<Result<Vec<_>>>()?;
         let folded = self.fold()?;
         let mut models = Vec::new();
         for contender in &self.models {
@@ -136,6 +143,8 @@ impl Benchmark {
                     None => return Ok(None),
                 }
             }
+            self.calibrate(&folder, &folded, &mut results)?;
+            self.score_subsets(&folder, &folded, &subsets, &mut results)?;
             models.extend(ModelReport::new(&contender.name, results));
         }
         let report = Report {
@@ -253,7 +262,7 @@ impl Benchmark {
         observer: &mut dyn TrainObserver,
         status: &mut dyn FnMut(&str),
     ) -> Result<Option<FoldResult>> {
-        let held = (folded.dataset).subset(folded.indices(|of| of == fold))?;
+        let held = folded.held(fold)?;
         let samples: Vec<String> = (0..held.len()).map(|index| held.name(index)).collect();
         let print = fingerprint(&format!(
             "{}\n{}\n{steps} steps\nheld out: {}",
@@ -300,6 +309,8 @@ impl Benchmark {
             confusion: evaluation.confusion,
             loss: evaluation.loss,
             reliability: evaluation.reliability,
+            calibrated: None,
+            subsets: Vec::new(),
             cost: cost(&bundle, &self.device)?,
         };
         result.write(folder)?;
@@ -314,8 +325,13 @@ impl Folded {
         Ok(kept.mixed(self.mix.clone()))
     }
 
+    /// The samples in `fold`.
+    pub(super) fn held(&self, fold: usize) -> Result<Dataset> {
+        self.dataset.subset(self.indices(|of| of == fold))
+    }
+
     /// Positions of the samples whose fold is wanted.
-    fn indices(&self, wanted: impl Fn(usize) -> bool) -> Vec<usize> {
+    pub(super) fn indices(&self, wanted: impl Fn(usize) -> bool) -> Vec<usize> {
         let places = self.fold.iter().enumerate();
         places
             .filter(|(_, fold)| wanted(**fold))

@@ -40,6 +40,9 @@ pub struct AugmentConfig {
     pub noise: f64,
     /// Lowest and highest reflectance at which a sensor may saturate; empty: none does.
     pub saturation: Vec<f64>,
+    /// Share of the samples that are corrected for the light of the air, from reflectance
+    /// at the top of the atmosphere to about that of the surface, in [0, 1].
+    pub correction: f64,
     /// Share of the samples that get an edge beyond which there is no data, in [0, 1].
     pub nodata: f64,
     /// Clouds of other samples, with their shadows.
@@ -118,6 +121,7 @@ impl Default for AugmentConfig {
             blur: 0.0,
             noise: 0.0,
             saturation: Vec::new(),
+            correction: 0.0,
             nodata: 0.0,
             paste: PasteConfig::default(),
             band_dropout: 0.0,
@@ -146,6 +150,7 @@ impl AugmentConfig {
         let key = |name: &str| format!("data.augment.{name}");
         for (name, value) in [
             ("probability", self.probability),
+            ("correction", self.correction),
             ("nodata", self.nodata),
             ("paste.probability", self.paste.probability),
             ("band_dropout", self.band_dropout),

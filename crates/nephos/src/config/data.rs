@@ -91,7 +91,8 @@ pub struct LabelConfig {
     /// Class (as a TOML key) to the names of the samples in which it was drawn. In other
     /// samples it is not scored: there it was labelled clear (0), and what is predicted
     /// as it counts as clear; and the loss takes what is labelled clear there as clear or
-    /// that class. A class that is not listed was drawn in all samples.
+    /// that class, shadow only where the sample has cloud. A class that is not listed was
+    /// drawn in all samples.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub drawn: BTreeMap<String, Vec<String>>,
 }

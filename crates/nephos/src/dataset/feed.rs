@@ -1,5 +1,7 @@
 //! Training samples as an epoch sees them: chosen, then varied.
 
+use rayon::prelude::*;
+
 use super::augment::{Augmenter, Draw};
 use super::{Dataset, Example, Sampler, Visit, leave_open};
 use crate::config::Config;
@@ -13,13 +15,15 @@ pub struct Feed {
     augmenter: Option<Augmenter>,
     seed: u64,
     classes: usize,
+    /// By sample: what its clear pixels may be.
+    hidden: Vec<Vec<usize>>,
 }
 
 impl Feed {
     /// Samples of `dataset`, chosen by `data.sampling` and varied by `data.augment`.
     ///
     /// # Errors
-    /// Labels that can't be read where they decide what is drawn; samples to take
+    /// Labels that can't be read where they decide; samples to take
     /// clouds from that can't be opened or hold none.
     pub fn new(dataset: &Dataset, config: &Config) -> Result<Self> {
         let data = &config.data;
@@ -28,6 +32,10 @@ impl Feed {
             false => Some(Augmenter::new(dataset, data)?),
         };
         Ok(Self {
+            hidden: (0..dataset.len())
+                .into_par_iter()
+                .map(|index| dataset.hidden(index))
+                .collect::<Result<_>>()?,
             sampler: Sampler::new(dataset, data, config.seed)?,
             dataset: dataset.clone(),
             augmenter,
@@ -59,8 +67,8 @@ impl Feed {
     pub fn get(&self, visit: Visit, epoch: u64, slot: usize) -> Result<Example> {
         let mut example = self.varied(visit, epoch, slot)?;
         // Last: clouds and shadows of other samples may have come over what is clear.
-        let undrawn = self.dataset.undrawn(visit.index);
-        leave_open(example.label.view_mut(), &undrawn, self.classes);
+        let hidden = &self.hidden[visit.index];
+        leave_open(example.label.view_mut(), hidden, self.classes);
         Ok(example)
     }
 

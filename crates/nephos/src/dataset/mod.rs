@@ -25,7 +25,7 @@ pub use loader::{Loader, epoch_order};
 pub use mix::Part;
 pub(crate) use mix::open_mix;
 pub use sampler::{Sampler, Visit};
-pub(crate) use undrawn::leave_open;
+pub(crate) use undrawn::{hidden, leave_open};
 
 /// Names of the splits, in the order in which they are counted everywhere; a split's
 /// file is `NAME_split.pkl`.

@@ -1,11 +1,12 @@
 //! Classes that were not drawn: what is labelled clear may be one of them.
 
-use ndarray::ArrayViewMut2;
+use ndarray::{ArrayView2, ArrayViewMut2};
 use nephos_kernel::loss::either;
 
 use super::Dataset;
 use crate::class::Class;
 use crate::config::LabelConfig;
+use crate::error::Result;
 
 impl LabelConfig {
     /// The classes that were not drawn in the sample of that name.
@@ -18,13 +19,33 @@ impl LabelConfig {
 }
 
 impl Dataset {
-    /// The classes that were not drawn in sample `index`.
-    pub(super) fn undrawn(&self, index: usize) -> Vec<usize> {
-        match self.part(index) {
+    /// The classes of which pixels of sample `index` may be that are labelled clear.
+    ///
+    /// # Errors
+    /// A label that can't be read, where it decides.
+    pub(super) fn hidden(&self, index: usize) -> Result<Vec<usize>> {
+        let undrawn = match self.part(index) {
             Some(part) if part.drawn => Vec::new(),
             _ => self.config.labels.undrawn(&self.name(index)),
+        };
+        if undrawn.is_empty() {
+            return Ok(undrawn);
         }
+        Ok(match self.label(index)? {
+            Some(label) => hidden(undrawn, label.view()),
+            None => undrawn,
+        })
     }
+}
+
+/// Of the classes that were not drawn in a sample, those that can be there: where there is
+/// no cloud, nothing casts a shadow. `label` is that of the whole sample.
+pub(crate) fn hidden(mut undrawn: Vec<usize>, label: ArrayView2<'_, u8>) -> Vec<usize> {
+    let cloud = [Class::Thick as u8, Class::Thin as u8];
+    if !label.iter().any(|code| cloud.contains(code)) {
+        undrawn.retain(|class| *class != Class::Shadow as usize);
+    }
+    undrawn
 }
 
 /// Labels what is clear as clear or one of the classes in `undrawn`, of `classes`, as
@@ -58,6 +79,12 @@ mod tests {
         assert_eq!(label, array![[0, 1], [3, 255]], "no class of four");
         leave_open(label.view_mut(), &[3], 4);
         assert_eq!(label, array![[128 + 1 + 8, 1], [3, 255]]);
+    }
+
+    #[test]
+    fn nothing_casts_a_shadow_where_there_is_no_cloud() {
+        assert_eq!(hidden(vec![2, 3], array![[0, 255]].view()), [2]);
+        assert_eq!(hidden(vec![2, 3], array![[0, 2]].view()), [2, 3]);
     }
 
     #[test]

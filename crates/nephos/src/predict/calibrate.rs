@@ -42,7 +42,8 @@ pub struct Fit {
 }
 
 /// A labelled pixel.
-struct Pixel {
+#[derive(Debug, Clone)]
+pub(crate) struct Pixel {
     /// Scores of the classes; of those that were not drawn in its sample −∞.
     scores: Vec<f64>,
     class: usize,
@@ -68,7 +69,7 @@ pub fn calibrate(
     mut progress: impl FnMut(&str),
 ) -> Result<Fit> {
     let classes = bundle.config.model.classes;
-    let pixels = pixels(bundle, dataset, device, &mut progress)?;
+    let pixels = labelled_pixels(bundle, dataset, device, MOST, &mut progress)?;
     if pixels.len() < 100 {
         let message = format!(
             "{} labelled pixels are too few to calibrate on",
@@ -109,16 +110,25 @@ pub fn calibrate(
     })
 }
 
-/// Labelled pixels with their scores, evenly over all samples.
-fn pixels(
+/// The temperature that makes pixels likeliest.
+pub(crate) fn temperature(pixels: &[Pixel]) -> f64 {
+    let classes = pixels.first().map_or(0, |pixel| pixel.scores.len());
+    1.0 / Model::identity(classes)
+        .fitted(pixels, |_| true, false)
+        .factor
+}
+
+/// Labelled pixels with their scores, evenly over all samples, about `most`.
+pub(crate) fn labelled_pixels(
     bundle: &Bundle,
     dataset: &Dataset,
     device: &Device,
+    most: usize,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Vec<Pixel>> {
     let (model, labels) = (&bundle.config.model, &bundle.config.data.labels);
     let network = Network::new(bundle.segmenter.clone(), device);
-    let room = MOST.div_ceil(dataset.len().max(1));
+    let room = most.div_ceil(dataset.len().max(1));
     let mut pixels = Vec::new();
     for index in 0..dataset.len() {
         let example = dataset.get(index)?;

@@ -10,7 +10,7 @@ use super::judge::Judge;
 use super::network::Network;
 use super::prediction::Prediction;
 use crate::class::IGNORE;
-use crate::dataset::{Dataset, Example, leave_open};
+use crate::dataset::{Dataset, Example, hidden, leave_open};
 use crate::error::{Error, Result};
 use crate::model::Bundle;
 use crate::report::{ConfusionMatrix, Reliability};
@@ -78,7 +78,8 @@ pub fn evaluate(
         check_labels(&example, config.classes).map_err(in_sample)?;
         let undrawn = bundle.config.data.labels.undrawn(&example.name);
         let mut label = example.label.clone();
-        leave_open(label.view_mut(), &undrawn, config.classes);
+        let hidden = hidden(undrawn.clone(), label.view());
+        leave_open(label.view_mut(), &hidden, config.classes);
         let mut scores =
             (network.class_scores(config, &example.image, &example.valid)).map_err(in_sample)?;
         decision.calibrate(&mut scores);

@@ -29,6 +29,7 @@ mod stream;
 mod strip;
 
 pub use calibrate::{Fit, MinRecall, calibrate, class_group};
+pub(crate) use calibrate::{labelled_pixels, temperature};
 pub use decision::Decision;
 pub use evaluate::{Evaluation, SampleResult, evaluate};
 pub use forward::Forward;

@@ -8,7 +8,7 @@ use nephos_kernel::loss::Label;
 use super::loss::Loss;
 use super::observer::{BatchReport, TrainObserver};
 use crate::config::{Config, ModelConfig};
-use crate::dataset::{Batch, Dataset, Loader, image_tensor, label_tensor, leave_open};
+use crate::dataset::{Batch, Dataset, Loader, hidden, image_tensor, label_tensor, leave_open};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::Segmenter;
@@ -55,7 +55,8 @@ pub fn validate(
         let truth: Vec<u8> = batch.labels.iter().copied().collect();
         let undrawn = |name: &String| config.data.labels.undrawn(name);
         for (label, name) in batch.labels.outer_iter_mut().zip(&batch.names) {
-            leave_open(label, &undrawn(name), classes);
+            let hidden = hidden(undrawn(name), label.view());
+            leave_open(label, &hidden, classes);
         }
         let batch_weight = loss.batch_weight(&batch.class_counts(classes));
         let Batch {

@@ -29,6 +29,7 @@ pub(super) enum Step {
     Saturation,
     Edge,
     Bands,
+    Correction,
 }
 
 /// Numbers for one step.

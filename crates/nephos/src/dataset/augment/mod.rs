@@ -8,6 +8,7 @@
 //! Pixels that are not valid stay 0 in all bands, and ignored pixels stay ignored.
 
 mod bands;
+mod correction;
 mod draw;
 mod edge;
 mod frame;
@@ -173,6 +174,10 @@ impl Augmenter {
         }
         if let Some(mut dice) = taken(!config.saturation.is_empty(), Step::Saturation, share) {
             radiometry::saturation(config, &mut view, &mut dice);
+        }
+        let share = config.correction;
+        if let Some(mut dice) = taken(share > 0.0, Step::Correction, share) {
+            correction::correction(&mut view, &mut dice);
         }
         if let Some(mut dice) = taken(config.nodata > 0.0, Step::Edge, config.nodata) {
             edge::cut(example, &mut dice);

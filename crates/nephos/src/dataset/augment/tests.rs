@@ -97,7 +97,7 @@ fn draw(slot: u64) -> Draw {
 
 const ALL: &str = "rotate = true\nflip = true\ncrop = 24\nzoom = [0.5, 2.0]\ngain = 0.1\n\
     band_gain = 0.1\nband_offset = 0.02\nhaze = 0.3\nblur = 1.5\nnoise = 0.01\n\
-    saturation = [0.5, 0.8]\nnodata = 0.5\nband_dropout = 0.7\n\
+    saturation = [0.5, 0.8]\ncorrection = 0.5\nnodata = 0.5\nband_dropout = 0.7\n\
     paste = { probability = 0.8 }\nprobability = 0.8\n";
 
 /// What holds of every sample that a model is given.
@@ -150,6 +150,22 @@ fn switching_one_off_leaves_the_others() {
         let plain = without.get(&dataset, 0, draw(slot), None).unwrap();
         assert_eq!(noisy.label, plain.label);
         assert!((&noisy.image - &plain.image).iter().all(|d| d.abs() < 0.07));
+    }
+}
+
+#[test]
+fn correction_takes_the_blue_of_the_air_and_leaves_what_is_bright() {
+    let (dataset, augmenter) = open("correction = 1.0");
+    let before = dataset.get(0).unwrap();
+    for slot in 0..20 {
+        let after = augmenter.get(&dataset, 0, draw(slot), None).unwrap();
+        let change = |band: usize, at: [usize; 2]| {
+            after.image[[band, at[0], at[1]]] - before.image[[band, at[0], at[1]]]
+        };
+        let (clear, thick) = ([8, 0], [12, 10]);
+        assert!(change(2, clear) < -0.01 && change(2, clear) < change(0, clear) - 0.005);
+        assert!(change(3, clear).abs() < 0.03);
+        assert!(change(2, thick) > change(2, clear));
     }
 }
 

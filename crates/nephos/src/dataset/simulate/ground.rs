@@ -61,11 +61,13 @@ impl Landscape {
     /// One that masks take for cloud, or without anything to compare clouds with.
     fn draw_hard(rng: &mut impl Rng) -> Self {
         match rng.random_range(0..100) {
-            0..38 => Self::Snowfield,
-            38..52 => Self::Snow,
-            52..74 => Self::Desert,
-            74..88 => Self::Sea,
-            _ => Self::SeaIce,
+            0..22 => Self::Snowfield,
+            22..34 => Self::Snow,
+            34..47 => Self::Desert,
+            47..58 => Self::Sea,
+            58..66 => Self::SeaIce,
+            66..74 => Self::Lakes,
+            _ => Self::draw(rng),
         }
     }
 }
@@ -157,7 +159,10 @@ impl Ground {
             _ => 5.0,
         };
         let terrain = field(2500.0, 4.0, 0.47) * roughness;
-        let palette = Palette::draw(rng);
+        let mut palette = Palette::draw(rng);
+        if hard {
+            palette.vary_snow(rng);
+        }
         let season = Season::draw(rng);
         let parcels = Parcels::draw(rng, pixel);
         let painter = Painter {
@@ -175,6 +180,11 @@ impl Ground {
             },
             level: rng.random_range(-0.7..0.6),
             snow_line: rng.random_range(-1.0..0.4),
+            wet: match hard && rng.random_bool(0.5) {
+                true => rng.random_range(0.1..0.75),
+                false => 0.0,
+            },
+            frozen: hard && rng.random_bool(0.3),
             fields,
         };
         Self {
@@ -220,6 +230,10 @@ struct Painter {
     level: f32,
     /// Level of `other` above which snow covers the ground wholly.
     snow_line: f32,
+    /// How far melt and dirt darken snow and ice, in [0, 1).
+    wet: f32,
+    /// Whether ice lies on lakes and rivers.
+    frozen: bool,
 }
 
 impl Painter {
@@ -297,16 +311,21 @@ impl Painter {
             }
             Landscape::Snowfield => {
                 let fresh = 0.5 - self.level + 0.3 * region + 0.1 * texture;
-                let gain = 1.0 + 0.02 * texture;
+                let gain = self.old(other) + 0.02 * texture;
                 Mix::of(Material::OldSnow, Material::FreshSnow, fresh, gain)
             }
             // Water lies between floes where `water` leaves none.
             Landscape::Sea | Landscape::SeaIce => {
                 let fresh = 0.5 + 0.4 * other;
-                let gain = 0.8 + 0.03 * texture;
+                let gain = 0.8 * self.old(other) + 0.03 * texture;
                 Mix::of(Material::OldSnow, Material::FreshSnow, fresh, gain)
             }
         }
+    }
+
+    /// Brightness of snow and ice that melt and dirt have darkened, relative to clean.
+    fn old(&self, other: f32) -> f32 {
+        1.0 - self.wet * (1.0 + 0.3 * other).clamp(0.0, 1.3)
     }
 
     fn wood(&self, other: f32, texture: f32) -> Mix {
@@ -335,6 +354,12 @@ impl Painter {
             _ => f32::MIN,
         };
         let texture = self.fields.texture[at];
+        let lake = !matches!(self.landscape, Landscape::Sea | Landscape::SeaIce);
+        if depth > 0.0 && self.frozen && lake {
+            let gain = self.old(self.fields.other[at]) + 0.03 * texture;
+            let bare = 0.25 + 0.4 * self.fields.region[at];
+            return Some(Mix::of(Material::OldSnow, Material::ClearWater, bare, gain));
+        }
         if depth > 0.0 {
             let shallow = (-depth / 0.12).exp();
             let mix = Mix::of(Material::ClearWater, Material::TurbidWater, shallow, 1.0);

@@ -73,7 +73,7 @@ pub struct Simulator {
     /// one region of interest.
     pub images_per_roi: usize,
     /// Share of the regions of interest, in [0, 1], that show what masks get wrong: wide
-    /// snow, bright sand, open sea and floes, with no cloud or with deep cloud of ice over
+    /// snow, bright sand, open sea and floes, low sun, with no cloud, faint cloud or deep cloud of ice over
     /// them. The others are as without.
     pub hard: f64,
 }

@@ -6,6 +6,11 @@ use super::atmosphere::Air;
 use super::cloud::{Layer, Phase, Shape};
 use super::noise::{Fractal, Window};
 
+/// Logarithm of how much coarser the particles of hard images' clouds may be: the tops
+/// of deep cloud then are as dark in the shortwave infrared as Landsat 8 sees them, down
+/// to a reflectance of 0.15.
+const LN_COARSEST: f32 = 1.2;
+
 /// Sun, air and clouds over one scene.
 #[derive(Debug, Clone)]
 pub struct Sky {
@@ -63,13 +68,15 @@ impl Weather {
         }
     }
 
-    /// None, or what is hard to tell from snow.
+    /// None, what is hard to tell from snow, or faint.
     fn draw_hard(rng: &mut impl Rng) -> Self {
         match rng.random_range(0..100) {
-            0..40 => Self::Cloudless,
-            40..72 => Self::Deep,
-            72..80 => Self::Stratocumulus,
-            80..90 => Self::Cirrus,
+            0..30 => Self::Cloudless,
+            30..52 => Self::Deep,
+            52..62 => Self::Stratocumulus,
+            62..71 => Self::Overcast,
+            71..78 => Self::Cirrus,
+            78..90 => Self::Cumulus,
             _ => Self::Mixed,
         }
     }
@@ -83,7 +90,7 @@ impl Sky {
     ///
     /// `hard`: see [`Simulator::hard`](super::Simulator::hard).
     pub fn draw(rng: &mut impl Rng, size: usize, pixel: f64, hard: bool) -> Self {
-        let sun_zenith = rng.random_range(22.0f32..64.0);
+        let sun_zenith = rng.random_range(22.0f32..if hard { 76.0 } else { 64.0 });
         let sun_azimuth = rng.random_range(30.0f32..170.0);
         let weather = match hard {
             false => Weather::draw(rng),
@@ -112,6 +119,15 @@ impl Sky {
             Weather::Overcast => vec![draw.overcast()],
             Weather::Deep => vec![draw.deep()],
         };
+        if hard {
+            for layer in &mut layers {
+                layer.radius *= rng.random_range(0.0f32..LN_COARSEST).exp();
+                let thinner = rng.random_range(-1.6f32..0.4).min(0.0).exp();
+                if let (Phase::Water, Shape::Heaps { peak, .. }) = (layer.phase, &mut layer.shape) {
+                    *peak *= thinner;
+                }
+            }
+        }
         layers.sort_by(|a, b| a.height.total_cmp(&b.height));
         Self {
             sun_azimuth,

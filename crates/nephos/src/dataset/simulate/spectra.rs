@@ -91,6 +91,23 @@ impl Palette {
         Self(table)
     }
 
+    /// Draws the size of the snow's grains: the coarser, the darker in the infrared
+    /// (Warren 1982, doi:10.1029/RG020i001p00067).
+    pub fn vary_snow(&mut self, rng: &mut impl Rng) {
+        for snow in [Material::FreshSnow, Material::OldSnow] {
+            let coarse: f32 = rng.random_range(-0.5..1.2);
+            let spectrum = &mut self.0[snow as usize];
+            for (value, (_, _, wavelength)) in spectrum.iter_mut().zip(SENTINEL2) {
+                let dark = match wavelength {
+                    w if w > 1.2 => 1.0,
+                    w if w > 0.75 => 0.1,
+                    _ => 0.0,
+                };
+                *value = (*value * (-coarse * dark).exp()).min(0.96);
+            }
+        }
+    }
+
     /// Reflectance of every material in one band, indexed by the material's number.
     pub fn band(&self, band: usize) -> [f32; MATERIALS] {
         self.0.map(|spectrum| spectrum[band])
