@@ -3,25 +3,41 @@
 #
 #   bash weights/train-tiny.sh ../shared/data/l8biome
 #
-# simulates the samples into out/tiny, trains configs/tiny.toml with the Landsat 8 Biome
-# patches in the folder given, and leaves the weights in out/tiny/run/last.nephos. A run
-# that was stopped goes on. The same command gives the same weights on the same machine.
+# simulates the samples into out/tiny, trains configs/tiny.toml on them alone, then with
+# the Landsat 8 Biome patches in the folder given, and leaves the weights in
+# out/tiny/run/last.nephos. What was stopped goes on. The same command gives the same
+# weights on the same machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 patches="${1:?the folder with image/NAME.tif and label/NAME.tif}"
 cargo build --release --bin nephos
 nephos="${CARGO_TARGET_DIR:-target}/release/nephos"
+sim=out/tiny/sim
 
-# NAME SAMPLES METRES SEED HARD
+# METRES SAMPLES
 simulate() {
-  [ -e "out/tiny/$1/train_split.pkl" ] || "$nephos" simulate --out "out/tiny/$1" \
-    --train "$2" --val 0 --test 0 --size 192 --pixel-size "$3" --seed "$4" --hard "$5"
+  [ -e "$sim$1/train_split.pkl" ] || "$nephos" simulate --out "$sim$1" --train "$2" \
+    --val 0 --test 0 --size 192 --pixel-size "$1" --seed "2$1" --hard 0.6
 }
-for metres in 10 20 30 60; do simulate "sim$metres" 500 "$metres" "$metres" 0; done
-for metres in 15 30; do simulate "hard$metres" 400 "$metres" "1$metres" 1; done
+simulate 10 700
+simulate 20 900
+simulate 30 1300
+simulate 60 700
 
-resume=()
-[ -e out/tiny/run/checkpoint.safetensors ] && resume=(--resume)
-"$nephos" train --config configs/tiny.toml --set "data.train=$patches" \
-  --out out/tiny/run --checkpoint-every 250 "${resume[@]}"
+# FOLDER OPTIONS...
+train() {
+  local folder="out/tiny/$1" resume=()
+  shift
+  [ -e "$folder/checkpoint.safetensors" ] && resume=(--resume)
+  "$nephos" train --config configs/tiny.toml --out "$folder" --checkpoint-every 250 \
+    "$@" "${resume[@]}"
+}
+# 5,000 steps on simulated samples, whose shadows are all known.
+train simulated --set "data.train=${sim}30/train_split.pkl" \
+  --set "data.mix=[{train='${sim}10/train_split.pkl',share=0.18},{train='${sim}20/train_split.pkl',share=0.25},{train='${sim}60/train_split.pkl',share=0.2}]" \
+  --set 'data.labels.drawn={}' --set data.sampling.epoch=4000 --set train.epochs=5
+# 400 steps, two in five samples real.
+train run --init out/tiny/simulated/last.nephos --set "data.train=$patches" \
+  --set data.sampling.epoch=1600 --set train.epochs=1 --set train.optimizer.lr=5e-4 \
+  --set train.ema=0.99
 echo "out/tiny/run/last.nephos"

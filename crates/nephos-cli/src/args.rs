@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    augment, benchmark, demo, evaluate, explain, info, overlay, predict, simulate, split, train,
-    weights,
+    augment, benchmark, demo, evaluate, explain, info, overlay, predict, pretrain, simulate, split,
+    train, weights,
 };
 
 /// Cloud segmentation for satellite images: a Vision Transformer refined by a
@@ -28,6 +28,7 @@ pub enum Command {
     Simulate(simulate::Args),
     Split(split::Args),
     Augment(augment::Args),
+    Pretrain(Box<pretrain::Args>),
     Train(Box<train::Args>),
     Evaluate(evaluate::Args),
     Benchmark(Box<benchmark::Args>),

@@ -34,6 +34,7 @@ fn dispatch(command: Command, ui: &Ui) -> anyhow::Result<()> {
         Command::Simulate(args) => commands::simulate::run(args, ui),
         Command::Split(args) => commands::split::run(args, ui),
         Command::Augment(args) => commands::augment::run(args, ui),
+        Command::Pretrain(args) => commands::pretrain::run(*args, ui),
         Command::Train(args) => commands::train::run(*args, ui),
         Command::Evaluate(args) => commands::evaluate::run(args, ui),
         Command::Benchmark(args) => commands::benchmark::run(*args, ui),

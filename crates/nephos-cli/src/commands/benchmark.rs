@@ -56,6 +56,9 @@ pub struct Args {
     /// Optimiser steps each model gets on each fold: the same on every machine
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
+    /// Start every model from these weights, as `nephos train --init` does
+    #[arg(long, value_name = "FILE")]
+    init: Option<PathBuf>,
     /// Folds
     #[arg(long, value_name = "K", default_value_t = 6)]
     folds: usize,
@@ -119,6 +122,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
             })
             .collect(),
         models,
+        init: args.init,
         budget,
         folds: args.folds,
         folds_run: args.first.unwrap_or(args.folds),

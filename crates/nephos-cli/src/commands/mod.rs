@@ -8,6 +8,7 @@ pub mod explain;
 pub mod info;
 pub mod overlay;
 pub mod predict;
+pub mod pretrain;
 pub mod simulate;
 pub mod split;
 pub mod train;

@@ -95,7 +95,7 @@ fn import(args: &ImportArgs, ui: &Ui) -> anyhow::Result<()> {
 
 /// Says what a ViT's file gave to a network.
 pub(super) fn tell(transfer: &Transfer, file: &Path, ui: &Ui) {
-    ui.status(format!("A ViT's encoder from {}", file.display()));
+    ui.status(format!("Weights from {}", file.display()));
     for (what, list) in [
         ("taken", &transfer.taken),
         ("at a random start", &transfer.fresh),

@@ -51,7 +51,12 @@ fn benchmark(folder: &Path, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_nephos"))
         .current_dir(folder)
         .args(["benchmark", "samples.pkl", "--models", "small.toml"])
-        .args(["--steps", "3", "--folds", "2", "--out", "out"])
+        .args(["--steps", "3", "--folds", "2"])
+        .args(if more.contains(&"--out") {
+            &[][..]
+        } else {
+            &["--out", "out"]
+        })
         .args(more)
         .output()
         .unwrap()
@@ -116,6 +121,15 @@ fn results_are_kept_and_those_of_other_settings_refused() {
         assert!(!refused.status.success());
     }
 
+    let init = ["--init", "out/small/fold-2/last.nephos", "--out", "from"];
+    let started = benchmark(path, &init);
+    assert!(
+        started.status.success(),
+        "{}",
+        String::from_utf8_lossy(&started.stderr)
+    );
+    let from = std::fs::read(path.join("from/small/fold-1/last.nephos")).unwrap();
+    assert!(from != std::fs::read(path.join("out/small/fold-1/last.nephos")).unwrap());
     let other = benchmark(path, &["--set", "data.mix=[]"]);
     let told = String::from_utf8_lossy(&other.stderr);
     assert!(!other.status.success());

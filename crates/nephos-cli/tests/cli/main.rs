@@ -6,6 +6,7 @@ mod cloudsen12;
 mod explain;
 mod info;
 mod pictures;
+mod pretrain;
 mod scenes;
 mod shipped;
 mod simulate;

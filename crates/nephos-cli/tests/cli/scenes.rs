@@ -85,7 +85,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A scene of 8 bits in blue, green and red with a corner without data (255).
-fn write_scene(path: &Path, [rows, cols]: [usize; 2], seed: usize) {
+pub fn write_scene(path: &Path, [rows, cols]: [usize; 2], seed: usize) {
     let spec = CogSpec {
         width: cols,
         height: rows,

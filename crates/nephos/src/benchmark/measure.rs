@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::model::Bundle;
-use crate::predict::{Network, OVERLAP, RowSink, RunOptions, run, window_for};
+use crate::predict::{Network, RowSink, RunOptions, run, window_for};
 use crate::scene::{Georeference, MemoryScene};
 
 /// Side of the scene that is timed, in pixels.
@@ -59,7 +59,7 @@ pub fn cost(bundle: &Bundle, device: &Device) -> Result<Cost> {
     let network = Network::new(bundle.segmenter.clone(), device);
     let window = window_for(&config.model, None, SIDE, SIDE);
     let options = RunOptions {
-        overlap: OVERLAP,
+        overlap: config.model.overlap,
         align: config.model.alignment(),
         ..RunOptions::new(window)
     };

@@ -15,7 +15,7 @@ use crate::config::{Config, DataConfig, MixConfig};
 use crate::dataset::{Dataset, open_mix};
 use crate::error::{Error, Result};
 use crate::model::Bundle;
-use crate::model::weights::fingerprint;
+use crate::model::weights::{self, Identity, fingerprint};
 use crate::predict::evaluate;
 use crate::train::{
     BatchReport, CHECKPOINT_FILE, Ending, EpochRecord, EpochStart, TrainObserver, Trainer,
@@ -71,6 +71,9 @@ pub struct Benchmark {
     pub also_bands: Vec<Vec<String>>,
     /// The models.
     pub models: Vec<Contender>,
+    /// Weights that all models start from, as [`weights::initial`] reads them; `None`:
+    /// random ones.
+    pub init: Option<PathBuf>,
     /// What each gets.
     pub budget: Budget,
     /// Number of folds.
@@ -264,8 +267,12 @@ impl Benchmark {
     ) -> Result<Option<FoldResult>> {
         let held = folded.held(fold)?;
         let samples: Vec<String> = (0..held.len()).map(|index| held.name(index)).collect();
+        let start = match &self.init {
+            Some(path) => format!("\nstarts from {}", Identity::of(path)?.sha256),
+            None => String::new(),
+        };
         let print = fingerprint(&format!(
-            "{}\n{}\n{steps} steps\nheld out: {}",
+            "{}\n{}\n{steps} steps\nheld out: {}{start}",
             config.to_toml()?,
             self.data.display(),
             samples.join("\n")
@@ -284,8 +291,13 @@ impl Benchmark {
         let train = folded.training(fold)?;
         let resume = folder.join(CHECKPOINT_FILE).exists();
         status(if resume { "goes on" } else { "trains" });
+        let init = match &self.init {
+            Some(path) => Some(weights::initial(config, path, &self.device)?.0),
+            None => None,
+        };
         let memory = PeakMemory::start();
         let outcome = Trainer::new(config.clone(), folder, self.device.clone())
+            .init(init)
             .resume(resume)
             .checkpoint_every(Some(steps.div_ceil(CHECKPOINTS)))
             .run(&train, None, observer)?;

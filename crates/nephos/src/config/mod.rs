@@ -11,6 +11,7 @@ mod data;
 mod kind;
 mod model;
 mod preset;
+mod pretrain;
 mod train;
 
 pub use augment::{AugmentConfig, MixConfig, PasteConfig, SamplingConfig};
@@ -19,8 +20,9 @@ pub use data::{DataConfig, LabelConfig};
 pub use kind::ModelKind;
 pub use model::{
     Activation, Affinity, DecoderConfig, EncoderConfig, GraphConfig, ModelConfig, NormOrder,
-    PatchConfig, PositionKind, StemConfig,
+    OVERLAP, PatchConfig, PositionKind, StemConfig,
 };
+pub use pretrain::PretrainConfig;
 pub use train::{
     LossConfig, LossKind, OptimizerConfig, OptimizerKind, Precision, ScheduleConfig, ScheduleKind,
     TrainConfig,
@@ -48,6 +50,9 @@ pub struct Config {
     pub loss: LossConfig,
     /// How it is minimised.
     pub train: TrainConfig,
+    /// Training without labels, for `nephos pretrain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pretrain: Option<PretrainConfig>,
     /// How scores of the trained model become probabilities and classes.
     #[serde(skip_serializing_if = "CalibrationConfig::is_identity")]
     pub calibration: CalibrationConfig,
@@ -62,6 +67,7 @@ impl Default for Config {
             model: ModelConfig::default(),
             loss: LossConfig::default(),
             train: TrainConfig::default(),
+            pretrain: None,
             calibration: CalibrationConfig::default(),
         }
     }
@@ -128,6 +134,9 @@ impl Config {
     pub fn validate(&self) -> std::result::Result<(), String> {
         self.data.validate()?;
         self.model.validate()?;
+        if let Some(pretrain) = &self.pretrain {
+            pretrain.validate(self.model.classes, self.data.bands.len())?;
+        }
         self.loss.validate(self.model.classes)?;
         self.calibration.validate(self.model.classes)?;
         self.train.validate()

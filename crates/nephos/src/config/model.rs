@@ -20,6 +20,10 @@ pub struct ModelConfig {
     /// Side of the square image the model is made for, in pixels. Other sizes
     /// work too: a learned position embedding is interpolated from this one.
     pub image_size: usize,
+    /// Share of a window that at least overlaps the next where larger images are
+    /// predicted, unless asked otherwise, in [0, 0.9].
+    #[serde(skip_serializing_if = "is_usual")]
+    pub overlap: f64,
     /// Number of classes.
     pub classes: usize,
     /// What keeps local detail before the patches.
@@ -187,11 +191,20 @@ pub struct DecoderConfig {
     pub residual: bool,
 }
 
+/// Share of a window's side that neighbours at least have in common, unless the model or
+/// the user asks otherwise.
+pub const OVERLAP: f64 = 0.25;
+
+fn is_usual(overlap: &f64) -> bool {
+    *overlap == OVERLAP
+}
+
 impl Default for ModelConfig {
     fn default() -> Self {
         Self {
             kind: ModelKind::default(),
             image_size: 509,
+            overlap: OVERLAP,
             classes: 4,
             stem: StemConfig::default(),
             patch: PatchConfig::default(),
@@ -369,18 +382,19 @@ impl ModelConfig {
         }
     }
 
-    /// A baseline has the two sizes, and none of the sections.
+    /// A baseline has the numbers of all models, and none of the sections.
     fn validate_baseline(&self) -> Result<(), String> {
         let own = Self {
             kind: self.kind,
             image_size: self.image_size,
+            overlap: self.overlap,
             classes: self.classes,
             ..Self::default()
         };
         if *self != own {
             return Err(format!(
-                "`model.kind` \"{}\" has no section of model: only model.image_size and \
-                 model.classes may be set",
+                "`model.kind` \"{}\" has no section of model: only model.image_size, \
+                 model.overlap and model.classes may be set",
                 self.kind.name()
             ));
         }
@@ -392,6 +406,11 @@ impl ModelConfig {
     }
 
     pub(super) fn validate(&self) -> Result<(), String> {
+        require(
+            (0.0..=0.9).contains(&self.overlap),
+            "model.overlap",
+            "in [0, 0.9]",
+        )?;
         if !self.kind.is_segmenter() {
             require(
                 (2..=254).contains(&self.classes),
@@ -537,6 +556,17 @@ mod tests {
         assert_eq!(model.grid(509, 509), Some((27, 27)));
         assert_eq!(model.grid(512, 300), Some((27, 16)));
         assert_eq!(model.grid(8, 509), None);
+    }
+
+    #[test]
+    fn overlap_is_a_share_and_told_where_it_is_unusual() {
+        let mut model = ModelConfig::default();
+        assert!(!toml::to_string(&model).unwrap().contains("overlap"));
+        model.overlap = 0.125;
+        model.validate().unwrap();
+        assert!(toml::to_string(&model).unwrap().contains("overlap = 0.125"));
+        model.overlap = 0.95;
+        assert!(model.validate().unwrap_err().contains("model.overlap"));
     }
 
     #[test]

@@ -98,14 +98,14 @@ pub(crate) fn open_mix(data: &DataConfig) -> Result<Vec<(Dataset, MixConfig)>> {
 
 /// Sources one after another.
 #[derive(Default)]
-struct Chain {
+pub(super) struct Chain {
     sources: Vec<Arc<dyn SampleSource>>,
     /// The position after the last sample of each.
     ends: Vec<usize>,
 }
 
 impl Chain {
-    fn push(&mut self, source: Arc<dyn SampleSource>) {
+    pub(super) fn push(&mut self, source: Arc<dyn SampleSource>) {
         self.ends.push(self.len() + source.len());
         self.sources.push(source);
     }

@@ -13,6 +13,7 @@ mod scene;
 pub mod simulate;
 pub mod split;
 mod undrawn;
+mod unlabelled;
 
 pub use batch::Batch;
 pub(crate) use batch::{image_tensor, label_tensor};
@@ -26,6 +27,7 @@ pub use mix::Part;
 pub(crate) use mix::open_mix;
 pub use sampler::{Sampler, Visit};
 pub(crate) use undrawn::{hidden, leave_open};
+pub use unlabelled::open_unlabelled;
 
 /// Names of the splits, in the order in which they are counted everywhere; a split's
 /// file is `NAME_split.pkl`.

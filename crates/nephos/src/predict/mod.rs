@@ -42,4 +42,4 @@ pub use prediction::Prediction;
 pub use scene::{GraphScope, Predictor, Settings};
 pub use scene_graph::{GraphForward, run_scene_graph};
 pub use score_scene::SceneScore;
-pub use stream::{OVERLAP, Progress, RowSink, RunOptions, RunStats, run};
+pub use stream::{Progress, RowSink, RunOptions, RunStats, run};

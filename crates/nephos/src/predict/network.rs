@@ -7,7 +7,6 @@ use ndarray::{Array, Array2, Array3, Array4, Dimension};
 
 use super::decision::Decision;
 use super::forward::Forward;
-use super::plan::window_for;
 use super::prediction::{Prediction, scores};
 use super::scene_graph::GraphForward;
 use crate::config::ModelConfig;
@@ -94,10 +93,7 @@ impl Network {
         image: &Array3<f32>,
         valid: &Array2<bool>,
     ) -> Result<Array3<f32>> {
-        let (_, height, width) = image.dim();
-        let window = window_for(config, None, height, width);
-        let align = config.alignment();
-        scores(self, config.classes, image.view(), valid, window, align)
+        scores(self, config, image.view(), valid)
     }
 }
 

@@ -6,11 +6,12 @@ use super::blend::Blender;
 use super::decide::decide;
 use super::decision::Decision;
 use super::forward::{Forward, answer};
-use super::plan::Plan;
+use super::plan::{Plan, window_for};
 use super::steps::{Step, assemble};
-use super::stream::{BATCH_PIXELS, OVERLAP};
+use super::stream::BATCH_PIXELS;
 use super::strip::Strip;
 use crate::class::IGNORE;
+use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 
 /// What a model says about an image.
@@ -48,18 +49,16 @@ impl Prediction {
     }
 }
 
-/// Class scores `[classes, height, width]` of an image in memory, in windows of
-/// `window` rows and columns that start at multiples of `align`; 0 where all windows are without a valid pixel.
+/// Class scores `[classes, height, width]` of an image in memory, in the windows that the
+/// model of `config` takes; 0 where all windows are without a valid pixel.
 ///
 /// # Errors
 /// Sizes that differ, an image without pixels, or what the model returns.
 pub(super) fn scores(
     forward: &dyn Forward,
-    classes: usize,
+    config: &ModelConfig,
     image: ArrayView3<'_, f32>,
     valid: &Array2<bool>,
-    window: [usize; 2],
-    align: usize,
 ) -> Result<Array3<f32>> {
     let (_, height, width) = image.dim();
     if valid.dim() != (height, width) {
@@ -69,7 +68,9 @@ pub(super) fn scores(
             valid.ncols()
         )));
     }
-    let plan = Plan::new([height, width], window, OVERLAP, align, 0)?;
+    let window = window_for(config, None, height, width);
+    let (align, classes) = (config.alignment(), config.classes);
+    let plan = Plan::new([height, width], window, config.overlap, align, 0)?;
     let mut blender = Blender::new(classes, &plan);
     let mut all = Array3::zeros((classes, height, width));
     let mut strip = Some(Strip::of_image(image, valid));

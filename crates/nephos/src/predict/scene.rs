@@ -10,7 +10,7 @@ use super::plan::window_for;
 use super::products;
 use super::scene_graph::run_scene_graph;
 use super::scene_sink::SceneSink;
-use super::stream::{OVERLAP, Progress, RowSink, RunOptions, RunStats, run};
+use super::stream::{Progress, RowSink, RunOptions, RunStats, run};
 use crate::class::CLASS_COUNT;
 use crate::config::Config;
 use crate::dataset::Inputs;
@@ -46,8 +46,9 @@ pub enum GraphScope {
 pub struct Settings {
     /// Side of the windows in pixels; `None`: see [`window_for`].
     pub window: Option<usize>,
-    /// Share of a window that at least overlaps the next, in [0, 0.9].
-    pub overlap: f64,
+    /// Share of a window that at least overlaps the next, in [0, 0.9]; `None`: that of
+    /// the model.
+    pub overlap: Option<f64>,
     /// Pixels by which the grid of windows is moved up and left.
     pub shift: usize,
     /// Metres by which clouds and shadows are grown.
@@ -60,7 +61,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             window: None,
-            overlap: OVERLAP,
+            overlap: None,
             shift: 0,
             dilate: None,
             graph: GraphScope::Window,
@@ -80,7 +81,7 @@ impl Settings {
         };
         require(self.window != Some(0), "--window", "at least 1 pixel")?;
         require(
-            (0.0..=0.9).contains(&self.overlap),
+            (self.overlap).is_none_or(|share| (0.0..=0.9).contains(&share)),
             "--overlap",
             "within 0 to 0.9",
         )?;
@@ -176,7 +177,7 @@ impl Predictor {
             None => (scene, inputs.positions(), gain),
         };
         let options = RunOptions {
-            overlap: settings.overlap,
+            overlap: settings.overlap.unwrap_or(model.overlap),
             align: model.alignment(),
             shift: settings.shift,
             probabilities,
@@ -233,7 +234,10 @@ impl Predictor {
             ("BANDS", named.join(", ")),
             ("RADIOMETRY", info.radiometry(&bands).join("; ")),
             ("WINDOW", format!("{rows} × {cols} pixels")),
-            ("OVERLAP", settings.overlap.to_string()),
+            (
+                "OVERLAP",
+                (settings.overlap.unwrap_or(self.config.model.overlap)).to_string(),
+            ),
         ];
         if inputs.declares() {
             let absent = inputs.absent();

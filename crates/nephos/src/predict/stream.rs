@@ -17,12 +17,9 @@ use super::plan::Plan;
 use super::steps::{Step, assemble};
 use super::strip::Strip;
 use crate::class::IGNORE;
+use crate::config::OVERLAP;
 use crate::error::{Error, Result};
 use crate::scene::{Scene, Window};
-
-/// Share of a window's side that neighbours at least have in common, unless asked
-/// otherwise.
-pub const OVERLAP: f64 = 0.25;
 
 /// Pixels that go through the model at once, unless asked otherwise: enough to keep a
 /// processor busy, few enough for memory.

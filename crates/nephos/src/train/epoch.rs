@@ -11,6 +11,7 @@ use super::average;
 use super::checkpoint::Best;
 use super::gradients;
 use super::history::{self, EpochRecord};
+use super::masked::Masking;
 use super::observer::{BatchReport, EpochStart, TrainObserver};
 use super::schedule::learning_rate;
 use super::tensorboard::EPOCH;
@@ -69,10 +70,11 @@ impl Run {
         }
         let images_per_second = self.feed.len() as f64 / self.state.seconds.max(1e-9);
         if self.state.loss_weight == 0.0 {
-            return Err(Error::format(
-                train.path(),
-                "no pixel is labelled: there is nothing to learn from",
-            ));
+            let message = match self.masking {
+                Some(_) => "no pixel has data: there is nothing to learn from",
+                None => "no pixel is labelled: there is nothing to learn from",
+            };
+            return Err(Error::format(train.path(), message));
         }
         let validation = match val {
             None => None,
@@ -241,6 +243,9 @@ impl Run {
     /// Loss and gradients of one batch, the loss times `scale`.
     fn forward(&self, batch: Batch, part: usize, scale: f64) -> Result<Forward> {
         check(&batch, &self.config.model)?;
+        if let Some(masking) = &self.masking {
+            return Ok(self.forward_masked(masking, batch, part, scale));
+        }
         let weight = self
             .loss
             .batch_weight(&batch.class_counts(self.config.model.classes));
@@ -276,6 +281,28 @@ impl Run {
             // Where samples can't be told apart, each has the loss of all.
             each: each.iter().map(|loss| loss.unwrap_or(value)).collect(),
         })
+    }
+
+    /// As [`Run::forward`], of images alone.
+    fn forward_masked(&self, masking: &Masking, batch: Batch, part: usize, scale: f64) -> Forward {
+        let seed = dropout_seed(self.config.seed, self.state.step, part);
+        let Batch { images, labels, .. } = batch;
+        let mut masked = masking.hide(images, &labels, seed);
+        let (_, height, width) = labels.dim();
+        let images = image_tensor(std::mem::take(&mut masked.images), &self.device);
+        self.device.seed(seed);
+        let coarse = (self.model).forward_coarse(images, self.config.train.precision);
+        let weight = masked.count();
+        let told = self.model.upsample(coarse, [height, width]);
+        let loss = masked.loss(told, &self.device);
+        let value = loss.clone().into_scalar::<f64>();
+        let gradients = loss.mul_scalar(scale).backward();
+        Forward {
+            gradients: GradientsParams::from_grads(gradients, &self.model),
+            loss: value,
+            weight,
+            each: vec![value; labels.dim().0],
+        }
     }
 
     /// The loss of each sample of a batch; NaN where it has no label, `None` off the

@@ -23,6 +23,7 @@ mod gradients;
 mod history;
 mod loss;
 mod loss_scale;
+mod masked;
 mod observer;
 mod optimizer;
 mod resume;

@@ -10,6 +10,7 @@ use super::checkpoint::{self, Best, Checkpoint, State};
 use super::epoch::Flow;
 use super::history::{self, EpochRecord};
 use super::loss::Loss;
+use super::masked::Masking;
 use super::observer::TrainObserver;
 use super::optimizer::Optimizer;
 use super::resume;
@@ -208,6 +209,8 @@ impl Trainer {
         let events = folder.join(tensorboard::FILE_NAME);
         Ok(Run {
             loss: Loss::new(&config.loss, config.model.classes, &device),
+            masking: (config.pretraining())
+                .map(|pretrain| Masking::new(pretrain, config.data.bands.len())),
             events: EventWriter::open(&events, state.step as u64, epochs_end)?,
             model,
             average,
@@ -249,6 +252,8 @@ pub(super) struct Run {
     pub average: Option<Segmenter>,
     pub optimizer: Optimizer,
     pub loss: Loss,
+    /// In place of the loss, where there are no labels.
+    pub masking: Option<Masking>,
     pub feed: Arc<Feed>,
     pub state: State,
     pub events: EventWriter,

@@ -96,6 +96,31 @@ fn large_images_are_blended_from_windows() {
 }
 
 #[test]
+fn windows_overlap_as_the_model_says() {
+    let device = device::select("cpu").unwrap();
+    let config = tiny::config();
+    let segmenter = tiny::segmenter(&config, 5, &device);
+    let (image, valid) = (image(64, 192), Array2::from_elem((64, 192), true));
+    let scores = |overlap: f64| {
+        let mut model = config.model.clone();
+        model.overlap = overlap;
+        class_scores(&segmenter, &model, &image, &valid, &device).unwrap()
+    };
+    // Windows side by side: the middle one by itself.
+    let apart = scores(0.0);
+    let middle = image.slice(s![.., .., 64..128]).to_owned();
+    let whole = Array2::from_elem((64, 64), true);
+    let alone = class_scores(&segmenter, &config.model, &middle, &whole, &device).unwrap();
+    let furthest = |a: &Array3<f32>| {
+        let a = a.slice(s![.., .., 64..128]);
+        a.iter()
+            .zip(&alone)
+            .fold(0f32, |far, (a, b)| far.max((a - b).abs()))
+    };
+    assert!(furthest(&apart) < 1e-5 && furthest(&scores(0.5)) > 1e-3);
+}
+
+#[test]
 fn an_image_smaller_than_a_patch_is_padded() {
     let device = device::select("cpu").unwrap();
     let config = tiny::config();

@@ -91,9 +91,10 @@ pub struct WindowArgs {
     /// Side of the windows in pixels; default: the size the model was trained on
     #[arg(long, value_name = "PIXELS")]
     pub window: Option<usize>,
-    /// Share of a window that at least overlaps the next, in [0, 0.9]
-    #[arg(long, value_name = "SHARE", default_value_t = nephos::predict::OVERLAP)]
-    pub overlap: f64,
+    /// Share of a window that at least overlaps the next, in [0, 0.9]; default: the
+    /// model's, mostly 0.25
+    #[arg(long, value_name = "SHARE")]
+    pub overlap: Option<f64>,
     /// Move the grid of windows up and left by this many pixels, to see what
     /// depends on it
     #[arg(long, value_name = "PIXELS", default_value_t = 0, hide = true)]

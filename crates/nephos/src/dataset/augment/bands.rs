@@ -14,17 +14,20 @@ const FAMILIES: [&[&str]; 6] = [
     &["lwir", "lwir11", "lwir12"],
 ];
 
-/// Drops optional bands, in a third of the cases each: all of them; whole families, each
-/// with probability one half; single bands, each with probability one half. Required
-/// bands stay.
+/// Drops optional bands: in half of the cases all from one on, in the order in which the
+/// configuration lists them (for which sensors come with more and more of them); in a
+/// quarter whole families, each with probability one half; in a quarter single bands,
+/// each with probability one half. Required bands stay.
 pub(super) fn drop_out(
     example: &mut Example,
     names: &[String],
     optional: &[usize],
     dice: &mut Dice,
 ) {
-    let way = dice.below(3);
-    // All numbers are drawn, whatever the way: one a family, then one a band.
+    let way = dice.below(4);
+    // All numbers are drawn, whatever the way: one for the order, one a family, then one
+    // a band.
+    let kept = dice.below(optional.len().max(1));
     let families = FAMILIES.map(|_| dice.chance(0.5));
     let family = |name: &str| {
         let name = band::canonical(name);
@@ -32,11 +35,11 @@ pub(super) fn drop_out(
             .iter()
             .position(|members| members.contains(&name.as_str()))
     };
-    for place in optional {
+    for (rank, place) in optional.iter().enumerate() {
         let alone = dice.chance(0.5);
         let dropped = match (way, family(&names[*place])) {
-            (0, _) => true,
-            (1, Some(family)) => families[family],
+            (0 | 1, _) => rank >= kept,
+            (2, Some(family)) => families[family],
             _ => alone,
         };
         if dropped {

@@ -42,6 +42,9 @@ pub struct Air {
     pub angstrom: f32,
     /// Column of water vapour, centimetres.
     pub vapour: f32,
+    /// How strongly its lines absorb in the cirrus band, relative to the mean of
+    /// Sentinel-2's: sensors' bands differ in width and place.
+    pub lines: f32,
 }
 
 /// The air in one band, seen by a sensor at nadir. Reflectances and shares of the
@@ -71,6 +74,7 @@ impl Air {
             aerosol: 0.04 + 0.5 * hazy,
             angstrom: rng.random_range(0.8..1.7),
             vapour: rng.random_range(0.6..3.5),
+            lines: 1.0,
         }
     }
 
@@ -109,7 +113,7 @@ impl Air {
         let vapour = (self.vapour * (-height / VAPOUR_SCALE).exp() * air_mass).sqrt();
         match band {
             VAPOUR => (-0.42 * vapour).exp(),
-            CIRRUS => (-3.3 * vapour).exp(),
+            CIRRUS => (-3.3 * self.lines * vapour).exp(),
             _ => (-OTHER_GASES[band] * air_mass * (-height / AIR_SCALE).exp()).exp(),
         }
     }

@@ -180,7 +180,7 @@ impl Ground {
             },
             level: rng.random_range(-0.7..0.6),
             snow_line: rng.random_range(-1.0..0.4),
-            wet: match hard && rng.random_bool(0.5) {
+            wet: match hard && rng.random_bool(0.4) {
                 true => rng.random_range(0.1..0.75),
                 false => 0.0,
             },
@@ -325,7 +325,7 @@ impl Painter {
 
     /// Brightness of snow and ice that melt and dirt have darkened, relative to clean.
     fn old(&self, other: f32) -> f32 {
-        1.0 - self.wet * (1.0 + 0.3 * other).clamp(0.0, 1.3)
+        1.0 - self.wet * (1.0 + 0.12 * other).clamp(0.0, 1.3)
     }
 
     fn wood(&self, other: f32, texture: f32) -> Mix {

@@ -96,7 +96,10 @@ impl Sky {
             false => Weather::draw(rng),
             true => Weather::draw_hard(rng),
         };
-        let air = Air::draw(rng, sun_zenith.to_radians().cos());
+        let mut air = Air::draw(rng, sun_zenith.to_radians().cos());
+        if hard {
+            air.lines = rng.random_range(1.0..3.2);
+        }
         let mut draw = Clouds { rng, size, pixel };
         let mut layers = match weather {
             Weather::Cloudless => vec![],

@@ -90,6 +90,13 @@ impl Bundle {
         let text = entry(path, &metadata, "config")?;
         let origin = format!("{}, `config` in its header", path.display());
         let config = Config::parse(text, &origin, &[])?;
+        if config.pretraining().is_some() {
+            return Err(Error::format(
+                path,
+                "a network that was pre-trained without labels: it knows no classes yet; train \
+                 it with `nephos train --init`",
+            ));
+        }
         let summary = serde_json::from_str(entry(path, &metadata, "summary")?)
             .map_err(|e| Error::format(path, format!("`summary` in its header: {e}")))?;
         Ok(Self {

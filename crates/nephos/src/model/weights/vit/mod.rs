@@ -19,6 +19,7 @@ use burn::tensor::Device;
 
 use self::file::{File, Numbers};
 use self::names::{LAYERS, Naming};
+use super::safetensors;
 use super::tensors::{apply, collect, read};
 use crate::config::{Activation, Config, NormOrder, PositionKind};
 use crate::error::{Error, Result};
@@ -40,9 +41,10 @@ pub struct Transfer {
 }
 
 /// A network of `config` to start from, with the weights of the file at `path`: all of
-/// them from a bundle, `.pth` or `.safetensors` under nephos' names, or the encoder alone
-/// from a ViT of `timm` or `transformers`. Then the rest is drawn by `config.seed`, and
-/// what was taken is told.
+/// them from a bundle, `.pth` or `.safetensors` under nephos' names, all but the last layer
+/// from a network that was pre-trained without labels, or the encoder alone from a ViT of
+/// `timm` or `transformers`. Of the last two the rest is drawn by
+/// `config.seed`, and what was taken is told.
 ///
 /// The patch embedding is taken where there is no stem and patches have the same size;
 /// for another number of bands each has the sum of the file's divided by that number, so
@@ -62,7 +64,10 @@ pub fn initial(
     let fresh = Segmenter::new(&config.model, config.channels(), device);
     let names: Vec<&str> = tensors.iter().map(|(name, _, _)| name.as_str()).collect();
     let Some((naming, prefix)) = Naming::of(&names) else {
-        return Ok((apply(fresh, tensors, path)?, None));
+        return match pretrained_classes(path)? {
+            None => Ok((apply(fresh, tensors, path)?, None)),
+            Some(told) => without_head(fresh, tensors, [told, config.model.classes], path),
+        };
     };
     let prefix = prefix.to_owned();
     let mut file = File::sort(naming, &prefix, tensors);
@@ -91,6 +96,56 @@ pub fn initial(
         })
         .collect();
     Ok((segmenter, Some(transfer)))
+}
+
+/// What a pre-trained network told, in place of classes: `None` where the file is of
+/// another kind.
+fn pretrained_classes(path: &Path) -> Result<Option<usize>> {
+    let Ok((_, metadata)) = safetensors::read(path) else {
+        return Ok(None);
+    };
+    let Some(text) = metadata.get("config") else {
+        return Ok(None);
+    };
+    let config = Config::parse(text, &path.display().to_string(), &[])?;
+    Ok(config.pretraining().map(|_| config.model.classes))
+}
+
+/// A network with all of `tensors` but the layer that tells the bands of hidden pixels:
+/// that for classes keeps its random start.
+fn without_head(
+    fresh: Segmenter,
+    tensors: Vec<NamedTensor>,
+    [told, classes]: [usize; 2],
+    path: &Path,
+) -> Result<(Segmenter, Option<Transfer>)> {
+    let mut own: BTreeMap<String, NamedTensor> = (collect(&fresh).into_iter())
+        .map(|tensor| (tensor.0.clone(), tensor))
+        .collect();
+    let is_head = |name: &str, shape: &[usize], own: &NamedTensor| {
+        let last = name.rsplit('.').next();
+        matches!(last, Some("weight" | "bias"))
+            && shape.first() == Some(&told)
+            && own.1.first() == Some(&classes)
+            && shape.get(1..) == own.1.get(1..)
+            && shape != own.1
+    };
+    let mut kept = Vec::new();
+    let merged = (tensors.into_iter())
+        .map(|tensor| match own.remove(&tensor.0) {
+            Some(own) if is_head(&tensor.0, &tensor.1, &own) => {
+                kept.push(own.0.clone());
+                own
+            }
+            _ => tensor,
+        })
+        .collect();
+    let transfer = Transfer {
+        taken: vec!["a network that was pre-trained without labels".to_owned()],
+        fresh: kept,
+        ..Transfer::default()
+    };
+    Ok((apply(fresh, merged, path)?, Some(transfer)))
 }
 
 /// Where the file and the configuration contradict each other.

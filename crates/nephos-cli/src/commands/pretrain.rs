@@ -1,0 +1,107 @@
+//! `nephos pretrain`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use nephos::config::Config;
+use nephos::dataset::open_unlabelled;
+use nephos::train::{Ending, Trainer};
+
+use super::train::{INTERRUPTED, STOP, stop_on_signals};
+use super::train_progress::EpochBars;
+use crate::scene_args::SceneArgs;
+use crate::ui::{Ui, say};
+
+/// Train a network on images without labels, to start from
+///
+/// Hides blocks of the images and trains the whole network to tell their bands from what
+/// is around them. `nephos train --init FOLDER/last.nephos` then starts from its weights,
+/// all but those of the last layer. Scenes are cut into tiles; containers of samples are
+/// read as --config says, and their labels left alone.
+///
+/// Network, bands, augmentation and training come from --config, the share of an image
+/// that is hidden and the side of the blocks from its section [pretrain] (0.5 and 32
+/// pixels where there is none). Ctrl-C saves and leaves; --resume goes on.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  nephos pretrain scenes/*.tif --config configs/tiny.toml --out runs/pretrained
+  nephos pretrain S2A_MSIL2A_….SAFE l8biome --config configs/tiny.toml --set pretrain.share=0.6
+  nephos train --config configs/tiny.toml --init runs/pretrained/last.nephos")]
+pub struct Args {
+    /// Scenes (GeoTIFF, Sentinel-2 SAFE, Landsat folder …) and containers of samples
+    #[arg(required = true)]
+    images: Vec<PathBuf>,
+    /// Configuration in TOML; see configs/tiny.toml
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+    /// Override a key of the configuration; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Side of the tiles that scenes are cut into, in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 256)]
+    tile: usize,
+    #[command(flatten)]
+    read: SceneArgs,
+    /// Folder of the run [default: runs/NAME-pretrained, NAME the configuration's]
+    #[arg(long, short, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// auto, cpu, vulkan, metal, webgpu or cuda, with a number after a colon
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Go on with the run in the folder
+    #[arg(long)]
+    resume: bool,
+    /// Write a checkpoint after every so many steps too, not only after epochs
+    #[arg(long, value_name = "STEPS")]
+    checkpoint_every: Option<usize>,
+}
+
+pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    let mut config = Config::load(&args.config, &args.set)?.for_pretraining();
+    if let Err(message) = config.validate() {
+        bail!("{}: {message}", args.config.display());
+    }
+    config.data = args.read.samples(&config.data)?;
+    let folder = match &args.out {
+        Some(folder) => folder.clone(),
+        None => Path::new("runs").join(format!("{}-pretrained", config.name)),
+    };
+    let device = nephos::device::select(&args.device)?;
+    let images = open_unlabelled(&args.images, &config.data, &args.read.options()?, args.tile)?;
+    ui.status(format!(
+        "{}: {} images without labels; run folder {}",
+        config.name,
+        images.len(),
+        folder.display()
+    ));
+    stop_on_signals()?;
+    let mut bars = EpochBars::new(ui, &STOP);
+    let outcome = Trainer::new(config, &folder, device)
+        .resume(args.resume)
+        .checkpoint_every(args.checkpoint_every)
+        .run(&images, None, &mut bars);
+    drop(bars);
+    let outcome = outcome?;
+    if outcome.ending == Ending::Interrupted {
+        ui.status(format!(
+            "Stopped after {} steps and saved; the same command with --resume goes on.",
+            outcome.steps
+        ));
+        std::process::exit(INTERRUPTED);
+    }
+    if let (Some(first), Some(last)) = (outcome.history.first(), outcome.history.last()) {
+        say!("Distance of what was told from what was hidden (of companded bands, 0 to 1):");
+        say!(
+            "  first epoch {:.4}, last {:.4}",
+            first.train_loss,
+            last.train_loss
+        );
+    }
+    say!("Weights: {}", folder.join("last.nephos").display());
+    say!(
+        "To train with labels: nephos train --config {} --init {}",
+        args.config.display(),
+        folder.join("last.nephos").display()
+    );
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! What a network learns from images alone: to tell what is hidden from what is around.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use ndarray::{Array2, Array3, Array4, Axis, s};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::class::IGNORE;
+use crate::config::PretrainConfig;
+
+/// Of the μ-law by which bands are told: ratios count, and dark ground as much as cloud.
+const MU: f32 = 50.0;
+
+/// Hides blocks of images.
+#[derive(Debug, Clone)]
+pub(super) struct Masking {
+    config: PretrainConfig,
+    /// Channels that are bands; the others tell which are absent.
+    bands: usize,
+}
+
+/// A batch whose blocks are hidden.
+pub(super) struct Masked {
+    /// `[B, channels, H, W]`: 0 in all channels, as without data, where hidden.
+    pub images: Array4<f32>,
+    /// `[B, bands, H, W]`: what is to be told, companded to [0, 1] for inputs of [0, 1].
+    truth: Array4<f32>,
+    /// `[B, bands, H, W]`: 1 where a number was hidden, else 0.
+    counts: Array4<f32>,
+}
+
+impl Masking {
+    pub fn new(config: &PretrainConfig, bands: usize) -> Self {
+        Self {
+            config: config.clone(),
+            bands,
+        }
+    }
+
+    /// Hides blocks of `images`, of each its own; pixels labelled 255 have no data. A
+    /// function of the images and `seed` alone.
+    pub fn hide(&self, mut images: Array4<f32>, labels: &Array3<u8>, seed: u64) -> Masked {
+        let bands = images.slice(s![.., ..self.bands, .., ..]).to_owned();
+        let compand = |value: f32| (MU * value.max(0.0)).ln_1p() / MU.ln_1p();
+        let mut counts = Array4::zeros(bands.dim());
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let (_, _, height, width) = images.dim();
+        for (sample, mut image) in images.outer_iter_mut().enumerate() {
+            let hidden = self.blocks([height, width], &mut rng);
+            for (band, plane) in bands.index_axis(Axis(0), sample).outer_iter().enumerate() {
+                // A band without a number other than 0 is absent.
+                if plane.iter().all(|value| *value == 0.0) {
+                    continue;
+                }
+                let mut counted = counts.slice_mut(s![sample, band, .., ..]);
+                for (place, count) in counted.indexed_iter_mut() {
+                    let data = labels[[sample, place.0, place.1]] != IGNORE;
+                    *count = if hidden[place] && data { 1.0 } else { 0.0 };
+                }
+            }
+            for mut plane in image.outer_iter_mut() {
+                plane.zip_mut_with(&hidden, |value, hidden| {
+                    if *hidden {
+                        *value = 0.0;
+                    }
+                });
+            }
+        }
+        Masked {
+            images,
+            truth: bands.mapv(compand),
+            counts,
+        }
+    }
+
+    /// Which pixels of an image are hidden: whole blocks, as near to the share as they
+    /// come, at least one, and never all where there are several.
+    fn blocks(&self, [height, width]: [usize; 2], rng: &mut ChaCha8Rng) -> Array2<bool> {
+        let side = self.config.block;
+        let (rows, cols) = (height.div_ceil(side), width.div_ceil(side));
+        let all = rows * cols;
+        let most = all.saturating_sub(1).max(1);
+        let count = ((self.config.share * all as f64).round() as usize).clamp(1, most);
+        let mut hidden: Vec<bool> = (0..all).map(|block| block < count).collect();
+        hidden.shuffle(rng);
+        Array2::from_shape_fn((height, width), |(row, col)| {
+            hidden[row / side * cols + col / side]
+        })
+    }
+}
+
+impl Masked {
+    /// Numbers that were hidden.
+    pub fn count(&self) -> f64 {
+        self.counts.iter().map(|count| f64::from(*count)).sum()
+    }
+
+    /// Mean distance of `told`, `[B, bands, H, W]`, from what was hidden; 0 where nothing
+    /// was.
+    pub fn loss(self, told: Tensor<4>, device: &Device) -> Tensor<1> {
+        let count = self.count().max(1.0);
+        let tensor = |array: Array4<f32>| {
+            let shape: [usize; 4] = array.dim().into();
+            let (values, _) = array.into_raw_vec_and_offset();
+            Tensor::<4>::from_data(TensorData::new(values, shape), device)
+        };
+        let (truth, counts) = (tensor(self.truth), tensor(self.counts));
+        ((told - truth).abs() * counts).sum().div_scalar(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masking(share: f64, block: usize) -> Masking {
+        Masking::new(
+            &PretrainConfig {
+                share,
+                block,
+                active: true,
+            },
+            2,
+        )
+    }
+
+    #[test]
+    fn hidden_numbers_are_gone_and_are_those_that_count() {
+        let mut images = Array4::from_elem((2, 3, 8, 10), 0.5f32);
+        images.slice_mut(s![1, 1, .., ..]).fill(0.0);
+        let mut labels = Array3::zeros((2, 8, 10));
+        labels[[0, 0, 0]] = IGNORE;
+        let masked = masking(0.5, 4).hide(images.clone(), &labels, 7);
+        for ((sample, band, row, col), count) in masked.counts.indexed_iter() {
+            let hidden = masked.images[[sample, 2, row, col]] == 0.0;
+            let data = labels[[sample, row, col]] != IGNORE;
+            let there = (sample, band) != (1, 1);
+            assert_eq!(*count == 1.0, hidden && data && there);
+            assert!(!hidden || masked.images[[sample, band, row, col]] == 0.0);
+        }
+        // Two rows and three columns of blocks, half of them hidden.
+        let blocks = |sample: usize| {
+            let corner = |r: usize, c: usize| masked.images[[sample, 2, 4 * r, 4 * c]] == 0.0;
+            (0..2)
+                .flat_map(|r| (0..3).map(move |c| (r, c)))
+                .filter(|(r, c)| corner(*r, *c))
+                .count()
+        };
+        assert_eq!((blocks(0), blocks(1)), (3, 3));
+        let again = masking(0.5, 4).hide(images.clone(), &labels, 7);
+        assert_eq!(again.images, masked.images);
+        assert_ne!(
+            masking(0.5, 4).hide(images, &labels, 8).images,
+            masked.images
+        );
+    }
+
+    #[test]
+    fn the_loss_is_the_mean_distance_where_it_counts() {
+        let device = Device::flex();
+        let images = Array4::from_elem((1, 2, 4, 4), 1.0f32);
+        let masked = masking(0.5, 2).hide(images, &Array3::zeros((1, 4, 4)), 1);
+        assert_eq!(masked.count(), 16.0);
+        let told = Tensor::<4>::ones([1, 2, 4, 4], &device) * 0.75;
+        let loss = masked.loss(told, &device).into_scalar::<f64>();
+        assert!((loss - 0.25).abs() < 1e-6, "{loss}");
+    }
+}
