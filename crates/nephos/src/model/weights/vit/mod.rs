@@ -112,7 +112,8 @@ fn pretrained_classes(path: &Path) -> Result<Option<usize>> {
 }
 
 /// A network with all of `tensors` but the layer that tells the bands of hidden pixels:
-/// that for classes keeps its random start.
+/// that for classes keeps its random start (unless there are as many bands as classes, when
+/// nothing tells the two apart).
 fn without_head(
     fresh: Segmenter,
     tensors: Vec<NamedTensor>,
