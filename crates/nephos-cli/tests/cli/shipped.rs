@@ -46,7 +46,16 @@ fn a_simulated_scene_is_segmented_without_a_model_of_ones_own() {
             "m.tif",
         ],
     );
-    assert!(mask::read(&path.join("m.tif")).unwrap().dim() == (128, 128));
+    let named = mask::read(&path.join("m.tif")).unwrap();
+    assert!(named.dim() == (128, 128));
+    // Without a name the mask lies beside, under the scene's.
+    nephos(path, &["predict", "data/test_split.pkl", "--sample", "0"]);
+    let found: Vec<_> = (path.read_dir().unwrap())
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| name.ends_with("_mask.tif"))
+        .collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(mask::read(&path.join(&found[0])).unwrap(), named);
     assert!(!String::from_utf8_lossy(&told.stderr).contains("warning"));
 }
 

@@ -72,7 +72,7 @@ fn job(args: &Args, input: Input, name: String) -> anyhow::Result<Job> {
             MaskFormat::of(mask)?;
             mask.clone()
         }
-        (None, None) => bail!("either --out or --out-dir is needed"),
+        (None, None) => PathBuf::from(format!("{name}_mask.{}", args.format)),
     };
     let outputs = Outputs { mask, also };
     Ok(Job {

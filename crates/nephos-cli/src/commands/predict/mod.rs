@@ -29,6 +29,7 @@ use crate::ui::Ui;
 /// options, are skipped; several processes may share one folder.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
+  nephos predict scene.tif
   nephos predict scene.tif --out mask.tif --with probabilities,polygons
   nephos predict S2A_MSIL2A_….SAFE --resolution 20 --out mask.tif
   nephos predict LC08_L1TP_… --out mask.tif --dilate 90
@@ -41,13 +42,14 @@ pub struct Args {
     scenes: Vec<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
-    /// Mask of the one scene: .tif, .png or .npy
-    #[arg(long, short, value_name = "FILE", required_unless_present = "out_dir")]
+    /// Mask of the one scene: .tif, .png or .npy; without it and --out-dir NAME_mask.tif in
+    /// the current folder, NAME the scene's
+    #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Folder for a mask a scene, by the names of the scenes
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     out_dir: Option<PathBuf>,
-    /// Format of the masks in --out-dir: tif, png or npy
+    /// Format of the masks without --out: tif, png or npy
     #[arg(long, default_value = "tif", value_parser = ["tif", "png", "npy"])]
     format: String,
     /// Files beside the mask, named after it: probabilities (uint8 GeoTIFF), cloud
