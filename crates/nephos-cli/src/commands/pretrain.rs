@@ -7,7 +7,7 @@ use nephos::config::Config;
 use nephos::dataset::open_unlabelled;
 use nephos::train::{Ending, Trainer};
 
-use super::train::{INTERRUPTED, STOP, stop_on_signals};
+use super::train::{INTERRUPTED, RunArgs, STOP, stop_on_signals};
 use super::train_progress::EpochBars;
 use crate::scene_args::SceneArgs;
 use crate::ui::{Ui, say};
@@ -31,12 +31,8 @@ pub struct Args {
     /// Scenes (GeoTIFF, Sentinel-2 SAFE, Landsat folder …) and containers of samples
     #[arg(required = true)]
     images: Vec<PathBuf>,
-    /// Configuration in TOML; see configs/tiny.toml
-    #[arg(long, short, value_name = "FILE")]
-    config: PathBuf,
-    /// Override a key of the configuration; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    run: RunArgs,
     /// Side of the tiles that scenes are cut into, in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = 256)]
     tile: usize,
@@ -45,28 +41,19 @@ pub struct Args {
     /// Folder of the run [default: runs/NAME-pretrained, NAME the configuration's]
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// auto, cpu, vulkan, metal, webgpu or cuda, with a number after a colon
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// Go on with the run in the folder
-    #[arg(long)]
-    resume: bool,
-    /// Write a checkpoint after every so many steps too, not only after epochs
-    #[arg(long, value_name = "STEPS")]
-    checkpoint_every: Option<usize>,
 }
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let mut config = Config::load(&args.config, &args.set)?.for_pretraining();
+    let mut config = Config::load(&args.run.config, &args.run.set)?.for_pretraining();
     if let Err(message) = config.validate() {
-        bail!("{}: {message}", args.config.display());
+        bail!("{}: {message}", args.run.config.display());
     }
     config.data = args.read.samples(&config.data)?;
     let folder = match &args.out {
         Some(folder) => folder.clone(),
         None => Path::new("runs").join(format!("{}-pretrained", config.name)),
     };
-    let device = nephos::device::select(&args.device)?;
+    let device = nephos::device::select(&args.run.device)?;
     let images = open_unlabelled(&args.images, &config.data, &args.read.options()?, args.tile)?;
     ui.status(format!(
         "{}: {} images without labels; run folder {}",
@@ -77,8 +64,8 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     stop_on_signals()?;
     let mut bars = EpochBars::new(ui, &STOP);
     let outcome = Trainer::new(config, &folder, device)
-        .resume(args.resume)
-        .checkpoint_every(args.checkpoint_every)
+        .resume(args.run.resume)
+        .checkpoint_every(args.run.checkpoint_every)
         .run(&images, None, &mut bars);
     drop(bars);
     let outcome = outcome?;
@@ -100,7 +87,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     say!("Weights: {}", folder.join("last.nephos").display());
     say!(
         "To train with labels: nephos train --config {} --init {}",
-        args.config.display(),
+        args.run.config.display(),
         folder.join("last.nephos").display()
     );
     Ok(())

@@ -30,41 +30,48 @@ pub(super) static STOP: AtomicBool = AtomicBool::new(false);
   nephos train --config configs/l8biome.toml --set train.epochs=2 --out runs/quick
   nephos train --config configs/reference.toml --out runs/reference --resume")]
 pub struct Args {
-    /// Configuration in TOML; see configs/reference.toml for every key
-    #[arg(long, short, value_name = "FILE")]
-    config: PathBuf,
-    /// Override a key of the configuration; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    run: RunArgs,
     /// Folder of the run [default: runs/NAME, the configuration's name]
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// auto, cpu, vulkan, metal, webgpu or cuda, with a number after a colon
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// Go on with the run in the folder
-    #[arg(long)]
-    resume: bool,
     /// Start from these weights: a bundle, .pth or .safetensors, or the encoder from a
     /// ViT of timm or transformers
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     init: Option<PathBuf>,
-    /// Write a checkpoint after every so many steps too, not only after epochs
-    #[arg(long, value_name = "STEPS")]
-    checkpoint_every: Option<usize>,
     /// Follow the run in a full-screen view
     #[cfg(feature = "tui")]
     #[arg(long)]
     tui: bool,
 }
 
+/// What every training run is told, with labels or without.
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
+    /// Configuration in TOML; see configs/reference.toml for every key
+    #[arg(long, short, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Override a key of the configuration; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// auto, cpu, vulkan, metal, webgpu or cuda, with a number after a colon
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// Go on with the run in the folder
+    #[arg(long)]
+    pub resume: bool,
+    /// Write a checkpoint after every so many steps too, not only after epochs
+    #[arg(long, value_name = "STEPS")]
+    pub checkpoint_every: Option<usize>,
+}
+
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let config = Config::load(&args.config, &args.set)?;
+    let config = Config::load(&args.run.config, &args.run.set)?;
     let folder = args
         .out
         .clone()
         .unwrap_or_else(|| Path::new("runs").join(&config.name));
-    let device = nephos::device::select(&args.device)?;
+    let device = nephos::device::select(&args.run.device)?;
     let (train, val) = open_training(&config)?;
     let init = match &args.init {
         Some(path) => {
@@ -89,8 +96,8 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     stop_on_signals()?;
     let trainer = Trainer::new(config, &folder, device)
         .init(init)
-        .resume(args.resume)
-        .checkpoint_every(args.checkpoint_every);
+        .resume(args.run.resume)
+        .checkpoint_every(args.run.checkpoint_every);
     let mut observer = observer(&args, ui)?;
     let outcome = trainer.run(&train, val.as_ref(), observer.as_mut());
     // The full-screen view gives the terminal back before anything is printed.
@@ -98,8 +105,8 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let outcome = outcome?;
     report(&outcome, &folder);
     if outcome.ending == Ending::Interrupted {
-        let mut resume = format!("nephos train --config {}", args.config.display());
-        for set in &args.set {
+        let mut resume = format!("nephos train --config {}", args.run.config.display());
+        for set in &args.run.set {
             resume += &format!(" --set '{set}'");
         }
         ui.status(format!(

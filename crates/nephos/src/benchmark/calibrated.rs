@@ -8,7 +8,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::result::FoldResult;
+use super::result::{FoldResult, fold_folder};
 use super::run::{Benchmark, Folded};
 use crate::config::CalibrationConfig;
 use crate::dataset::Dataset;
@@ -81,7 +81,7 @@ impl Benchmark {
         if others == 0 || results.iter().all(done) {
             return Ok(());
         }
-        let place = |fold: usize| folder.join(format!("fold-{}", fold + 1));
+        let place = |fold: usize| fold_folder(folder, fold);
         let folds = (0..results.len())
             .map(|fold| {
                 let bundle = Bundle::load(&place(fold).join("last.nephos"), &self.device)?;

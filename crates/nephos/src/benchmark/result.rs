@@ -1,7 +1,7 @@
 //! What a model came to on one fold.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,11 @@ pub struct FoldResult {
     pub subsets: Vec<Subset>,
     /// What the model costs.
     pub cost: Cost,
+}
+
+/// Folder of a fold's run within its model's; folds are counted from 0.
+pub(super) fn fold_folder(model: &Path, fold: usize) -> PathBuf {
+    model.join(format!("fold-{}", fold + 1))
 }
 
 impl FoldResult {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::folds::folds;
 use super::measure::{PeakMemory, cost};
 use super::report::{ModelReport, Report};
-use super::result::{FoldResult, write_json};
+use super::result::{FoldResult, fold_folder, write_json};
 use super::subset::reading_of;
 use crate::config::{Config, DataConfig, MixConfig};
 use crate::dataset::{Dataset, open_mix};
@@ -130,7 +130,7 @@ impl Benchmark {
             let mut results = Vec::new();
             for fold in 0..self.folds_run.min(self.folds) {
                 let name = format!("{}, fold {} of {}", contender.name, fold + 1, self.folds);
-                let folder = folder.join(format!("fold-{}", fold + 1));
+                let folder = fold_folder(&folder, fold);
                 match self.result(
                     &config,
                     &folder,

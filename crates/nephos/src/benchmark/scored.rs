@@ -115,7 +115,7 @@ pub(super) fn dash() -> String {
     "–".to_owned()
 }
 
-pub(super) fn per_cent(spread: Option<Spread>) -> String {
+fn per_cent(spread: Option<Spread>) -> String {
     spread.map_or_else(
         dash,
         |Spread {

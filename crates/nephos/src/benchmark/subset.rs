@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::result::FoldResult;
+use super::result::{FoldResult, fold_folder};
 use super::run::{Benchmark, Folded};
 use crate::band;
 use crate::config::DataConfig;
@@ -85,7 +85,7 @@ impl Benchmark {
         results: &mut [FoldResult],
     ) -> Result<()> {
         for (fold, result) in results.iter_mut().enumerate() {
-            let place = folder.join(format!("fold-{}", fold + 1));
+            let place = fold_folder(folder, fold);
             let done = std::mem::take(&mut result.subsets);
             let mut bundle = None;
             for (bands, samples) in self.also_bands.iter().zip(subsets) {

@@ -168,6 +168,7 @@ impl SampleSource for Unlabelled {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::class::IGNORE;
     use crate::config::Config;
     use crate::scene::MemoryScene;
 
@@ -192,8 +193,6 @@ mod tests {
         assert!(last.name.contains("row 1, column 3"), "{}", last.name);
         assert!((last.image[[0, 2, 1]] - pixels[[1, 3, 4]]).abs() < 1e-5);
         assert!((last.image[[1, 2, 1]] - pixels[[0, 3, 4]]).abs() < 1e-5);
-        assert_eq!((last.label[[0, 0]], last.label[[3, 3]]), (0, IGNORED));
+        assert_eq!((last.label[[0, 0]], last.label[[3, 3]]), (0, IGNORE));
     }
-
-    const IGNORED: u8 = crate::class::IGNORE;
 }
