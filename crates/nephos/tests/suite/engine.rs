@@ -141,6 +141,26 @@ fn the_engine_computes_what_the_network_does() {
 }
 
 #[test]
+fn an_image_has_the_same_scores_among_others() {
+    for change in CHANGES {
+        let mut config = tiny::config();
+        change(&mut config);
+        let segmenter = segmenter(&config, 5);
+        let engine = engine(&segmenter);
+        // More than threads: each then takes images of its own.
+        let batch = rayon::current_num_threads() + 3;
+        let images = tiny::images(batch, 40, 52, &Device::flex());
+        let mut scratch = Scratch::default();
+        let together = run(&engine, &images, &mut scratch);
+        let each = together.chunks_exact(together.len() / batch);
+        for (index, scores) in each.enumerate() {
+            let alone = images.clone().narrow(0, index, 1);
+            assert_eq!(scores, run(&engine, &alone, &mut scratch), "image {index}");
+        }
+    }
+}
+
+#[test]
 fn the_reference_model_at_its_full_size() {
     let config = Config::default();
     let segmenter = tiny::segmenter(&config, 1, &Device::flex());

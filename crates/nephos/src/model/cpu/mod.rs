@@ -7,6 +7,7 @@
 //!
 //! The readable network is the reference; the tests hold both together.
 
+mod apart;
 mod conv;
 mod decoder;
 mod embed;
@@ -61,6 +62,8 @@ pub struct Scratch {
     decoder: decoder::Scratch,
     upsample: Option<Bilinear>,
     stretched: Vec<f32>,
+    /// Those of threads that compute images by themselves.
+    others: Vec<Scratch>,
 }
 
 /// The first `count` numbers of a buffer, which grows to hold them and never shrinks.
@@ -186,10 +189,15 @@ impl Engine {
         scratch: &mut Scratch,
         logits: &mut [f32],
     ) {
-        self.forward_watched(images, sizes, scratch, logits, &mut |_| ());
+        if apart::suits(self, sizes) {
+            apart::forward(self, images, sizes, scratch, logits);
+        } else {
+            self.forward_watched(images, sizes, scratch, logits, &mut |_| ());
+        }
     }
 
-    /// As [`Engine::forward`]; `watch` is told of each stage when it is done.
+    /// As [`Engine::forward`], all threads on the same images; `watch` is told of each
+    /// stage when it is done.
     ///
     /// # Panics
     /// As [`Engine::forward`].
