@@ -9,7 +9,7 @@
 
 use ndarray::Array2;
 
-use super::smooth::{gaussian, wide};
+use super::smooth::Smoothing;
 use super::view::View;
 use crate::band;
 use crate::class::{Class, IGNORE};
@@ -70,10 +70,11 @@ pub(super) fn paste(view: &mut View<'_>, source: &Example, edge: f64) {
         .filter(|band| !view.example.absent[*band])
         .collect();
     let plane = |band: usize| source.image.index_axis(ndarray::Axis(0), band).to_owned();
+    let ground = Ground::new(&clear);
     let opacity = brightest(view).and_then(|band| {
         opacity(
             &plane(band),
-            &ground(&plane(band), &clear)?,
+            &ground.as_ref()?.below(&plane(band)),
             &masks,
             view.unit,
         )
@@ -90,22 +91,31 @@ pub(super) fn paste(view: &mut View<'_>, source: &Example, edge: f64) {
         }
     }
     let ones = Array2::ones(clear.dim());
-    let soft = masks.each_ref().map(|mask| gaussian(mask, &ones, edge).0);
+    let even = Smoothing::gaussian(&ones, edge);
+    let soft = masks.each_ref().map(|mask| even.of(mask));
     let [thick, thin, shadow] = &masks;
     let [over_thick, over_thin, over_shadow] = &soft;
     let open = view.example.label.mapv(|label| label == Class::Clear as u8);
     // Beyond a mask's border its nearest pixels go on.
     let beyond = (2.0 * edge).max(EVEN);
+    let [on_thick, on_thin, on_shadow] = masks.each_ref().map(|mask| {
+        // Nothing is pasted from a mask without pixels.
+        mask.iter()
+            .any(|share| *share > 0.0)
+            .then(|| Smoothing::gaussian(mask, beyond))
+    });
     for band in there {
         let seen = plane(band);
-        let ground = ground(&seen, &clear);
-        if let Some(ground) = ground.as_ref().filter(|_| view.reflects(band)) {
+        let ground = ground.as_ref().map(|ground| ground.below(&seen));
+        if let (Some(ground), Some(on_shadow)) = (&ground, &on_shadow)
+            && view.reflects(band)
+        {
             let ratio = ndarray::Zip::from(&seen)
                 .and(ground)
                 .map_collect(|seen, ground| {
                     (seen / ground.max(f32::MIN_POSITIVE)).clamp(LEAST_LIGHT, 1.0)
                 });
-            let wider = gaussian(&ratio, shadow, beyond).0;
+            let wider = on_shadow.of(&ratio);
             view.each(band, |value, at| {
                 if !open[at] {
                     return value;
@@ -118,19 +128,21 @@ pub(super) fn paste(view: &mut View<'_>, source: &Example, edge: f64) {
                 value * (1.0 + over_shadow[at] * (ratio - 1.0))
             });
         }
-        if let (Some(ground), Some(opacity)) = (&ground, &opacity) {
+        if let (Some(ground), Some(opacity), Some(on_thin)) = (&ground, &opacity, &on_thin) {
             let light = &seen - &(ground * &opacity.mapv(|opacity| 1.0 - opacity));
-            let light = gaussian(&light, thin, beyond).0;
+            let light = on_thin.of(&light);
             view.each(band, |value, at| {
                 let under = (1.0 - opacity[at]) * value + light[at].max(0.0);
                 value + over_thin[at] * (under - value)
             });
         }
-        let wider = gaussian(&seen, thick, beyond).0;
-        view.each(band, |value, at| {
-            let cloud = if thick[at] > 0.0 { seen[at] } else { wider[at] };
-            value + over_thick[at] * (cloud - value)
-        });
+        if let Some(on_thick) = &on_thick {
+            let wider = on_thick.of(&seen);
+            view.each(band, |value, at| {
+                let cloud = if thick[at] > 0.0 { seen[at] } else { wider[at] };
+                value + over_thick[at] * (cloud - value)
+            });
+        }
     }
     for (at, target) in view.example.label.indexed_iter_mut() {
         *target = merged(*target, source.label[at], thin[at] > 0.0);
@@ -159,20 +171,35 @@ fn brightest(view: &View<'_>) -> Option<usize> {
     named.or_else(|| (0..view.bands()).find(|band| view.reflects(*band)))
 }
 
-/// The clear ground around each pixel; `None` where nothing is clear.
-fn ground(seen: &Array2<f32>, clear: &Array2<f32>) -> Option<Array2<f32>> {
-    let count = clear.sum();
-    if count == 0.0 {
-        return None;
+/// The clear ground around each pixel.
+struct Ground<'a> {
+    clear: &'a Array2<f32>,
+    count: f32,
+    around: Smoothing<'a>,
+}
+
+impl<'a> Ground<'a> {
+    /// `None` where nothing is clear.
+    fn new(clear: &'a Array2<f32>) -> Option<Self> {
+        let count = clear.sum();
+        (count > 0.0).then(|| Self {
+            clear,
+            count,
+            around: Smoothing::wide(clear, AROUND),
+        })
     }
-    let mean = (seen * clear).sum() / count;
-    let (mut ground, weight) = wide(seen, clear, AROUND);
-    ground.zip_mut_with(&weight, |ground, weight| {
-        if *weight < LEAST_CLEAR {
-            *ground = mean;
-        }
-    });
-    Some(ground)
+
+    /// As a band sees it.
+    fn below(&self, seen: &Array2<f32>) -> Array2<f32> {
+        let mean = (seen * self.clear).sum() / self.count;
+        let mut ground = self.around.of(seen);
+        ground.zip_mut_with(self.around.total(), |ground, weight| {
+            if *weight < LEAST_CLEAR {
+                *ground = mean;
+            }
+        });
+        ground
+    }
 }
 
 /// Opacity of thin cloud, evened out and continued beyond its border; `None` where the
@@ -204,5 +231,5 @@ fn opacity(
             let contrast = (cloud - ground).max(LEAST_CONTRAST * unit);
             ((seen - ground) / contrast).clamp(0.0, MOST_OPACITY)
         });
-    Some(gaussian(&opacity, thin, EVEN).0)
+    Some(Smoothing::gaussian(thin, EVEN).of(&opacity))
 }

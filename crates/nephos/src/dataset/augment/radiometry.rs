@@ -1,9 +1,7 @@
 //! Numbers of a sensor: gains, offsets, noise, saturation and blur.
 
-use ndarray::Array2;
-
 use super::draw::Dice;
-use super::smooth::gaussian;
+use super::smooth::Smoothing;
 use super::view::View;
 use crate::config::AugmentConfig;
 
@@ -60,12 +58,12 @@ pub(super) fn blur(config: &AugmentConfig, view: &mut View<'_>, dice: &mut Dice)
         .example
         .valid
         .mapv(|valid| if valid { 1.0 } else { 0.0 });
+    let smoothing = Smoothing::gaussian(&weight, sigma);
     for band in 0..view.bands() {
         if view.example.absent[band] {
             continue;
         }
-        let plane: Array2<f32> = view.plane(band);
-        let (blurred, _) = gaussian(&plane, &weight, sigma);
+        let blurred = smoothing.of(&view.plane(band));
         view.each(band, |_, place| blurred[place]);
     }
 }

@@ -2,45 +2,91 @@
 
 use ndarray::{Array2, ArrayView1};
 
-/// `Σ k w x / Σ k w` with a Gaussian `k` of standard deviation `sigma` pixels, and
-/// `Σ k w`, which is at most 1; where that is 0, the plane is 0. Outside of the plane
-/// nothing counts.
-///
-/// # Shapes
-/// - plane, weight and both outputs: `[height, width]`
-pub(super) fn gaussian(
-    plane: &Array2<f32>,
-    weight: &Array2<f32>,
-    sigma: f64,
-) -> (Array2<f32>, Array2<f32>) {
-    let kernel = kernel(sigma);
-    let pass = |values: &Array2<f32>| along_cols(&along_rows(values, &kernel), &kernel);
-    divided(pass(&(plane * weight)), pass(weight))
+/// `Σ k w x / Σ k w` of planes `x` with the same weights `w`, and a `k` that falls off like
+/// a Gaussian. Outside of the plane nothing counts.
+#[derive(Debug)]
+pub(super) struct Smoothing<'a> {
+    weight: &'a Array2<f32>,
+    filter: Filter,
+    /// `Σ k w`, at most 1.
+    total: Array2<f32>,
 }
 
-/// As [`gaussian`], by three running means that come near a Gaussian (Wells 1986): the
-/// time does not grow with `sigma`.
-pub(super) fn wide(
-    plane: &Array2<f32>,
-    weight: &Array2<f32>,
-    sigma: f64,
-) -> (Array2<f32>, Array2<f32>) {
-    // The variance of three means over `2 r + 1` pixels is `r (r + 1)`.
-    let radius = ((sigma * sigma + 0.25).sqrt() - 0.5).round().max(1.0) as usize;
-    let pass = |values: Array2<f32>| {
-        let mut values = values;
-        for _ in 0..2 {
-            for _ in 0..3 {
-                for mut row in values.outer_iter_mut() {
-                    let line: Vec<f32> = row.to_vec();
-                    running_mean(&line, radius, |col, mean| row[col] = mean);
-                }
-            }
-            values = values.t().to_owned();
+#[derive(Debug)]
+enum Filter {
+    /// One side of a Gaussian's weights and the other.
+    Gaussian(Vec<f32>),
+    /// Three running means of this radius, which come near a Gaussian (Wells 1986): the
+    /// time does not grow with it.
+    Means(usize),
+}
+
+impl<'a> Smoothing<'a> {
+    /// By a Gaussian of standard deviation `sigma` pixels.
+    ///
+    /// # Shapes
+    /// - weight: `[height, width]`
+    pub fn gaussian(weight: &'a Array2<f32>, sigma: f64) -> Self {
+        Self::new(weight, Filter::Gaussian(kernel(sigma)))
+    }
+
+    /// As [`Smoothing::gaussian`] of a large `sigma`, by running means.
+    pub fn wide(weight: &'a Array2<f32>, sigma: f64) -> Self {
+        // The variance of three means over `2 r + 1` pixels is `r (r + 1)`.
+        let radius = ((sigma * sigma + 0.25).sqrt() - 0.5).round().max(1.0) as usize;
+        Self::new(weight, Filter::Means(radius))
+    }
+
+    fn new(weight: &'a Array2<f32>, filter: Filter) -> Self {
+        let total = filter.apply(weight);
+        Self {
+            weight,
+            filter,
+            total,
         }
-        values
-    };
-    divided(pass(plane * weight), pass(weight.clone()))
+    }
+
+    /// The plane smoothed; 0 where nothing counts.
+    ///
+    /// # Shapes
+    /// - plane, output: as the weight
+    pub fn of(&self, plane: &Array2<f32>) -> Array2<f32> {
+        let mut sum = self.filter.apply(&(plane * self.weight));
+        sum.zip_mut_with(&self.total, |sum, total| {
+            *sum = if *total > LEAST { *sum / total } else { 0.0 };
+        });
+        sum
+    }
+
+    /// How much counts around each pixel, from 0 to 1.
+    pub fn total(&self) -> &Array2<f32> {
+        &self.total
+    }
+}
+
+impl Filter {
+    fn apply(&self, values: &Array2<f32>) -> Array2<f32> {
+        match self {
+            Self::Gaussian(kernel) => along_cols(&along_rows(values, kernel), kernel),
+            Self::Means(radius) => means(values.clone(), *radius),
+        }
+    }
+}
+
+/// Three running means along the rows, three along the columns.
+fn means(mut values: Array2<f32>, radius: usize) -> Array2<f32> {
+    let mut line = Vec::new();
+    for _ in 0..2 {
+        for mut row in values.outer_iter_mut() {
+            for _ in 0..3 {
+                line.clear();
+                line.extend(&row);
+                running_mean(&line, radius, |col, mean| row[col] = mean);
+            }
+        }
+        values = values.t().as_standard_layout().into_owned();
+    }
+    values
 }
 
 /// Weights that sum to 1; one weight where the Gaussian is narrower than a pixel.
@@ -100,13 +146,6 @@ fn running_mean(line: &[f32], radius: usize, mut set: impl FnMut(usize, f32)) {
 /// What is left of weights this small is rounding.
 const LEAST: f32 = 1e-6;
 
-fn divided(mut sum: Array2<f32>, weight: Array2<f32>) -> (Array2<f32>, Array2<f32>) {
-    sum.zip_mut_with(&weight, |sum, weight| {
-        *sum = if *weight > LEAST { *sum / weight } else { 0.0 };
-    });
-    (sum, weight)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +154,11 @@ mod tests {
     fn an_even_plane_stays_even_whatever_counts() {
         let plane = Array2::from_elem((9, 12), 0.4);
         let weight = Array2::from_shape_fn((9, 12), |(r, c)| ((r * 5 + c) % 3 == 0) as u8 as f32);
-        for (smoothed, total) in [gaussian(&plane, &weight, 1.2), wide(&plane, &weight, 4.0)] {
+        for smoothing in [
+            Smoothing::gaussian(&weight, 1.2),
+            Smoothing::wide(&weight, 4.0),
+        ] {
+            let (smoothed, total) = (smoothing.of(&plane), smoothing.total());
             assert!(smoothed.iter().all(|v| (v - 0.4).abs() < 1e-4));
             assert!(total.iter().all(|v| (0.0..=1.0).contains(v)));
         }
@@ -128,8 +171,8 @@ mod tests {
         let weight = Array2::ones((81, 81));
         // Means over 11 pixels have this variance exactly.
         let sigma = 30f64.sqrt();
-        let (narrow, _) = gaussian(&plane, &weight, sigma);
-        let (wide, _) = wide(&plane, &weight, sigma);
+        let narrow = Smoothing::gaussian(&weight, sigma).of(&plane);
+        let wide = Smoothing::wide(&weight, sigma).of(&plane);
         for col in [40, 43, 46] {
             let (narrow, wide) = (narrow[[40, col]], wide[[40, col]]);
             assert!((narrow - wide).abs() < 0.15 * narrow, "{narrow} {wide}");
@@ -142,7 +185,7 @@ mod tests {
         let mut plane = Array2::from_elem((5, 5), 1.0);
         let mut weight = Array2::ones((5, 5));
         (plane[[2, 2]], weight[[2, 2]]) = (1e6, 0.0);
-        let (smoothed, _) = gaussian(&plane, &weight, 1.0);
+        let smoothed = Smoothing::gaussian(&weight, 1.0).of(&plane);
         assert!(smoothed.iter().all(|v| (v - 1.0).abs() < 1e-4));
     }
 }
