@@ -1,25 +1,21 @@
 //! One epoch: its steps, its validation, and what is written after it.
 
-use std::borrow::Cow;
 use std::time::Instant;
 
-use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::Tensor;
-use ndarray::{Array3, Axis, s};
+use burn::optim::GradientsAccumulator;
 
+use super::LAST_FILE;
 use super::average;
 use super::checkpoint::Best;
 use super::gradients;
 use super::history::{self, EpochRecord};
-use super::masked::Masking;
 use super::observer::{BatchReport, EpochStart, TrainObserver};
 use super::schedule::learning_rate;
 use super::tensorboard::EPOCH;
 use super::trainer::{Run, stale};
-use super::validate::{Validation, check, validate};
-use crate::class::IGNORE;
+use super::validate::{Validation, validate};
 use crate::config::Precision;
-use crate::dataset::{Batch, Dataset, Loader, Visit, image_tensor, label_tensor};
+use crate::dataset::{Dataset, Loader, Visit};
 use crate::error::{Error, Result};
 use crate::model::Segmenter;
 
@@ -29,16 +25,6 @@ pub(super) enum Flow {
     Continue,
     /// The observer asked to stop; the state is saved.
     Stop,
-}
-
-/// What a batch came to, beside its gradients.
-struct Forward {
-    gradients: GradientsParams,
-    loss: f64,
-    weight: f64,
-    /// The loss of each sample, NaN where none is labelled; empty unless they decide
-    /// which samples are drawn.
-    each: Vec<f64>,
 }
 
 /// An optimiser step.
@@ -98,7 +84,7 @@ impl Run {
     }
 
     fn stop(&mut self, observer: &mut dyn TrainObserver) -> Result<Flow> {
-        self.save_bundle("last.nephos")?;
+        self.save_bundle(LAST_FILE)?;
         self.save(observer)?;
         Ok(Flow::Stop)
     }
@@ -198,7 +184,9 @@ impl Run {
                 self.state.loss_weight += forward.weight;
             }
             losses.push(forward.loss);
-            sum.accumulate(&self.model, forward.gradients);
+            for gradients in forward.gradients {
+                sum.accumulate(&self.model, gradients);
+            }
         }
         let gradients = sum.grads();
         let loss = losses.iter().sum::<f64>() / losses.len().max(1) as f64;
@@ -238,95 +226,6 @@ impl Run {
             self.average = Some(average::moved(average, &self.model, decay));
         }
         Ok(step)
-    }
-
-    /// Loss and gradients of one batch, the loss times `scale`.
-    fn forward(&self, batch: Batch, part: usize, scale: f64) -> Result<Forward> {
-        check(&batch, &self.config.model)?;
-        if let Some(masking) = &self.masking {
-            return Ok(self.forward_masked(masking, batch, part, scale));
-        }
-        let weight = self
-            .loss
-            .batch_weight(&batch.class_counts(self.config.model.classes));
-        let Batch { images, labels, .. } = batch;
-        let images = image_tensor(images, &self.device);
-        self.device
-            .seed(dropout_seed(self.config.seed, self.state.step, part));
-        let precision = self.config.train.precision;
-        let coarse = self.model.forward_coarse(images, precision);
-        let model = &self.config.model;
-        let (_, height, width) = labels.dim();
-        let padded = ignore_padding(&labels, model.padded(height, width));
-        let aligned = model.aligns_corners();
-        let each = match self.config.data.sampling.difficulty > 0.0 {
-            true => self.loss_of_each(&coarse, &padded, aligned),
-            false => Vec::new(),
-        };
-        let loss = (self.loss.of_coarse(&coarse, &padded, aligned)).unwrap_or_else(|| {
-            let logits = self.model.upsample(coarse, [height, width]);
-            self.loss
-                .forward(logits, label_tensor(&labels, &self.device))
-        });
-        let value = loss.clone().into_scalar::<f64>();
-        let loss = if scale == 1.0 {
-            loss
-        } else {
-            loss.mul_scalar(scale)
-        };
-        Ok(Forward {
-            gradients: GradientsParams::from_grads(loss.backward(), &self.model),
-            loss: value,
-            weight,
-            // Where samples can't be told apart, each has the loss of all.
-            each: each.iter().map(|loss| loss.unwrap_or(value)).collect(),
-        })
-    }
-
-    /// As [`Run::forward`], of images alone.
-    fn forward_masked(&self, masking: &Masking, batch: Batch, part: usize, scale: f64) -> Forward {
-        let seed = dropout_seed(self.config.seed, self.state.step, part);
-        let Batch { images, labels, .. } = batch;
-        let mut masked = masking.hide(images, &labels, seed);
-        let (_, height, width) = labels.dim();
-        let images = image_tensor(std::mem::take(&mut masked.images), &self.device);
-        self.device.seed(seed);
-        let coarse = (self.model).forward_coarse(images, self.config.train.precision);
-        let weight = masked.count();
-        let told = self.model.upsample(coarse, [height, width]);
-        let loss = masked.loss(told, &self.device);
-        let value = loss.clone().into_scalar::<f64>();
-        let gradients = loss.mul_scalar(scale).backward();
-        Forward {
-            gradients: GradientsParams::from_grads(gradients, &self.model),
-            loss: value,
-            weight,
-            each: vec![value; labels.dim().0],
-        }
-    }
-
-    /// The loss of each sample of a batch; NaN where it has no label, `None` off the
-    /// CPU.
-    fn loss_of_each(
-        &self,
-        coarse: &Tensor<4>,
-        labels: &Array3<u8>,
-        aligned: bool,
-    ) -> Vec<Option<f64>> {
-        let coarse = coarse.clone().inner();
-        let samples = labels.axis_chunks_iter(Axis(0), 1).enumerate();
-        samples
-            .map(|(sample, labels)| {
-                if labels.iter().all(|label| *label == IGNORE) {
-                    return Some(f64::NAN);
-                }
-                let scores = coarse.clone().narrow(0, sample, 1);
-                let evaluated = self
-                    .loss
-                    .evaluate_coarse(&scores, &labels.to_owned(), aligned);
-                evaluated.map(|(loss, _)| loss)
-            })
-            .collect()
     }
 
     /// Takes the losses of samples into their running means, which the next epoch sees.
@@ -422,7 +321,7 @@ impl Run {
         if better {
             self.save_bundle("best.nephos")?;
         }
-        self.save_bundle("last.nephos")?;
+        self.save_bundle(LAST_FILE)?;
         let history = &self.state.history;
         history::write_csv(&self.folder.join("history.csv"), history, &self.classes)?;
         history::draw_curves(&self.folder, history, &self.classes)?;
@@ -450,27 +349,4 @@ impl Run {
         let scalars: Vec<(&str, f64)> = scalars.iter().map(|(t, v)| (t.as_str(), *v)).collect();
         self.events.scalars(record.step as u64, &scalars)
     }
-}
-
-/// Labels of an image that the network pads to `size`: what it adds counts nowhere.
-fn ignore_padding(codes: &Array3<u8>, [height, width]: [usize; 2]) -> Cow<'_, Array3<u8>> {
-    let (count, rows, cols) = codes.dim();
-    if (rows, cols) == (height, width) {
-        return Cow::Borrowed(codes);
-    }
-    let mut padded = Array3::from_elem((count, height, width), IGNORE);
-    padded.slice_mut(s![.., ..rows, ..cols]).assign(codes);
-    Cow::Owned(padded)
-}
-
-/// Seed of the dropout of batch `part` of step `step`: a resumed run draws what
-/// one that never stopped would have drawn. (SplitMix64, Steele et al. 2014.)
-fn dropout_seed(seed: u64, step: usize, part: usize) -> u64 {
-    let mix = |value: u64| {
-        let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        value ^ (value >> 31)
-    };
-    mix(mix(mix(seed) ^ step as u64) ^ part as u64)
 }

@@ -16,6 +16,7 @@
 //! a run that is stopped, or killed, and resumed ends with the same weights as
 //! one that never stopped.
 
+mod apart;
 mod average;
 mod checkpoint;
 mod epoch;
@@ -26,11 +27,15 @@ mod loss_scale;
 mod masked;
 mod observer;
 mod optimizer;
+mod pass;
 mod resume;
 mod schedule;
 mod tensorboard;
 mod trainer;
 mod validate;
+
+/// Name of the last weights in a run's folder.
+pub const LAST_FILE: &str = "last.nephos";
 
 pub use checkpoint::{Best, FILE_NAME as CHECKPOINT_FILE};
 pub use history::EpochRecord;
