@@ -24,6 +24,7 @@ use crate::ui::{Ui, say};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   nephos benchmark l8biome --config configs/l8biome.toml --models reference,unet,segformer --steps 400 --folds 6
+  nephos benchmark l8biome --models tiny --variant no-graph:model.graph.layers=0 --steps 400
   nephos benchmark train.taco --models mine.toml,deeplabv3plus --budget 30 --group-by roi_id")]
 pub struct Args {
     /// Labelled samples: a pickle, .npy, .npz, a CloudSEN12+ container, or a folder with
@@ -38,6 +39,10 @@ pub struct Args {
         required = true
     )]
     models: Vec<String>,
+    /// One model more: the first of --models called NAME, with a key changed. Given again with
+    /// the same NAME, another key of it is changed too
+    #[arg(long, value_name = "NAME:KEY=VALUE")]
+    variant: Vec<String>,
     /// Configuration whose section data says how the samples are read [default: that of
     /// the first model]
     #[arg(long, short, value_name = "FILE")]
@@ -59,6 +64,11 @@ pub struct Args {
     /// Start every model from these weights, as `nephos train --init` does
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
+    /// Before the folds, train every model once so many minutes (with --budget) or steps
+    /// (with --steps) on the containers of data.mix alone; the folds start from these weights,
+    /// at a third of the learning rate
+    #[arg(long, value_name = "N")]
+    mix_before: Option<f64>,
     /// Folds
     #[arg(long, value_name = "K", default_value_t = 6)]
     folds: usize,
@@ -81,11 +91,15 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let budget = match (args.budget, args.steps) {
-        (Some(minutes), None) if minutes.is_finite() && minutes > 0.0 => Budget::Minutes(minutes),
-        (Some(_), None) => bail!("--budget: a number of minutes above 0 is expected"),
-        (_, Some(0)) => bail!("--steps: at least 1 is expected"),
-        (_, Some(steps)) => Budget::Steps(steps),
+    let (budget, mix_before) = match (args.budget, args.steps) {
+        (Some(count), None) => (
+            minutes("--budget", count)?,
+            (args.mix_before.map(|count| minutes("--mix-before", count))).transpose()?,
+        ),
+        (_, Some(count)) => (
+            steps("--steps", count as f64)?,
+            (args.mix_before.map(|count| steps("--mix-before", count))).transpose()?,
+        ),
         (None, None) => bail!("--budget MINUTES or --steps N is expected"),
     };
     if args.first == Some(0) {
@@ -93,12 +107,15 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     }
     let (data_sets, model_sets): (Vec<String>, Vec<String>) =
         (args.set.iter().cloned()).partition(|entry| entry.trim_start().starts_with("data."));
-    let models: Vec<Contender> = (args.models.iter())
+    let mut models: Vec<Contender> = (args.models.iter())
         .map(|model| contender(model, &model_sets))
         .collect::<anyhow::Result<_>>()?;
+    if let Some(first) = args.models.first() {
+        models.extend(variants(first, &model_sets, &args.variant)?);
+    }
     for (index, model) in models.iter().enumerate() {
         if models[..index].iter().any(|other| other.name == model.name) {
-            bail!("--models: two are called {}", model.name);
+            bail!("two models are called {}", model.name);
         }
     }
     let reading = match &args.config {
@@ -123,6 +140,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
             .collect(),
         models,
         init: args.init,
+        mix_before,
         budget,
         folds: args.folds,
         folds_run: args.first.unwrap_or(args.folds),
@@ -145,12 +163,56 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn minutes(option: &str, count: f64) -> anyhow::Result<Budget> {
+    match count.is_finite() && count > 0.0 {
+        true => Ok(Budget::Minutes(count)),
+        false => bail!("{option}: a number of minutes above 0 is expected"),
+    }
+}
+
+fn steps(option: &str, count: f64) -> anyhow::Result<Budget> {
+    match count.is_finite() && count >= 1.0 && count.fract() == 0.0 {
+        true => Ok(Budget::Steps(count as usize)),
+        false => bail!("{option}: a whole number of steps, at least 1, is expected"),
+    }
+}
+
 /// A model by its name or path; it is called as its file.
 fn contender(model: &str, overrides: &[String]) -> anyhow::Result<Contender> {
     let config = load(model, overrides)?;
     let stem = Path::new(model).file_stem().unwrap_or_default();
     let name = crate::model_args::file_name(&stem.to_string_lossy());
     Ok(Contender { name, config })
+}
+
+/// The models of `--variant`, in the order their names first come.
+fn variants(
+    model: &str,
+    overrides: &[String],
+    entries: &[String],
+) -> anyhow::Result<Vec<Contender>> {
+    let mut changes: Vec<(&str, Vec<String>)> = Vec::new();
+    for entry in entries {
+        let (name, change) = (entry.split_once(':'))
+            .filter(|(name, change)| {
+                *name == crate::model_args::file_name(name) && change.contains('=')
+            })
+            .with_context(|| format!("--variant {entry}: NAME:KEY=VALUE is expected"))?;
+        if change.trim_start().starts_with("data.") {
+            bail!("--variant {entry}: samples are read alike for all models; --set changes how");
+        }
+        match changes.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, changes)) => changes.push(change.to_owned()),
+            None => changes.push((name, vec![change.to_owned()])),
+        }
+    }
+    let contender = |(name, changes): (&str, Vec<String>)| {
+        let all = [overrides, &changes].concat();
+        let config = load(model, &all).with_context(|| format!("--variant {name}"))?;
+        let name = name.to_owned();
+        Ok(Contender { name, config })
+    };
+    changes.into_iter().map(contender).collect()
 }
 
 fn load(model: &str, overrides: &[String]) -> anyhow::Result<Config> {

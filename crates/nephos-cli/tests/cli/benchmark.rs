@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::{Command, Output};
 
+use nephos::config::Config;
 use nephos::scene::DType;
 use nephos::scene::pickle::Writer;
 
@@ -135,4 +136,57 @@ fn results_are_kept_and_those_of_other_settings_refused() {
     assert!(!other.status.success());
     assert!(told.contains("another configuration"), "{told}");
     assert_eq!(result(1), before);
+}
+
+#[test]
+fn folds_and_variants_start_from_what_the_mixture_taught() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("small.toml"), format!("{DATA}{MODEL}")).unwrap();
+    write_samples(&path.join("samples.pkl"), 4);
+    write_samples(&path.join("other.pkl"), 3);
+    let asked = ["--mix-before", "2", "--first", "1"];
+    let variant = ["--variant", "plain:model.graph.layers=0"];
+    let more: Vec<&str> = asked.into_iter().chain(variant).collect();
+    let first = benchmark(path, &more);
+    let told = String::from_utf8_lossy(&first.stderr);
+    assert!(first.status.success(), "{told}");
+    let table = String::from_utf8_lossy(&first.stdout).into_owned();
+    assert_eq!(table.matches("2 + 3").count(), 2, "{table}");
+    let rate = |run: &str| {
+        let config = path.join("out").join(run).join("config.toml");
+        let config = Config::load(&config, &[]).unwrap();
+        (config.train.optimizer.lr, config.model.graph.layers)
+    };
+    let ((before, layers), (fold, _)) = (rate("small/before"), rate("small/fold-1"));
+    assert!((before / fold - 3.0).abs() < 1e-9, "{before} {fold}");
+    assert!(layers > 0 && rate("plain/before").1 == 0 && rate("plain/fold-1").1 == 0);
+
+    let weights = path.join("out/small/before/last.nephos");
+    let made = weights.metadata().unwrap().modified().unwrap();
+    let again = benchmark(path, &more);
+    assert_eq!(String::from_utf8_lossy(&again.stdout), table);
+    assert_eq!(
+        weights.metadata().unwrap().modified().unwrap(),
+        made,
+        "trained once"
+    );
+
+    let refused = |more: &[&str], told: &str| {
+        let output = benchmark(path, more);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && text.contains(told), "{text}");
+    };
+    refused(
+        &["--mix-before", "4", "--first", "1"],
+        "another configuration",
+    );
+    refused(
+        &["--mix-before", "2", "--set", "data.mix=[]", "--out", "x"],
+        "data.mix",
+    );
+    refused(&["--mix-before", "1.5"], "whole number");
+    refused(&["--variant", "plain"], "NAME:KEY=VALUE");
+    refused(&["--variant", "plain:data.scale=1"], "--set");
+    refused(&["--variant", "small:seed=1"], "two models");
 }

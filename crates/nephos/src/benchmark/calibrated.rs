@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::model::Bundle;
 use crate::predict::{evaluate, labelled_pixels, temperature};
 use crate::report::Reliability;
+use crate::train::LAST_FILE;
 
 /// Pixels of a fold that the others are calibrated on, at most about.
 const MOST: usize = 100_000;
@@ -84,7 +85,7 @@ impl Benchmark {
         let place = |fold: usize| fold_folder(folder, fold);
         let folds = (0..results.len())
             .map(|fold| {
-                let bundle = Bundle::load(&place(fold).join("last.nephos"), &self.device)?;
+                let bundle = Bundle::load(&place(fold).join(LAST_FILE), &self.device)?;
                 Ok((bundle, folded.held(fold)?))
             })
             .collect::<Result<Vec<_>>>()?;

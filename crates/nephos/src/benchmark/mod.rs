@@ -8,17 +8,20 @@
 mod calibrated;
 mod folds;
 mod measure;
+mod plan;
 mod report;
 mod result;
 mod run;
 mod scored;
 mod subset;
+mod training;
 
 pub use calibrated::Calibrated;
 pub use folds::folds;
 pub use measure::{Cost, cost};
+pub use plan::Budget;
 pub use report::{ModelReport, Report, SubsetReport};
 pub use result::FoldResult;
-pub use run::{Benchmark, Budget, Contender};
+pub use run::{Benchmark, Contender};
 pub use scored::{Scored, Spread};
 pub use subset::Subset;

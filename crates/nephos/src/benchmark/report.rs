@@ -27,6 +27,8 @@ pub struct SubsetReport {
 pub struct ModelReport {
     /// Its name.
     pub name: String,
+    /// Optimiser steps on `data.mix` alone, before the folds.
+    pub steps_before: Option<usize>,
     /// Optimiser steps a fold.
     pub steps: usize,
     /// The scores.
@@ -54,7 +56,7 @@ pub struct ModelReport {
 
 impl ModelReport {
     /// The report of a model; `None` without folds.
-    pub fn new(name: &str, folds: Vec<FoldResult>) -> Option<Self> {
+    pub fn new(name: &str, steps_before: Option<usize>, folds: Vec<FoldResult>) -> Option<Self> {
         let first = folds.first()?;
         let classes = first.confusion.classes();
         let whole: Vec<_> = (folds.iter())
@@ -79,6 +81,7 @@ impl ModelReport {
         let each = |value: &dyn Fn(&FoldResult) -> Option<f64>| Spread::of(folds.iter().map(value));
         Some(Self {
             name: name.to_owned(),
+            steps_before,
             steps: first.steps,
             scored: Scored::over(&whole, classes),
             pooled_calibrated: calibrated.expected_calibration_error(),
@@ -145,7 +148,10 @@ impl Report {
                 plain(model.seconds_per_megapixel, 2),
                 megabytes(model.prediction_memory),
                 megabytes(model.training_memory),
-                model.steps.to_string(),
+                match model.steps_before {
+                    Some(before) => format!("{before} + {}", model.steps),
+                    None => model.steps.to_string(),
+                },
                 plain(model.training_minutes, 1),
             ]);
             rows.push(row);
@@ -257,7 +263,7 @@ mod tests {
             budget: "7 steps".to_owned(),
             seed: 1,
             threads: 2,
-            models: vec![ModelReport::new("unet", folds).unwrap()],
+            models: vec![ModelReport::new("unet", None, folds).unwrap()],
         };
         let text = report.to_markdown();
         // Clear: 8/10 and 1; no fold has thin cloud.

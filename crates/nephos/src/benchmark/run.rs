@@ -1,50 +1,26 @@
 //! Training and scoring of every model on every fold.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use burn::tensor::Device;
-use serde::{Deserialize, Serialize};
 
 use super::folds::folds;
-use super::measure::{PeakMemory, cost};
+use super::measure::cost;
+use super::plan::Budget;
 use super::report::{ModelReport, Report};
 use super::result::{FoldResult, fold_folder, write_json};
 use super::subset::reading_of;
+use super::training::{DONE_FILE, Training, of_another};
 use crate::config::{Config, DataConfig, MixConfig};
 use crate::dataset::{Dataset, open_mix};
 use crate::error::{Error, Result};
 use crate::model::Bundle;
-use crate::model::weights::{self, Identity, fingerprint};
 use crate::predict::evaluate;
-use crate::train::{
-    BatchReport, CHECKPOINT_FILE, Ending, EpochRecord, EpochStart, TrainObserver, Trainer,
-};
+use crate::train::{LAST_FILE, TrainObserver};
 
-/// Steps whose time says how many fit a budget of minutes, after one that warms up.
-const PACE_STEPS: usize = 4;
-
-/// Checkpoints within a training.
-const CHECKPOINTS: usize = 4;
-
-/// How much training a model gets.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Budget {
-    /// Minutes of training, as the pace of its first steps on this machine has it.
-    Minutes(f64),
-    /// Optimiser steps: the same on every machine.
-    Steps(usize),
-}
-
-impl Budget {
-    /// In words.
-    fn describe(self) -> String {
-        match self {
-            Self::Minutes(minutes) => format!("{minutes} minutes of training"),
-            Self::Steps(steps) => format!("{steps} steps of training"),
-        }
-    }
-}
+/// Share of its learning rate that a model trains with once it was trained on
+/// `data.mix` alone.
+const FINE_TUNING: f64 = 1.0 / 3.0;
 
 /// A model to compare: of its configuration the network, the loss and the training
 /// count, and not the data.
@@ -71,10 +47,13 @@ pub struct Benchmark {
     pub also_bands: Vec<Vec<String>>,
     /// The models.
     pub models: Vec<Contender>,
-    /// Weights that all models start from, as [`weights::initial`] reads them; `None`:
-    /// random ones.
+    /// Weights that all models start from, as
+    /// [`weights::initial`](crate::model::weights::initial) reads them; `None`: random ones.
     pub init: Option<PathBuf>,
-    /// What each gets.
+    /// What each gets, once, on the containers of `data.mix` alone, before the folds: all
+    /// of these start from what came of it, at a third of the model's learning rate.
+    pub mix_before: Option<Budget>,
+    /// What each gets on each fold.
     pub budget: Budget,
     /// Number of folds.
     pub folds: usize,
@@ -86,13 +65,6 @@ pub struct Benchmark {
     pub folder: PathBuf,
     /// Where it is computed; without autodiff.
     pub device: Device,
-}
-
-/// Steps of a model, once they are known.
-#[derive(Debug, Serialize, Deserialize)]
-struct Plan {
-    fingerprint: String,
-    steps: usize,
 }
 
 /// The samples and their folds, and what every fold is trained on besides.
@@ -120,41 +92,63 @@ impl Benchmark {
         let folded = self.fold()?;
         let mut models = Vec::new();
         for contender in &self.models {
-            let config = self.config_of(contender, PACE_STEPS + 1);
-            config.validate().map_err(|message| {
+            (self.config_of(contender, 1).validate()).map_err(|message| {
                 Error::usage(format!("the model {}: {message}", contender.name))
             })?;
             let folder = self.folder.join(&contender.name);
-            let steps = self.steps(&config, &folder, &folded, observer, status)?;
-            let config = self.config_of(contender, steps);
+            let mut init = self.init.clone();
+            let mut steps_before = None;
+            if let Some(budget) = self.mix_before {
+                match self.before(contender, budget, &folded, observer, status)? {
+                    Some((weights, steps)) => {
+                        init = Some(weights);
+                        steps_before = Some(steps);
+                    }
+                    None => return Ok(None),
+                }
+            }
+            let config_of = |steps| {
+                let mut config = self.config_of(contender, steps);
+                if self.mix_before.is_some() {
+                    config.train.optimizer.lr *= FINE_TUNING;
+                }
+                config
+            };
+            let train = folded.training(0)?;
+            let steps =
+                self.budget
+                    .steps(config_of, &train, &folder, &self.device, observer, status)?;
+            let training = Training {
+                config: config_of(steps),
+                steps,
+                init,
+            };
             let mut results = Vec::new();
             for fold in 0..self.folds_run.min(self.folds) {
                 let name = format!("{}, fold {} of {}", contender.name, fold + 1, self.folds);
                 let folder = fold_folder(&folder, fold);
-                match self.result(
-                    &config,
-                    &folder,
-                    &folded,
-                    fold,
-                    steps,
-                    observer,
-                    &mut |text| {
-                        status(format!("{name}: {text}"));
-                    },
-                )? {
+                let status = &mut |text: &str| status(format!("{name}: {text}"));
+                match self.result(&training, &folder, &folded, fold, observer, status)? {
                     Some(result) => results.push(result),
                     None => return Ok(None),
                 }
             }
             self.calibrate(&folder, &folded, &mut results)?;
             self.score_subsets(&folder, &folded, &subsets, &mut results)?;
-            models.extend(ModelReport::new(&contender.name, results));
+            models.extend(ModelReport::new(&contender.name, steps_before, results));
         }
         let report = Report {
             data: self.data.display().to_string(),
             bands: self.reading.bands.clone(),
             folds: self.folds,
-            budget: self.budget.describe(),
+            budget: match self.mix_before {
+                Some(before) => format!(
+                    "{} after {} on data.mix alone",
+                    self.budget.describe(),
+                    before.describe()
+                ),
+                None => self.budget.describe(),
+            },
             seed: self.seed,
             threads: rayon::current_num_threads(),
             models,
@@ -208,115 +202,84 @@ impl Benchmark {
         config
     }
 
-    /// How many steps a model gets.
-    fn steps(
+    /// Trains a model on `data.mix` alone, or finds that it is done: its weights, and its
+    /// steps; `None` when the observer stopped it.
+    fn before(
         &self,
-        config: &Config,
-        folder: &Path,
+        contender: &Contender,
+        budget: Budget,
         folded: &Folded,
         observer: &mut dyn TrainObserver,
         status: &mut dyn FnMut(String),
-    ) -> Result<usize> {
-        let minutes = match self.budget {
-            Budget::Steps(steps) => return Ok(steps.max(1)),
-            Budget::Minutes(minutes) => minutes,
-        };
-        let path = folder.join("plan.json");
-        let text = format!("{}\n{minutes} minutes", config.to_toml()?);
-        let print = fingerprint(&text);
-        if let Ok(text) = std::fs::read_to_string(&path)
-            && let Ok(plan) = serde_json::from_str::<Plan>(&text)
-            && plan.fingerprint == print
-        {
-            return Ok(plan.steps);
-        }
-        let scratch = tempfile::tempdir().map_err(|e| Error::io(folder, e))?;
-        let train = folded.training(0)?;
-        let mut pace = Pace {
-            observer,
-            first: None,
-            seconds: 0.0,
-        };
-        Trainer::new(config.clone(), scratch.path(), self.device.clone())
-            .run(&train, None, &mut pace)?;
-        let seconds = pace.seconds / PACE_STEPS as f64;
-        let steps = ((60.0 * minutes / seconds.max(1e-6)) as usize).max(1);
-        status(format!(
-            "{}: {seconds:.2} s a step, so {steps} steps in {minutes} minutes",
-            config.name
-        ));
-        let plan = Plan {
-            fingerprint: print,
+    ) -> Result<Option<(PathBuf, usize)>> {
+        let train = Dataset::of_mix(&folded.mix).ok_or_else(|| {
+            Error::usage("there are no containers in data.mix to train on before the folds")
+        })?;
+        let folder = self.folder.join(&contender.name).join("before");
+        let config_of = |steps| self.config_of(contender, steps);
+        let steps = budget.steps(config_of, &train, &folder, &self.device, observer, status)?;
+        let training = Training {
+            config: config_of(steps),
             steps,
+            init: self.init.clone(),
         };
-        write_json(&path, &plan)?;
-        Ok(steps)
+        let weights = folder.join(LAST_FILE);
+        let print = training.fingerprint("before the folds")?;
+        if Training::is_done(&folder, &print)? {
+            return Ok(Some((weights, steps)));
+        }
+        status(format!("{}: trains on data.mix alone", contender.name));
+        if training
+            .run(&train, &folder, &self.device, observer)?
+            .is_none()
+        {
+            return Ok(None);
+        }
+        write_json(&folder.join(DONE_FILE), &print)?;
+        Ok(Some((weights, steps)))
     }
 
     /// The result on a fold: the one that is there, or a new one.
-    #[allow(clippy::too_many_arguments)]
     fn result(
         &self,
-        config: &Config,
+        training: &Training,
         folder: &Path,
         folded: &Folded,
         fold: usize,
-        steps: usize,
         observer: &mut dyn TrainObserver,
         status: &mut dyn FnMut(&str),
     ) -> Result<Option<FoldResult>> {
         let held = folded.held(fold)?;
         let samples: Vec<String> = (0..held.len()).map(|index| held.name(index)).collect();
-        let start = match &self.init {
-            Some(path) => format!("\nstarts from {}", Identity::of(path)?.sha256),
-            None => String::new(),
-        };
-        let print = fingerprint(&format!(
-            "{}\n{}\n{steps} steps\nheld out: {}{start}",
-            config.to_toml()?,
+        let print = training.fingerprint(&format!(
+            "{}\nheld out: {}",
             self.data.display(),
             samples.join("\n")
-        ));
+        ))?;
         if let Some(result) = FoldResult::read(folder)? {
             if result.fingerprint != print {
-                return Err(Error::usage(format!(
-                    "{} holds the result of another configuration, budget or data: choose \
-                     another --out, or delete it",
-                    folder.display()
-                )));
+                return Err(of_another(folder));
             }
             status("done already");
             return Ok(Some(result));
         }
         let train = folded.training(fold)?;
-        let resume = folder.join(CHECKPOINT_FILE).exists();
-        status(if resume { "goes on" } else { "trains" });
-        let init = match &self.init {
-            Some(path) => Some(weights::initial(config, path, &self.device)?.0),
-            None => None,
-        };
-        let memory = PeakMemory::start();
-        let outcome = Trainer::new(config.clone(), folder, self.device.clone())
-            .init(init)
-            .resume(resume)
-            .checkpoint_every(Some(steps.div_ceil(CHECKPOINTS)))
-            .run(&train, None, observer)?;
-        let training_memory = memory.peak();
-        if outcome.ending == Ending::Interrupted {
+        status(if Training::is_begun(folder) {
+            "goes on"
+        } else {
+            "trains"
+        });
+        let Some(trained) = training.run(&train, folder, &self.device, observer)? else {
             return Ok(None);
-        }
-        // Of all sessions: images a second are over the whole epoch.
-        let visits = config.data.sampling.epoch.unwrap_or(train.len());
-        let training_seconds =
-            (outcome.history.first()).map_or(0.0, |epoch| visits as f64 / epoch.images_per_second);
-        let bundle = Bundle::load(&folder.join("last.nephos"), &self.device)?;
+        };
+        let bundle = Bundle::load(&folder.join(LAST_FILE), &self.device)?;
         status("is scored");
         let evaluation = evaluate(&bundle, &held, &self.device, |_| ())?;
         let result = FoldResult {
             fingerprint: print,
-            steps: outcome.steps,
-            training_seconds,
-            training_memory,
+            steps: trained.steps,
+            training_seconds: trained.seconds,
+            training_memory: trained.memory,
             samples,
             confusion: evaluation.confusion,
             loss: evaluation.loss,
@@ -349,28 +312,5 @@ impl Folded {
             .filter(|(_, fold)| wanted(**fold))
             .map(|(index, _)| index)
             .collect()
-    }
-}
-
-/// Takes the time from the first batch to the last.
-struct Pace<'a> {
-    observer: &'a mut dyn TrainObserver,
-    first: Option<Instant>,
-    seconds: f64,
-}
-
-impl TrainObserver for Pace<'_> {
-    fn epoch_started(&mut self, start: &EpochStart) {
-        self.observer.epoch_started(start);
-    }
-
-    fn batch(&mut self, report: &BatchReport) {
-        let first = *self.first.get_or_insert_with(Instant::now);
-        self.seconds = first.elapsed().as_secs_f64();
-        self.observer.batch(report);
-    }
-
-    fn epoch_finished(&mut self, record: &EpochRecord, best: bool) {
-        self.observer.epoch_finished(record, best);
     }
 }

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::model::Bundle;
 use crate::predict::evaluate;
 use crate::report::{ConfusionMatrix, Reliability};
+use crate::train::LAST_FILE;
 
 /// What a model came to on one fold with some of its bands alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,7 +96,7 @@ impl Benchmark {
                 }
                 let bundle = match &bundle {
                     Some(bundle) => bundle,
-                    None => bundle.insert(Bundle::load(&place.join("last.nephos"), &self.device)?),
+                    None => bundle.insert(Bundle::load(&place.join(LAST_FILE), &self.device)?),
                 };
                 let held = samples.subset(folded.indices(|of| of == fold))?;
                 (result.subsets).push(Subset::score(bands, bundle, &held, &self.device)?);

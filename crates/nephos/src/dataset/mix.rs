@@ -28,29 +28,46 @@ pub struct Part {
 impl Dataset {
     /// This data set with others after it, each with its share of an epoch; the rest of
     /// the epoch is this one's. All are read as this one is.
-    pub fn mixed(mut self, others: Vec<(Dataset, MixConfig)>) -> Self {
+    pub fn mixed(self, others: Vec<(Dataset, MixConfig)>) -> Self {
         if others.is_empty() {
             return self;
         }
         let rest = 1.0 - others.iter().map(|(_, mix)| mix.share).sum::<f64>();
+        let own = (self.clone(), rest, false);
+        let others = others
+            .into_iter()
+            .map(|(set, mix)| (set, mix.share, mix.drawn));
+        self.chained(std::iter::once(own).chain(others))
+    }
+
+    /// Containers of `data.mix` by themselves, in the proportion of their shares; `None`
+    /// where there are none.
+    pub(crate) fn of_mix(containers: &[(Dataset, MixConfig)]) -> Option<Self> {
+        let total: f64 = containers.iter().map(|(_, mix)| mix.share).sum();
+        let (first, _) = containers.first()?;
+        let parts = containers
+            .iter()
+            .map(|(set, mix)| (set.clone(), mix.share / total, mix.drawn));
+        Some(first.clone().chained(parts))
+    }
+
+    /// Parts one after another, read as this data set is: each with its share of an epoch,
+    /// and whether all classes were drawn in it.
+    fn chained(mut self, parts: impl Iterator<Item = (Dataset, f64, bool)>) -> Self {
         let mut chain = Chain::default();
-        let mut parts = Vec::new();
-        let mut add = |dataset: &Dataset, share: f64, drawn: bool| {
-            let start = chain.len();
-            chain.push(dataset.source.clone());
-            parts.push(Part {
-                path: dataset.path().to_owned(),
-                samples: start..chain.len(),
-                share,
-                drawn,
-            });
-        };
-        add(&self, rest, false);
-        for (dataset, mix) in &others {
-            add(dataset, mix.share, mix.drawn);
-        }
+        self.parts = parts
+            .map(|(dataset, share, drawn)| {
+                let start = chain.len();
+                chain.push(dataset.source.clone());
+                Part {
+                    path: dataset.path().to_owned(),
+                    samples: start..chain.len(),
+                    share,
+                    drawn,
+                }
+            })
+            .collect();
         self.source = Arc::new(chain);
-        self.parts = parts;
         self
     }
 
