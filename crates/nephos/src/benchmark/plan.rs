@@ -11,10 +11,18 @@ use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::model::weights::fingerprint;
-use crate::train::{BatchReport, EpochRecord, EpochStart, TrainObserver, Trainer};
+use crate::train::{BatchReport, EpochStart, TrainObserver, Trainer};
 
-/// Steps whose time says how many fit a budget of minutes, after one that warms up.
-const PACE_STEPS: usize = 4;
+/// Seconds of training whose pace says how many steps fit a budget of minutes, after a
+/// step that warms up: as long as a machine with other work takes to be as slow as it is
+/// on average.
+const PACE_SECONDS: f64 = 20.0;
+
+/// Steps that are timed at least, where they are long.
+const PACE_STEPS: usize = 3;
+
+/// Steps of that training, most of which are not done.
+const MANY: usize = 10_000;
 
 /// How much training a model gets.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,7 +44,7 @@ impl Budget {
 
     /// The steps of a training that `config_of` tells for a number of steps. Those of
     /// minutes are found from the pace of its first steps on `train`, and kept in
-    /// `folder`.
+    /// `folder`; `None` when the observer stopped it before.
     pub(super) fn steps(
         self,
         config_of: impl Fn(usize) -> Config,
@@ -45,28 +53,32 @@ impl Budget {
         device: &Device,
         observer: &mut dyn TrainObserver,
         status: &mut dyn FnMut(String),
-    ) -> Result<usize> {
+    ) -> Result<Option<usize>> {
         let minutes = match self {
-            Self::Steps(steps) => return Ok(steps.max(1)),
+            Self::Steps(steps) => return Ok(Some(steps.max(1))),
             Self::Minutes(minutes) => minutes,
         };
-        let config = config_of(PACE_STEPS + 1);
+        let config = config_of(MANY);
         let path = folder.join("plan.json");
         let print = fingerprint(&format!("{}\n{minutes} minutes", config.to_toml()?));
         if let Ok(text) = std::fs::read_to_string(&path)
             && let Ok(plan) = serde_json::from_str::<Plan>(&text)
             && plan.fingerprint == print
         {
-            return Ok(plan.steps);
+            return Ok(Some(plan.steps));
         }
         let scratch = tempfile::tempdir().map_err(|e| Error::io(folder, e))?;
         let mut pace = Pace {
             observer,
             first: None,
+            steps: 0,
             seconds: 0.0,
         };
         Trainer::new(config.clone(), scratch.path(), device.clone()).run(train, None, &mut pace)?;
-        let seconds = pace.seconds / PACE_STEPS as f64;
+        if !pace.is_known() {
+            return Ok(None);
+        }
+        let seconds = pace.seconds / pace.steps as f64;
         let steps = ((60.0 * minutes / seconds.max(1e-6)) as usize).max(1);
         status(format!(
             "{}: {seconds:.2} s a step, so {steps} steps in {minutes} minutes",
@@ -77,7 +89,7 @@ impl Budget {
             steps,
         };
         write_json(&path, &plan)?;
-        Ok(steps)
+        Ok(Some(steps))
     }
 }
 
@@ -88,11 +100,18 @@ struct Plan {
     steps: usize,
 }
 
-/// Takes the time from the first batch to the last.
+/// Takes the time from the first batch on, and stops when it knows enough.
 struct Pace<'a> {
     observer: &'a mut dyn TrainObserver,
     first: Option<Instant>,
+    steps: usize,
     seconds: f64,
+}
+
+impl Pace<'_> {
+    fn is_known(&self) -> bool {
+        self.steps >= PACE_STEPS && self.seconds >= PACE_SECONDS
+    }
 }
 
 impl TrainObserver for Pace<'_> {
@@ -101,12 +120,17 @@ impl TrainObserver for Pace<'_> {
     }
 
     fn batch(&mut self, report: &BatchReport) {
-        let first = *self.first.get_or_insert_with(Instant::now);
-        self.seconds = first.elapsed().as_secs_f64();
+        match self.first {
+            None => self.first = Some(Instant::now()),
+            Some(first) => {
+                self.steps += 1;
+                self.seconds = first.elapsed().as_secs_f64();
+            }
+        }
         self.observer.batch(report);
     }
 
-    fn epoch_finished(&mut self, record: &EpochRecord, best: bool) {
-        self.observer.epoch_finished(record, best);
+    fn should_stop(&mut self) -> bool {
+        self.is_known() || self.observer.should_stop()
     }
 }

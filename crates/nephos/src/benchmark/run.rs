@@ -115,9 +115,11 @@ impl Benchmark {
                 config
             };
             let train = folded.training(0)?;
-            let steps =
-                self.budget
-                    .steps(config_of, &train, &folder, &self.device, observer, status)?;
+            let (budget, device) = (self.budget, &self.device);
+            let Some(steps) = budget.steps(config_of, &train, &folder, device, observer, status)?
+            else {
+                return Ok(None);
+            };
             let training = Training {
                 config: config_of(steps),
                 steps,
@@ -217,7 +219,11 @@ impl Benchmark {
         })?;
         let folder = self.folder.join(&contender.name).join("before");
         let config_of = |steps| self.config_of(contender, steps);
-        let steps = budget.steps(config_of, &train, &folder, &self.device, observer, status)?;
+        let device = &self.device;
+        let Some(steps) = budget.steps(config_of, &train, &folder, device, observer, status)?
+        else {
+            return Ok(None);
+        };
         let training = Training {
             config: config_of(steps),
             steps,
