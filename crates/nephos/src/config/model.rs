@@ -168,6 +168,15 @@ pub struct GraphConfig {
     pub dropout: f64,
     /// What the affinity matrix does.
     pub affinity: Affinity,
+    /// Add what a layer gives to what it was given, so that a node keeps what it knows
+    /// beside what all nodes share; `width` is then that of the tokens. Without it a node
+    /// is what it attends to, and nothing else (reference).
+    #[serde(skip_serializing_if = "is_false")]
+    pub residual: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A convolution on the grid of tokens, a classifier, and upsampling.
@@ -252,6 +261,7 @@ impl Default for GraphConfig {
             slope: 0.2,
             dropout: 0.1,
             affinity: Affinity::None,
+            residual: false,
         }
     }
 }
@@ -488,6 +498,11 @@ impl ModelConfig {
             graph.heads > 0 && graph.width.is_multiple_of(graph.heads),
             "model.graph.heads",
             "a divisor of model.graph.width",
+        )?;
+        require(
+            !graph.residual || graph.width == patch.width,
+            "model.graph.width",
+            "that of the tokens, model.patch.width, where model.graph.residual adds to them",
         )?;
         require(
             (0.0..=1.0).contains(&graph.slope),

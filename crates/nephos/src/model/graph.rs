@@ -18,6 +18,8 @@ use crate::kernel;
 #[derive(Module, Debug)]
 pub struct Graph {
     layers: Vec<GraphAttention>,
+    /// Whether a layer's output is added to its input.
+    residual: bool,
 }
 
 /// Someone who wants to see the attention of each layer, `[B, heads, N, N]`.
@@ -51,6 +53,7 @@ impl Graph {
             layers: (0..config.layers)
                 .map(|layer| GraphAttention::new(config, width_of(layer), device))
                 .collect(),
+            residual: config.residual,
         }
     }
 
@@ -77,7 +80,12 @@ impl Graph {
         mut watch: Watch<'_>,
     ) -> Tensor<3> {
         (self.layers.iter()).fold(nodes, |nodes, layer| {
-            layer.forward(nodes, unit, compute, &mut watch)
+            let kept = self.residual.then(|| compute.wide(nodes.clone()));
+            let attended = layer.forward(nodes, unit, compute, &mut watch);
+            match kept {
+                Some(kept) => kept + attended,
+                None => attended,
+            }
         })
     }
 }

@@ -25,6 +25,10 @@ const CHANGES: [Change; 23] = [
     |c| c.model.graph.layers = 0,
     |c| c.model.graph.heads = 4,
     |c| c.model.graph.affinity = Affinity::Bias,
+    |c| {
+        c.model.graph.width = c.model.patch.width;
+        c.model.graph.residual = true;
+    },
     |c| c.model.decoder.skip = false,
     |c| c.model.decoder.kernel = 1,
     |c| c.model.decoder.kernel = 5,

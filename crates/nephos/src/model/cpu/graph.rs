@@ -17,6 +17,8 @@ pub(super) struct Graph {
     width: usize,
     heads: usize,
     slope: f64,
+    /// Whether a layer's output is added to its input.
+    residual: bool,
 }
 
 #[derive(Debug)]
@@ -32,6 +34,8 @@ struct Layer {
 pub(super) struct Scratch {
     /// `[rows, width]`
     nodes: Vec<f32>,
+    /// A layer's input, where it is added to the output.
+    kept: Vec<f32>,
     projected: Vec<f32>,
     /// `[rows, 2 * heads]`
     scores: Vec<f32>,
@@ -76,6 +80,7 @@ impl Graph {
             width,
             heads,
             slope: graph.slope,
+            residual: graph.residual,
         })
     }
 
@@ -94,6 +99,7 @@ impl Graph {
         let rows = shape.rows();
         let Scratch {
             nodes,
+            kept,
             projected,
             scores,
             s,
@@ -118,6 +124,10 @@ impl Graph {
         }
         for (index, layer) in self.layers.iter().enumerate() {
             let input = if index == 0 { tokens } else { &*nodes };
+            if self.residual {
+                kept.clear();
+                kept.extend_from_slice(input);
+            }
             (layer.project).forward(input, None, Act::None, projected);
             (layer.score).forward(projected, None, Act::None, scores);
             self.split(shape, scores, s, t);
@@ -141,6 +151,9 @@ impl Graph {
                     };
                     pairwise::forward(&of, projected, s, t, self.slope, &pairs, true, nodes);
                 }
+            }
+            if self.residual {
+                (nodes.iter_mut().zip(&*kept)).for_each(|(node, kept)| *node += kept);
             }
             watch(Stage::GraphAttention);
         }
