@@ -3,9 +3,46 @@
 use anyhow::bail;
 use nephos::config::DataConfig;
 use nephos::dataset::Inputs;
+use nephos::predict::{GraphScope, Settings};
 use nephos::scene::{self, Scene, SceneOptions};
 
 use crate::ui::Ui;
+
+/// How a scene is cut.
+#[derive(Debug, Clone, clap::Args)]
+pub struct WindowArgs {
+    /// Side of the windows in pixels; default: the size the model was trained on
+    #[arg(long, value_name = "PIXELS")]
+    window: Option<usize>,
+    /// Share of a window that at least overlaps the next, in [0, 0.9]; default: the
+    /// model's, mostly 0.25
+    #[arg(long, value_name = "SHARE")]
+    overlap: Option<f64>,
+    /// Move the grid of windows up and left by this many pixels, to see what
+    /// depends on it
+    #[arg(long, value_name = "PIXELS", default_value_t = 0, hide = true)]
+    shift: usize,
+    /// What the graph attention sees at once: the patches of one window, or of the
+    /// whole scene (windows then serve the encoder alone; memory grows with the scene)
+    #[arg(long, value_name = "SCOPE", default_value = "window", value_parser = ["window", "scene"])]
+    graph: String,
+}
+
+impl WindowArgs {
+    /// The settings, without dilation.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            window: self.window,
+            overlap: self.overlap,
+            shift: self.shift,
+            dilate: None,
+            graph: match self.graph.as_str() {
+                "scene" => GraphScope::Scene,
+                _ => GraphScope::Window,
+            },
+        }
+    }
+}
 
 /// How scenes are read, where their own metadata are not to decide.
 #[derive(Debug, Clone, clap::Args)]

@@ -367,6 +367,16 @@ fn scenes_are_scored_against_rasters_of_their_names() {
     let valid = 2 * (SIZE[0] * SIZE[1] - 40 * 41 / 2);
     assert_eq!(scores["scores"]["pixels"], valid);
 
+    // Cut as asked for, and with one graph over the scene.
+    let cut = "--window 32 --graph scene";
+    place.succeed(&format!("{PREDICT} a.tif {cut} --out whole.tif"));
+    let evaluate = "evaluate --scale 255 --model m.nephos a.tif";
+    let scores = place.succeed(&format!("{evaluate} --labels whole.tif {cut} --json"));
+    let scores: serde_json::Value = serde_json::from_str(&scores).unwrap();
+    assert_eq!(scores["scores"]["miou"], 1.0);
+    let error = place.fail(&format!("{evaluate} {cut}"));
+    assert!(error.contains("--labels"), "{error}");
+
     // Labels of twice the pixel size, shifted by one of the scene's rows.
     let fine = mask::read(&place.path("labels/a.tif")).unwrap();
     let coarse = Array3::from_shape_fn((1, 70, 45), |(_, row, col)| fine[[2 * row + 1, 2 * col]]);

@@ -10,11 +10,11 @@ use nephos::dataset::Dataset;
 use nephos::device::Device;
 use nephos::model::Bundle;
 use nephos::output;
-use nephos::predict::{Evaluation, MinRecall, calibrate, class_group, evaluate};
+use nephos::predict::{Evaluation, MinRecall, Settings, calibrate, class_group, evaluate};
 use nephos::report::{Cells, draw_confusion, draw_reliability};
 
 use crate::model_args::ModelArgs;
-use crate::scene_args::SceneArgs;
+use crate::scene_args::{SceneArgs, WindowArgs};
 use crate::ui::{Ui, say};
 
 /// Score a model on labelled samples
@@ -32,6 +32,7 @@ use crate::ui::{Ui, say};
   nephos evaluate test_split.pkl --model best.nephos --out scores
   nephos evaluate l8biome --model best.nephos --json > scores.json
   nephos evaluate scenes/*.tif --labels labels --model best.nephos
+  nephos evaluate scenes/*.tif --labels labels --model best.nephos --window 128 --graph scene
   nephos evaluate val_split.pkl --model best.nephos --calibrate best_calibrated.nephos --min-recall cloud=0.98")]
 pub struct Args {
     /// Labelled samples: a pickle, .npy, .npz, a CloudSEN12+ container, or a folder
@@ -44,6 +45,8 @@ pub struct Args {
     labels: Option<PathBuf>,
     #[command(flatten)]
     read: SceneArgs,
+    #[command(flatten)]
+    windows: WindowArgs,
     #[command(flatten)]
     model: ModelArgs,
     /// Folder for scores.json, scores.md, confusion.png, confusion_normalised.png and
@@ -66,6 +69,11 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    let settings = args.windows.settings();
+    settings.validate()?;
+    if args.labels.is_none() && settings != Settings::default() {
+        bail!("--window, --overlap and --graph are for scenes (--labels): samples go whole");
+    }
     let mut loaded = args.model.load()?;
     let model = &args.model.model;
     if args.calibrate.is_some() || args.min_recall.is_some() {
@@ -74,7 +82,8 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let calibration = loaded.0.config.calibration.clone();
     let evaluation = match (&args.labels, args.data.as_slice()) {
         (Some(labels), data) => {
-            scenes::evaluate(model, loaded, data, labels, &args.read.options()?, ui)?
+            let read = (args.read.options()?, settings);
+            scenes::evaluate(model, loaded, data, labels, &read, ui)?
         }
         (None, [data]) => samples(data, &loaded, &args.read, ui)?,
         (None, _) => bail!("one container of samples at a time; scenes need --labels"),

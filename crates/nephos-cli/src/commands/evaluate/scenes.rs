@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use nephos::device::Device;
 use nephos::model::Bundle;
 use nephos::model::weights::Identity;
-use nephos::predict::{Evaluation, GraphScope, Labels, Predictor, Settings};
+use nephos::predict::{Evaluation, Labels, Predictor, Settings};
 use nephos::report::{ConfusionMatrix, Reliability};
 use nephos::scene::{self, SceneOptions};
 
@@ -23,7 +23,7 @@ pub fn evaluate(
     (bundle, device): (Bundle, Device),
     scenes: &[PathBuf],
     labels: &Path,
-    options: &SceneOptions,
+    (options, settings): &(SceneOptions, Settings),
     ui: &Ui,
 ) -> anyhow::Result<Evaluation> {
     // A missing label should fail before hours of work, not after.
@@ -34,7 +34,7 @@ pub fn evaluate(
     let mut reliability = Reliability::default();
     let mut samples = Vec::new();
     let mut loss = 0.0;
-    let predictor = Predictor::new(bundle, Identity::of(model)?, &device, GraphScope::Window);
+    let predictor = Predictor::new(bundle, Identity::of(model)?, &device, settings.graph);
     let data = &predictor.config.data;
     for (path, label) in pairs {
         let scene = scene::open_scene(path, options)?;
@@ -50,7 +50,7 @@ pub fn evaluate(
                 scene.as_ref(),
                 &inputs,
                 data.input_gain(),
-                &Settings::default(),
+                settings,
                 (&label, &raster),
                 &data.labels,
                 &|progress| bar.set(progress.pixels_done),

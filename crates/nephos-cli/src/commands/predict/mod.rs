@@ -12,7 +12,7 @@ use nephos::device;
 use nephos::predict::Also;
 
 use crate::model_args::ModelArgs;
-use crate::scene_args::SceneArgs;
+use crate::scene_args::{SceneArgs, WindowArgs};
 use crate::ui::Ui;
 
 /// Segment scenes
@@ -64,10 +64,6 @@ pub struct Args {
     read: SceneArgs,
     #[command(flatten)]
     windows: WindowArgs,
-    /// What the graph attention sees at once: the patches of one window, or of the
-    /// whole scene (windows then serve the encoder alone; memory grows with the scene)
-    #[arg(long, value_name = "SCOPE", default_value = "window", value_parser = ["window", "scene"])]
-    graph: String,
     /// Only this sample of each container, by name or counted from 0; may be
     /// repeated
     #[arg(long, value_name = "SAMPLE")]
@@ -85,22 +81,6 @@ pub struct Args {
     /// Print each summary as a line of JSON
     #[arg(long)]
     json: bool,
-}
-
-/// How a scene is cut.
-#[derive(Debug, Clone, clap::Args)]
-pub struct WindowArgs {
-    /// Side of the windows in pixels; default: the size the model was trained on
-    #[arg(long, value_name = "PIXELS")]
-    pub window: Option<usize>,
-    /// Share of a window that at least overlaps the next, in [0, 0.9]; default: the
-    /// model's, mostly 0.25
-    #[arg(long, value_name = "SHARE")]
-    pub overlap: Option<f64>,
-    /// Move the grid of windows up and left by this many pixels, to see what
-    /// depends on it
-    #[arg(long, value_name = "PIXELS", default_value_t = 0, hide = true)]
-    pub shift: usize,
 }
 
 /// A value of `--with`.

@@ -8,7 +8,7 @@ use nephos::dataset::Inputs;
 use nephos::device::Device;
 use nephos::mask::MaskSummary;
 use nephos::model::weights::{Identity, fingerprint};
-use nephos::predict::{Also, GraphScope, Predictor, Settings};
+use nephos::predict::{Also, Predictor, Settings};
 use nephos::scene::{self, Scene, SceneOptions};
 
 use super::Args;
@@ -33,14 +33,8 @@ impl Runner {
         let identity = Identity::of(&args.model.model)?;
         let scene = args.read.options()?;
         let settings = Settings {
-            window: args.windows.window,
-            overlap: args.windows.overlap,
-            shift: args.windows.shift,
             dilate: args.dilate,
-            graph: match args.graph.as_str() {
-                "scene" => GraphScope::Scene,
-                _ => GraphScope::Window,
-            },
+            ..args.windows.settings()
         };
         settings.validate()?;
         let data = args.read.samples(&bundle.config.data)?;
