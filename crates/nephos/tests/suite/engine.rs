@@ -13,7 +13,7 @@ type Change = fn(&mut Config);
 
 /// One change each, of all that changes the path through the network, and two of all
 /// at once.
-const CHANGES: [Change; 23] = [
+const CHANGES: &[Change] = &[
     |_| (),
     |c| c.model.encoder.norm = NormOrder::Pre,
     |c| c.model.encoder.activation = Activation::Gelu,
