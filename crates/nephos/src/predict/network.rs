@@ -111,9 +111,7 @@ impl Forward for Network {
             }
             Form::Tensors(segmenter, device) => {
                 let data = TensorData::new(pixels.to_vec(), [count, bands, height, width]);
-                // Loops that are started on a thread of the pool begin at once.
-                let forward = || segmenter.forward(Tensor::<4>::from_data(data, device));
-                let scores = rayon::scope(|_| forward()); // [n, classes, h, w]
+                let scores = segmenter.forward(Tensor::<4>::from_data(data, device)); // [n, classes, h, w]
                 let classes = scores.dims()[1];
                 let scores = scores
                     .try_into_vec_as::<f32>()
