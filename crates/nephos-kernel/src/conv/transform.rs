@@ -1,177 +1,240 @@
-//! Tiles into and out of the domain of minimal filtering, 16 channels at a time.
+//! Tiles into and out of the domain of minimal filtering, a vector of channels at a time.
 
-use crate::gemm::isa::on_best_isa;
+use crate::lanes::{Lanes, Level, Work, dispatch};
 
-/// Channels that are transformed together.
-pub(super) const LANES: usize = 16;
-
-type Lane = [f32; LANES];
-
-/// `m d mᵀ`.
+/// `m d mᵀ`. Numbers of `m` that are zero cost nothing.
+///
+/// # Safety
+/// As for [`Lanes`].
 #[inline(always)]
-fn two_sided<const ROWS: usize, const COLS: usize, const FUSED: bool>(
+unsafe fn two_sided<L: Lanes, const ROWS: usize, const COLS: usize>(
     m: &[[f32; COLS]; ROWS],
-    d: &[[Lane; COLS]; COLS],
-) -> [[Lane; ROWS]; ROWS] {
-    let mut half = [[[0.0; LANES]; COLS]; ROWS];
-    for i in 0..ROWS {
-        for k in 0..COLS {
-            for j in 0..COLS {
-                add_scaled::<FUSED>(&mut half[i][j], m[i][k], &d[k][j]);
+    d: &[[L; COLS]; COLS],
+) -> [[L; ROWS]; ROWS] {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut half = [[L::splat(0.0); COLS]; ROWS];
+        for (half, m) in half.iter_mut().zip(m) {
+            // Sums of their own stay in registers.
+            let mut sums = [L::splat(0.0); COLS];
+            for (&scale, d) in m.iter().zip(d) {
+                if scale != 0.0 {
+                    let scale = L::splat(scale);
+                    for (sum, &d) in sums.iter_mut().zip(d) {
+                        *sum = d.mul_add(scale, *sum);
+                    }
+                }
+            }
+            *half = sums;
+        }
+        let mut whole = [[L::splat(0.0); ROWS]; ROWS];
+        for (j, m) in m.iter().enumerate() {
+            let mut sums = [L::splat(0.0); ROWS];
+            for (k, &scale) in m.iter().enumerate() {
+                if scale != 0.0 {
+                    let scale = L::splat(scale);
+                    for (sum, half) in sums.iter_mut().zip(&half) {
+                        *sum = half[k].mul_add(scale, *sum);
+                    }
+                }
+            }
+            for (whole, sum) in whole.iter_mut().zip(sums) {
+                whole[j] = sum;
             }
         }
+        whole
     }
-    let mut whole = [[[0.0; LANES]; ROWS]; ROWS];
-    for i in 0..ROWS {
-        for j in 0..ROWS {
-            for k in 0..COLS {
-                add_scaled::<FUSED>(&mut whole[i][j], m[j][k], &half[i][k]);
-            }
-        }
-    }
-    whole
 }
 
+/// The first of some numbers; 0 in lanes for which there is none.
+///
+/// # Safety
+/// As for [`Lanes`].
 #[inline(always)]
-fn add_scaled<const FUSED: bool>(sum: &mut Lane, scale: f32, x: &Lane) {
-    if scale == 0.0 {
-        return;
-    }
-    for (sum, x) in sum.iter_mut().zip(x) {
-        *sum = if FUSED {
-            x.mul_add(scale, *sum)
+unsafe fn load<L: Lanes>(from: &[f32]) -> L {
+    // SAFETY: as many numbers as are there; otherwise the caller's.
+    unsafe {
+        if from.len() >= L::COUNT {
+            L::load(from.as_ptr())
         } else {
-            x * scale + *sum
-        };
-    }
-}
-
-#[inline(always)]
-fn load(from: &[f32]) -> Lane {
-    match from.first_chunk() {
-        Some(lane) => *lane,
-        None => {
-            let mut lane = [0.0; LANES];
-            lane[..from.len()].copy_from_slice(from);
-            lane
+            L::load_part(from.as_ptr(), from.len())
         }
     }
 }
 
+/// As many lanes as there is room for.
+///
+/// # Safety
+/// As for [`Lanes`].
 #[inline(always)]
-fn store(lane: &Lane, to: &mut [f32]) {
-    match to.first_chunk_mut() {
-        Some(to) => *to = *lane,
-        None => {
-            let count = to.len();
-            to.copy_from_slice(&lane[..count]);
+unsafe fn store<L: Lanes>(lanes: L, to: &mut [f32]) {
+    // SAFETY: as many numbers as there is room for; otherwise the caller's.
+    unsafe {
+        if to.len() >= L::COUNT {
+            lanes.store(to.as_mut_ptr());
+        } else {
+            lanes.store_part(to.as_mut_ptr(), to.len());
         }
     }
 }
 
-on_best_isa! {
-    /// `m d mᵀ` of the square of `COLS * COLS` pixels with its corner at `corner`;
-    /// pixels outside the image are zero.
-    ///
-    /// # Shapes
-    /// - image: `[height, width, channels]`
-    /// - out: `[ROWS * ROWS, channels]`
-    pub(super) fn gather_tile[ROWS, COLS](
-        m: &[[f32; COLS]; ROWS],
-        image: &[f32],
-        size: [usize; 3],
-        corner: [isize; 2],
-        out: &mut [f32],
-    ) = gather;
-}
-
-#[inline(always)]
-fn gather<const ROWS: usize, const COLS: usize, const FUSED: bool>(
+/// `m d mᵀ` of the square of `COLS * COLS` pixels with its corner at `corner`;
+/// pixels outside the image are zero.
+///
+/// # Shapes
+/// - image: `[height, width, channels]`
+/// - out: `[ROWS * ROWS, channels]`
+pub(super) fn gather_tile<const ROWS: usize, const COLS: usize>(
     m: &[[f32; COLS]; ROWS],
     image: &[f32],
-    [height, width, channels]: [usize; 3],
-    [top, left]: [isize; 2],
+    size: [usize; 3],
+    corner: [isize; 2],
     out: &mut [f32],
 ) {
-    let inside = |start: isize, i: usize, len: usize| {
-        start
-            .checked_add_unsigned(i)
-            .and_then(|x| usize::try_from(x).ok())
-            .filter(|&x| x < len)
+    let gather = Gather {
+        m,
+        image,
+        size,
+        corner,
+        out,
     };
-    for start in (0..channels).step_by(LANES) {
-        let count = LANES.min(channels - start);
-        let mut d = [[[0.0; LANES]; COLS]; COLS];
-        for (i, d) in d.iter_mut().enumerate() {
-            let Some(y) = inside(top, i, height) else {
-                continue;
-            };
-            for (j, d) in d.iter_mut().enumerate() {
-                if let Some(x) = inside(left, j, width) {
-                    *d = load(&image[(y * width + x) * channels + start..][..count]);
+    dispatch(Level::best(), gather);
+}
+
+struct Gather<'a, const ROWS: usize, const COLS: usize> {
+    m: &'a [[f32; COLS]; ROWS],
+    image: &'a [f32],
+    size: [usize; 3],
+    corner: [isize; 2],
+    out: &'a mut [f32],
+}
+
+impl<const ROWS: usize, const COLS: usize> Work for Gather<'_, ROWS, COLS> {
+    #[inline(always)]
+    unsafe fn run<L: Lanes, const R: usize>(self) {
+        let Self { m, image, out, .. } = self;
+        let [height, width, channels] = self.size;
+        let [top, left] = self.corner;
+        // Where the pixels of the square start, those that there are.
+        let mut pixels = [[None; COLS]; COLS];
+        for (i, pixels) in pixels.iter_mut().enumerate() {
+            for (j, pixel) in pixels.iter_mut().enumerate() {
+                let y = inside(top, i, height);
+                *pixel = y
+                    .zip(inside(left, j, width))
+                    .map(|(y, x)| &image[(y * width + x) * channels..][..channels]);
+            }
+        }
+        for start in (0..channels).step_by(L::COUNT) {
+            let end = channels.min(start + L::COUNT);
+            // SAFETY: the caller's.
+            unsafe {
+                let mut d = [[L::splat(0.0); COLS]; COLS];
+                for (d, pixels) in d.iter_mut().zip(&pixels) {
+                    for (d, pixel) in d.iter_mut().zip(pixels) {
+                        if let Some(pixel) = pixel {
+                            *d = load(&pixel[start..end]);
+                        }
+                    }
+                }
+                let transformed = two_sided::<L, ROWS, COLS>(m, &d);
+                for (i, row) in transformed.iter().enumerate() {
+                    for (j, &lanes) in row.iter().enumerate() {
+                        let place = (i * ROWS + j) * channels;
+                        store(lanes, &mut out[place + start..place + end]);
+                    }
                 }
             }
         }
-        let transformed = two_sided::<ROWS, COLS, FUSED>(m, &d);
-        for (i, row) in transformed.iter().enumerate() {
-            for (j, lane) in row.iter().enumerate() {
-                store(lane, &mut out[(i * ROWS + j) * channels + start..][..count]);
-            }
-        }
     }
 }
 
-on_best_isa! {
-    /// `m d mᵀ` as a square of `ROWS * ROWS` pixels, the bias added and below `floor`
-    /// nothing left, to column `left` of a band; pixels beyond the band are dropped.
-    ///
-    /// # Shapes
-    /// - tile: `[COLS * COLS, channels]`
-    /// - band: `[at most ROWS, width, channels]`
-    pub(super) fn scatter_tile[ROWS, COLS](
-        m: &[[f32; COLS]; ROWS],
-        tile: &[f32],
-        bias: Option<&[f32]>,
-        floor: f32,
-        band: &mut [f32],
-        size: [usize; 2],
-        left: usize,
-    ) = scatter;
+/// The `i`-th from `start` on, if it is below `len` and not below 0.
+#[inline(always)]
+fn inside(start: isize, i: usize, len: usize) -> Option<usize> {
+    start
+        .checked_add_unsigned(i)
+        .and_then(|x| usize::try_from(x).ok())
+        .filter(|&x| x < len)
 }
 
-#[inline(always)]
-fn scatter<const ROWS: usize, const COLS: usize, const FUSED: bool>(
+/// `m d mᵀ` as a square of `ROWS * ROWS` pixels, the bias added and below `floor`
+/// nothing left, to column `left` of a band; pixels beyond the band are dropped.
+///
+/// # Shapes
+/// - tile: `[COLS * COLS, channels]`
+/// - band: `[at most ROWS, width, channels]`
+pub(super) fn scatter_tile<const ROWS: usize, const COLS: usize>(
     m: &[[f32; COLS]; ROWS],
     tile: &[f32],
     bias: Option<&[f32]>,
     floor: f32,
     band: &mut [f32],
-    [width, channels]: [usize; 2],
+    size: [usize; 2],
     left: usize,
 ) {
-    let cols = ROWS.min(width - left);
-    for start in (0..channels).step_by(LANES) {
-        let count = LANES.min(channels - start);
-        let mut d = [[[0.0; LANES]; COLS]; COLS];
-        for (i, d) in d.iter_mut().enumerate() {
-            for (j, d) in d.iter_mut().enumerate() {
-                *d = load(&tile[(i * COLS + j) * channels + start..][..count]);
-            }
-        }
-        let transformed = two_sided::<ROWS, COLS, FUSED>(m, &d);
-        let bias = bias.map_or([0.0; LANES], |bias| load(&bias[start..][..count]));
-        for (row, band) in transformed
-            .iter()
-            .zip(band.chunks_exact_mut(width * channels))
-        {
-            for (j, lane) in row[..cols].iter().enumerate() {
-                let mut lane = *lane;
-                for (x, bias) in lane.iter_mut().zip(&bias) {
-                    let sum = *x + bias;
-                    *x = if sum < floor { floor } else { sum };
+    let scatter = Scatter {
+        m,
+        tile,
+        bias,
+        floor,
+        band,
+        size,
+        left,
+    };
+    dispatch(Level::best(), scatter);
+}
+
+struct Scatter<'a, const ROWS: usize, const COLS: usize> {
+    m: &'a [[f32; COLS]; ROWS],
+    tile: &'a [f32],
+    bias: Option<&'a [f32]>,
+    floor: f32,
+    band: &'a mut [f32],
+    size: [usize; 2],
+    left: usize,
+}
+
+impl<const ROWS: usize, const COLS: usize> Work for Scatter<'_, ROWS, COLS> {
+    #[inline(always)]
+    unsafe fn run<L: Lanes, const R: usize>(self) {
+        let Self {
+            m,
+            tile,
+            bias,
+            floor,
+            band,
+            left,
+            ..
+        } = self;
+        let [width, channels] = self.size;
+        let cols = ROWS.min(width - left);
+        for start in (0..channels).step_by(L::COUNT) {
+            let end = channels.min(start + L::COUNT);
+            // SAFETY: the caller's.
+            unsafe {
+                let mut d = [[L::splat(0.0); COLS]; COLS];
+                for (i, d) in d.iter_mut().enumerate() {
+                    for (j, d) in d.iter_mut().enumerate() {
+                        let place = (i * COLS + j) * channels;
+                        *d = load(&tile[place + start..place + end]);
+                    }
                 }
-                store(&lane, &mut band[(left + j) * channels + start..][..count]);
+                let transformed = two_sided::<L, ROWS, COLS>(m, &d);
+                let bias = bias.map_or(L::splat(0.0), |bias| load(&bias[start..end]));
+                let floor = L::splat(floor);
+                let band = band.chunks_exact_mut(width * channels);
+                for (row, band) in transformed.iter().zip(band) {
+                    for (j, lanes) in row[..cols].iter().enumerate() {
+                        let place = (left + j) * channels;
+                        let lanes = floor.max(lanes.add(bias));
+                        store(lanes, &mut band[place + start..place + end]);
+                    }
+                }
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
