@@ -122,9 +122,13 @@ impl Plan {
     fn new<K: Kernel>(a: &impl Left, b: &Packed, wanted: usize) -> Self {
         let tiles = a.tiles::<K>();
         let panels = b.cols().div_ceil(K::PANEL);
-        let row_parts = wanted
-            .min(tiles.div_ceil(STACK.start))
-            .max(tiles.div_ceil(STACK.end));
+        let least = tiles.div_ceil(STACK.end);
+        let row_parts = match least {
+            // Few rows: what takes time is to read the panels, which no two tasks should.
+            0 | 1 => wanted.div_ceil(panels),
+            _ => wanted,
+        };
+        let row_parts = row_parts.min(tiles.div_ceil(STACK.start)).max(least);
         let col_parts = wanted.div_ceil(row_parts).min(panels);
         Self {
             tiles,
