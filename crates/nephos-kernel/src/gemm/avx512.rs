@@ -76,29 +76,53 @@ unsafe fn multiply<const ROWS: usize, const REGISTERS: usize>(tile: &Tile) {
         let (mut low, mut high) = (tile.a, tile.a.wrapping_add(HALF * tile.a_row));
         let mut row = tile.a_row * size_of::<f32>();
         let (mut three, mut five) = (3 * row, 5 * row);
-        for _ in 0..tile.segments {
-            for _ in 0..tile.depth {
-                keep(&mut low, &mut high, [&mut row, &mut three, &mut five]);
+        // Written out, because the compiler would not unroll all of it.
+        macro_rules! rows {
+            ($at:literal, $columns:ident: $($i:literal)*) => { $(if $i < ROWS {
+                let base = if $i < HALF { low } else { high };
+                let distance = match $i % HALF {
+                    3 => three,
+                    5 => five,
+                    6 => 2 * three,
+                    scale => scale * row,
+                };
+                let a = _mm512_set1_ps(*base.wrapping_byte_add(distance).wrapping_add($at));
+                for (sum, &column) in sum[$i].iter_mut().zip(&$columns) {
+                    *sum = _mm512_fmadd_ps(a, column, *sum);
+                }
+            })* };
+        }
+        // All products of the term that is so many terms on, in a matrix whose terms lie
+        // next to each other.
+        macro_rules! term {
+            ($at:literal) => {{
                 let mut columns = [_mm512_setzero_ps(); REGISTERS];
                 for (register, column) in columns.iter_mut().enumerate() {
-                    *column = _mm512_loadu_ps(b.add(register * LANES));
+                    *column = _mm512_loadu_ps(b.add($at * Avx512::PANEL + register * LANES));
                 }
-                // Written out, because the compiler would not unroll all of it.
-                macro_rules! row {
-                ($($i:literal)*) => { $(if $i < ROWS {
-                    let base = if $i < HALF { low } else { high };
-                    let a = _mm512_set1_ps(*base.wrapping_byte_add(match $i % HALF {
-                        3 => three,
-                        5 => five,
-                        6 => 2 * three,
-                        scale => scale * row,
-                    }));
-                    for (sum, &column) in sum[$i].iter_mut().zip(&columns) {
-                        *sum = _mm512_fmadd_ps(a, column, *sum);
-                    }
-                })* };
+                rows!($at, columns: 0 1 2 3 4 5 6 7 8 9 10 11 12 13);
+            }};
+        }
+        // What is counted takes turns with what is multiplied: as little as possible.
+        let fours = if tile.a_step == 1 { tile.depth / 4 } else { 0 };
+        let two = 2 * tile.ahead_step;
+        for _ in 0..tile.segments {
+            for _ in 0..fours {
+                keep(&mut low, &mut high, [&mut row, &mut three, &mut five]);
+                term!(0);
+                _mm_prefetch::<_MM_HINT_T1>(ahead.cast());
+                term!(1);
+                term!(2);
+                _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(two).cast());
+                term!(3);
+                ahead = ahead.wrapping_add(2 * two);
+                low = low.wrapping_add(4);
+                high = high.wrapping_add(4);
+                b = b.add(4 * Avx512::PANEL);
             }
-                row!(0 1 2 3 4 5 6 7 8 9 10 11 12 13);
+            for _ in 4 * fours..tile.depth {
+                keep(&mut low, &mut high, [&mut row, &mut three, &mut five]);
+                term!(0);
                 _mm_prefetch::<_MM_HINT_T1>(ahead.cast());
                 ahead = ahead.wrapping_add(tile.ahead_step);
                 low = low.wrapping_add(tile.a_step);
