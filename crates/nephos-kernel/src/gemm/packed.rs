@@ -1,5 +1,7 @@
 //! A right-hand matrix in the order in which products read it.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::Matrix;
@@ -108,10 +110,11 @@ impl Packed {
         self.isa
     }
 
-    /// The panel that starts with column `index` times the panel's width.
-    pub(super) fn panel(&self, index: usize) -> &[f32] {
-        let size = self.isa.panel() * self.rows;
-        &self.data[index * size..][..size]
+    /// Some rows of the panel that starts with column `index` times the panel's width.
+    pub(super) fn terms_of_panel(&self, index: usize, terms: Range<usize>) -> &[f32] {
+        let width = self.isa.panel();
+        let start = index * self.rows * width;
+        &self.data[start + terms.start * width..start + terms.end * width]
     }
 }
 

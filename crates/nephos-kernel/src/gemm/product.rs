@@ -47,7 +47,7 @@ pub(super) unsafe fn product<K: Kernel>(
     let task = |index: usize| {
         let (rows, panels) = plan.task(index);
         // SAFETY: the caller's promises; the tasks are disjoint.
-        unsafe { run::<K>(a, b, out, epilogue, rows, panels) };
+        unsafe { run::<K>(a, b, out, epilogue, rows, panels, None) };
     };
     if wanted == 1 {
         (0..plan.count()).for_each(task);
@@ -78,9 +78,11 @@ pub(super) unsafe fn batch<K: Kernel>(
     let wanted = (work::<K>(first, &b[0]) * a.len() / TASK).min(BATCH_TASKS * threads);
     let plan = Plan::new::<K>(first, &b[0], wanted.div_ceil(a.len()).max(1));
     let task = |index: usize| {
-        let (which, index) = (index / plan.count(), index % plan.count());
-        let (rows, panels) = plan.task(index);
+        let which = index / plan.count();
+        let (rows, panels) = plan.task(index % plan.count());
         let out = out.moved(which * step);
+        let next = (index + 1) / plan.count();
+        let next = (b.get(next)).map(|b| (b, plan.task((index + 1) % plan.count()).1.start));
         // SAFETY: the caller's promises; the tasks are disjoint.
         unsafe {
             run::<K>(
@@ -90,6 +92,7 @@ pub(super) unsafe fn batch<K: Kernel>(
                 &Epilogue::default(),
                 rows,
                 panels,
+                next,
             )
         };
     };

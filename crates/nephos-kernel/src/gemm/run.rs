@@ -50,7 +50,8 @@ thread_local! {
     static SCRATCH: Cell<Aligned> = Cell::default();
 }
 
-/// Computes the tiles `stack` high and `panels` wide.
+/// Computes the tiles `stack` high and `panels` wide. What is multiplied after that
+/// probably starts with panels of `next`, from the one said there on.
 ///
 /// # Safety
 /// The processor has the kernel's instructions, and `b` is packed for them and has as
@@ -63,6 +64,7 @@ pub(super) unsafe fn run<K: Kernel>(
     epilogue: &Epilogue<'_>,
     stack: Range<usize>,
     panels: Range<usize>,
+    next: Option<(&Packed, usize)>,
 ) {
     let blocks = a.blocks();
     let group = match stack.len() <= FEW_TILES && !a.copies() {
@@ -86,10 +88,18 @@ pub(super) unsafe fn run<K: Kernel>(
                     Some(residual) if last => residual.as_ptr().wrapping_add(corner),
                     _ => null(),
                 };
-                // Each tile fetches its share of the panel a group further on.
-                let wanted: &[f32] = match panel + group < panels.end {
-                    true => &b.panel(panel + group)[terms.start * K::PANEL..terms.end * K::PANEL],
-                    false => &[],
+                // Each tile fetches its share of the panel a group further on: of this
+                // block, of the next, or of what comes after this task.
+                let wanted = if panel + group < panels.end {
+                    b.terms_of_panel(panel + group, terms.clone())
+                } else if !last {
+                    b.terms_of_panel(panels.start + panel - start, a.terms(block + 1))
+                } else if let Some((b, first)) = next
+                    && first + panel - start < b.cols().div_ceil(K::PANEL)
+                {
+                    b.terms_of_panel(first + panel - start, a.terms(0))
+                } else {
+                    &[]
                 };
                 let share = part(wanted.len(), stack.len(), index - stack.start);
                 let tile = Tile {
@@ -99,7 +109,7 @@ pub(super) unsafe fn run<K: Kernel>(
                     a_row: left.row,
                     a_step: left.step,
                     a_segment: left.segment_step,
-                    b: b.panel(panel)[terms.start * K::PANEL..].as_ptr(),
+                    b: b.terms_of_panel(panel, terms.clone()).as_ptr(),
                     ahead: wanted[share.start..].as_ptr(),
                     ahead_step: share.len().div_ceil(terms.len().max(1)),
                     out: out.start.wrapping_add(corner),
