@@ -92,7 +92,7 @@ impl Graph {
 
 impl GraphAttention {
     /// A layer for nodes of `width` features, both weights with PyTorch's uniform
-    /// start of a linear layer, the affinity's scale at 0.
+    /// start of a linear layer, the affinity's scale where the configuration says.
     ///
     /// # Panics
     /// `config.heads` does not divide `config.width`.
@@ -114,8 +114,10 @@ impl GraphAttention {
                 .with_bias(false)
                 .init(device),
             score: uniform.init([config.heads, pair], device),
-            affinity_scale: (config.affinity == Affinity::Bias)
-                .then(|| Initializer::Zeros.init([1], device)),
+            affinity_scale: (config.affinity == Affinity::Bias).then(|| {
+                let value = config.affinity_start;
+                Initializer::Constant { value }.init([1], device)
+            }),
             dropout: DropoutConfig::new(config.dropout).init(),
             heads: config.heads,
             slope: config.slope,
@@ -315,8 +317,9 @@ mod tests {
     #[test]
     fn a_large_affinity_scale_draws_attention_to_like_nodes() {
         let device = Device::flex();
-        let mut graph = Graph::new(&config(1, Affinity::Bias), 4, &device);
-        graph.layers[0].affinity_scale = Some(Param::from_data([50.0], &device));
+        let mut config = config(1, Affinity::Bias);
+        config.affinity_start = 50.0;
+        let graph = Graph::new(&config, 4, &device);
         let nodes = Tensor::<2>::eye(4, &device).unsqueeze::<3>();
         let seen = watched(&graph, nodes.clone(), Some(&nodes));
         let own: Vec<f32> = seen[0].clone().into_data().try_into_vec().unwrap();
@@ -369,11 +372,8 @@ mod tests {
         ] {
             let mut config = config(heads, affinity);
             config.dropout = 0.0;
-            let mut graph = Graph::new(&config, 5, &device);
-            if affinity == Affinity::Bias {
-                let scale = Param::from_data([1.5], &device);
-                graph.layers[0].affinity_scale = Some(scale);
-            }
+            config.affinity_start = 1.5;
+            let graph = Graph::new(&config, 5, &device);
             let nodes = Tensor::random([2, 150, 5], Distribution::Normal(0.0, 2.0), &device);
             let [dense, kernels] = [true, false].map(|dense| with_gradients(&graph, &nodes, dense));
             assert_eq!(dense.len(), kernels.len());
