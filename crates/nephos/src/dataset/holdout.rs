@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use ndarray::{Array2, Array3};
-
 use super::split::{Filter, Metadata};
 use super::{Dataset, epoch_order, open_mix};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::scene::{self, DType, SampleSource, Table};
+use crate::scene::{self, Routed, SampleSource, Table};
 
 /// Some samples of another source, in a chosen order.
 pub struct Subset {
@@ -69,41 +67,17 @@ impl Dataset {
     }
 }
 
-impl SampleSource for Subset {
-    fn len(&self) -> usize {
+impl Routed for Subset {
+    fn count(&self) -> usize {
         self.indices.len()
     }
 
-    fn name(&self, index: usize) -> String {
-        self.source.name(self.indices[index])
+    fn route(&self, index: usize) -> Result<(&dyn SampleSource, usize)> {
+        Ok((self.source.as_ref(), self.indices[index]))
     }
 
-    fn shape(&self, index: usize) -> Result<[usize; 3]> {
-        self.source.shape(self.indices[index])
-    }
-
-    fn dtype(&self, index: usize) -> Result<DType> {
-        self.source.dtype(self.indices[index])
-    }
-
-    fn channel_names(&self, index: usize) -> Result<Option<Vec<String>>> {
-        self.source.channel_names(self.indices[index])
-    }
-
-    fn metadata(&self) -> Option<&Table> {
+    fn table(&self) -> Option<&Table> {
         self.metadata.as_ref()
-    }
-
-    fn read(&self, index: usize, channels: &[usize]) -> Result<Array3<f32>> {
-        self.source.read(self.indices[index], channels)
-    }
-
-    fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)> {
-        self.source.read_raw(self.indices[index])
-    }
-
-    fn read_label(&self, index: usize) -> Result<Option<Array2<i64>>> {
-        self.source.read_label(self.indices[index])
     }
 }
 

@@ -4,12 +4,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ndarray::{Array2, Array3};
-
 use super::Dataset;
 use crate::config::{DataConfig, MixConfig};
 use crate::error::{Error, Result};
-use crate::scene::{DType, Georeference, SampleSource};
+use crate::scene::{Routed, SampleSource};
 
 /// One container among those of a mixed [`Dataset`].
 #[derive(Debug, Clone, PartialEq)]
@@ -126,61 +124,20 @@ impl Chain {
         self.ends.push(self.len() + source.len());
         self.sources.push(source);
     }
+}
 
-    /// The source of a sample, and its position there. One past the end is past the end
-    /// of the last source, which says so.
-    fn find(&self, index: usize) -> (&dyn SampleSource, usize) {
+impl Routed for Chain {
+    fn count(&self) -> usize {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// One past the end is past the end of the last source, which says so.
+    fn route(&self, index: usize) -> Result<(&dyn SampleSource, usize)> {
         let part = self
             .ends
             .partition_point(|end| *end <= index)
             .min(self.sources.len() - 1);
         let start = part.checked_sub(1).map_or(0, |before| self.ends[before]);
-        (self.sources[part].as_ref(), index - start)
-    }
-}
-
-impl SampleSource for Chain {
-    fn len(&self) -> usize {
-        self.ends.last().copied().unwrap_or(0)
-    }
-
-    fn name(&self, index: usize) -> String {
-        let (source, index) = self.find(index);
-        source.name(index)
-    }
-
-    fn shape(&self, index: usize) -> Result<[usize; 3]> {
-        let (source, index) = self.find(index);
-        source.shape(index)
-    }
-
-    fn dtype(&self, index: usize) -> Result<DType> {
-        let (source, index) = self.find(index);
-        source.dtype(index)
-    }
-
-    fn channel_names(&self, index: usize) -> Result<Option<Vec<String>>> {
-        let (source, index) = self.find(index);
-        source.channel_names(index)
-    }
-
-    fn read(&self, index: usize, channels: &[usize]) -> Result<Array3<f32>> {
-        let (source, index) = self.find(index);
-        source.read(index, channels)
-    }
-
-    fn read_label(&self, index: usize) -> Result<Option<Array2<i64>>> {
-        let (source, index) = self.find(index);
-        source.read_label(index)
-    }
-
-    fn georeference(&self, index: usize) -> Result<Georeference> {
-        let (source, index) = self.find(index);
-        source.georeference(index)
-    }
-
-    fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)> {
-        let (source, index) = self.find(index);
-        source.read_raw(index)
+        Ok((self.sources[part].as_ref(), index - start))
     }
 }

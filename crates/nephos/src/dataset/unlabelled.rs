@@ -10,7 +10,7 @@ use super::mix::Chain;
 use crate::config::DataConfig;
 use crate::error::{Error, Result};
 use crate::predict::Plan;
-use crate::scene::{self, DType, Georeference, SampleSource, Scene, SceneOptions, Window};
+use crate::scene::{self, DType, Routed, SampleSource, Scene, SceneOptions, Window};
 
 /// Opens scenes, cut into tiles of `side` × `side` pixels (the whole scene along a side
 /// that is shorter), and containers of samples as one data set of clear pixels: what
@@ -126,42 +126,18 @@ impl SampleSource for Tiles {
 /// data is all that counts.
 struct Unlabelled(Chain);
 
-impl SampleSource for Unlabelled {
-    fn len(&self) -> usize {
-        self.0.len()
+impl Routed for Unlabelled {
+    fn count(&self) -> usize {
+        self.0.count()
     }
 
-    fn name(&self, index: usize) -> String {
-        self.0.name(index)
+    fn route(&self, index: usize) -> Result<(&dyn SampleSource, usize)> {
+        self.0.route(index)
     }
 
-    fn shape(&self, index: usize) -> Result<[usize; 3]> {
-        self.0.shape(index)
-    }
-
-    fn dtype(&self, index: usize) -> Result<DType> {
-        self.0.dtype(index)
-    }
-
-    fn channel_names(&self, index: usize) -> Result<Option<Vec<String>>> {
-        self.0.channel_names(index)
-    }
-
-    fn read(&self, index: usize, channels: &[usize]) -> Result<Array3<f32>> {
-        self.0.read(index, channels)
-    }
-
-    fn read_label(&self, index: usize) -> Result<Option<Array2<i64>>> {
+    fn label(&self, index: usize) -> Result<Option<Array2<i64>>> {
         let [_, rows, cols] = self.shape(index)?;
         Ok(Some(Array2::zeros((rows, cols))))
-    }
-
-    fn georeference(&self, index: usize) -> Result<Georeference> {
-        self.0.georeference(index)
-    }
-
-    fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)> {
-        self.0.read_raw(index)
     }
 }
 
@@ -170,7 +146,7 @@ mod tests {
     use super::*;
     use crate::class::IGNORE;
     use crate::config::Config;
-    use crate::scene::MemoryScene;
+    use crate::scene::{Georeference, MemoryScene};
 
     #[test]
     fn tiles_cover_a_scene_in_the_numbers_of_samples() {

@@ -12,12 +12,11 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, Array3};
 use serde::{Deserialize, Serialize};
 
 use super::open::{Kind, detect, open};
 use super::table::Table;
-use super::{DType, SampleSource, check_sample};
+use super::{Routed, SampleSource, check_sample};
 use crate::error::{Error, Result};
 use crate::output::write_atomic;
 
@@ -127,12 +126,6 @@ impl Selection {
             samples,
         })
     }
-
-    fn sample(&self, index: usize) -> Result<(&dyn SampleSource, usize)> {
-        check_sample(&self.path, index, self.samples.len())?;
-        let (part, place, _) = &self.samples[index];
-        Ok((self.parts[*part].as_ref(), *place))
-    }
 }
 
 /// What the parts say of the samples in columns that all of them have; `None` where
@@ -155,50 +148,26 @@ fn metadata(parts: &[Box<dyn SampleSource>], samples: &[(usize, usize, String)])
     Table::new(columns.clone(), samples.iter().map(row).collect()).ok()
 }
 
-impl SampleSource for Selection {
-    fn len(&self) -> usize {
+impl Routed for Selection {
+    fn count(&self) -> usize {
         self.samples.len()
     }
 
-    fn name(&self, index: usize) -> String {
+    fn route(&self, index: usize) -> Result<(&dyn SampleSource, usize)> {
+        check_sample(&self.path, index, self.samples.len())?;
+        let (part, place, _) = &self.samples[index];
+        Ok((self.parts[*part].as_ref(), *place))
+    }
+
+    fn called(&self, index: usize) -> String {
         match self.samples.get(index) {
             Some((_, _, name)) => name.clone(),
             None => index.to_string(),
         }
     }
 
-    fn shape(&self, index: usize) -> Result<[usize; 3]> {
-        let (part, index) = self.sample(index)?;
-        part.shape(index)
-    }
-
-    fn dtype(&self, index: usize) -> Result<DType> {
-        let (part, index) = self.sample(index)?;
-        part.dtype(index)
-    }
-
-    fn channel_names(&self, index: usize) -> Result<Option<Vec<String>>> {
-        let (part, index) = self.sample(index)?;
-        part.channel_names(index)
-    }
-
-    fn metadata(&self) -> Option<&Table> {
+    fn table(&self) -> Option<&Table> {
         self.metadata.as_ref()
-    }
-
-    fn read(&self, index: usize, channels: &[usize]) -> Result<Array3<f32>> {
-        let (part, index) = self.sample(index)?;
-        part.read(index, channels)
-    }
-
-    fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)> {
-        let (part, index) = self.sample(index)?;
-        part.read_raw(index)
-    }
-
-    fn read_label(&self, index: usize) -> Result<Option<Array2<i64>>> {
-        let (part, index) = self.sample(index)?;
-        part.read_label(index)
     }
 }
 
