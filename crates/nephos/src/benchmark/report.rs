@@ -208,7 +208,7 @@ impl Report {
                 })
             })
             .collect();
-        let title = format!("{} folds, {} each", self.folds, self.budget);
+        let title = format!("{} folds of {}", self.folds, self.data);
         draw_cost(
             &folder.join("benchmark.png"),
             &title,
