@@ -13,12 +13,12 @@
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{AdamConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use nephos::config::{Config, Precision};
 use nephos::device;
 use nephos::model::Segmenter;
-use nephos::train::Loss;
+use nephos::train::{Loss, Optimizer};
 
 const WARM: usize = 3;
 const TIMED: usize = 10;
@@ -143,14 +143,16 @@ fn train(device: &Device, precision: Precision, batch: usize, dropout: f64) -> T
         Precision::F16 => SCALE,
         Precision::F32 | Precision::Bf16 => 1.0,
     };
-    let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+    let depth = config.model.encoder.depth;
+    let mut optimizer = Optimizer::new(&config.train.optimizer, depth);
     time(|| {
         let current = model.take().expect("each step leaves a network");
         let scores = current.forward_with(images.clone(), precision);
         let loss = loss.forward(scores, labels.clone());
         let gradients = (loss.clone() * scale).backward();
         let gradients = GradientsParams::from_grads(gradients, &current);
-        model = Some(optimizer.step(config.train.optimizer.lr, current, gradients));
+        let lr = config.train.optimizer.lr;
+        model = Some(optimizer.step(current, gradients, 1.0 / scale, lr));
         device.sync().expect("the step ran");
         loss.into_scalar()
     })

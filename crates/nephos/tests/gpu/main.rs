@@ -10,7 +10,10 @@
 //! be there.
 
 mod graph;
+mod layers;
+mod loss;
 mod network;
+mod softmax;
 
 use std::sync::OnceLock;
 
