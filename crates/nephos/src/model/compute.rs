@@ -130,6 +130,16 @@ impl Compute {
         module::linear(self.narrow(x), self.narrow(layer.weight.val()), bias)
     }
 
+    /// `x w + b` of plain matrices, in the compute format.
+    pub(super) fn product(self, x: Tensor<2>, w: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+        cost::add(x.dims().iter().product::<usize>() * w.dims()[1]);
+        let product = self.narrow(x).matmul(self.narrow(w));
+        match bias {
+            Some(bias) => product + self.narrow(bias).unsqueeze::<2>(),
+            None => product,
+        }
+    }
+
     /// The convolution of a grid of cells.
     ///
     /// # Shapes
