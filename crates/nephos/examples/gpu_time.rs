@@ -1,9 +1,11 @@
 //! Times the reference model on a device: forward pass and training step (forward, loss,
 //! backward, Adam), batch 4 and 32, in each number format the device computes in. One
-//! line of JSON each, with the median of ten goes after three.
+//! line of JSON each, with the median of ten goes after three, and the seconds of the
+//! first, in which kernels are compiled and tuned.
 //!
 //! ```text
-//! cargo run --release -p nephos --features vulkan,autotune --example gpu_time vulkan:0 [BATCH…]
+//! cargo run --release -p nephos --features vulkan,autotune --example gpu_time vulkan:0 \
+//!     [BATCH…] [f32|f16|bf16…]
 //! ```
 //!
 //! `bench/peers/gpu_torch.py` prints the same lines for PyTorch on the same card.
@@ -11,12 +13,12 @@
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{AdamConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use nephos::config::{Config, Precision};
 use nephos::device;
 use nephos::model::Segmenter;
-use nephos::train::Loss;
+use nephos::train::{Loss, Optimizer};
 
 const WARM: usize = 3;
 const TIMED: usize = 10;
@@ -27,14 +29,23 @@ const SCALE: f64 = 1024.0;
 fn main() -> nephos::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let spec = arguments.next().unwrap_or_else(|| "auto".to_owned());
-    let mut batches: Vec<usize> = arguments
-        .map(|batch| batch.parse().expect("BATCH is a number"))
-        .collect();
+    let (mut batches, mut formats) = (Vec::new(), Vec::new());
+    for argument in arguments {
+        match argument.as_str() {
+            "f32" => formats.push(Precision::F32),
+            "f16" => formats.push(Precision::F16),
+            "bf16" => formats.push(Precision::Bf16),
+            batch => batches.push(batch.parse().expect("BATCH is a number")),
+        }
+    }
     if batches.is_empty() {
         batches = vec![4, 32];
     }
+    if formats.is_empty() {
+        formats = vec![Precision::F32, Precision::F16, Precision::Bf16];
+    }
     let device = device::select(&spec)?;
-    for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
+    for precision in formats {
         if let Err(error) = device::check_precision(&device, precision) {
             eprintln!("{error}");
             continue;
@@ -60,32 +71,41 @@ fn main() -> nephos::Result<()> {
     Ok(())
 }
 
-fn report(what: &str, precision: Precision, batch: usize, seconds: f64) {
+fn report(what: &str, precision: Precision, batch: usize, Times { first, median }: Times) {
     println!(
         "{}",
         serde_json::json!({
             "what": what,
             "precision": precision,
             "batch": batch,
-            "seconds": seconds,
-            "images_per_second": batch as f64 / seconds,
+            "seconds": median,
+            "images_per_second": batch as f64 / median,
+            "first": first,
         })
     );
 }
 
-/// The median of timed goes; each ends with a number read from the device, which is then
-/// idle.
-fn median(mut go: impl FnMut() -> f32) -> f64 {
-    let mut seconds: Vec<f64> = (0..WARM + TIMED)
+/// Seconds of the first go, and the median of those timed.
+struct Times {
+    first: f64,
+    median: f64,
+}
+
+/// Times goes; each ends with a number read from the device, which is then idle.
+fn time(mut go: impl FnMut() -> f32) -> Times {
+    let all: Vec<f64> = (0..WARM + TIMED)
         .map(|_| {
             let started = Instant::now();
             assert!(go().is_finite(), "a result that is not finite");
             started.elapsed().as_secs_f64()
         })
-        .skip(WARM)
         .collect();
-    seconds.sort_by(f64::total_cmp);
-    (seconds[(TIMED - 1) / 2] + seconds[TIMED / 2]) / 2.0
+    let mut timed = all[WARM..].to_vec();
+    timed.sort_by(f64::total_cmp);
+    Times {
+        first: all[0],
+        median: (timed[(TIMED - 1) / 2] + timed[TIMED / 2]) / 2.0,
+    }
 }
 
 fn images(config: &Config, batch: usize, device: &Device) -> Tensor<4> {
@@ -94,17 +114,17 @@ fn images(config: &Config, batch: usize, device: &Device) -> Tensor<4> {
     Tensor::random(shape, Distribution::Default, device)
 }
 
-fn forward(device: &Device, precision: Precision, batch: usize) -> f64 {
+fn forward(device: &Device, precision: Precision, batch: usize) -> Times {
     let config = Config::default();
     let model = Segmenter::new(&config.model, config.channels(), device);
     let images = images(&config, batch, device);
-    median(|| {
+    time(|| {
         let scores = model.forward_with(images.clone(), precision);
         scores.mean().into_scalar()
     })
 }
 
-fn train(device: &Device, precision: Precision, batch: usize, dropout: f64) -> f64 {
+fn train(device: &Device, precision: Precision, batch: usize, dropout: f64) -> Times {
     let mut config = Config::default();
     config.model.encoder.dropout = dropout;
     config.model.graph.dropout = dropout;
@@ -123,14 +143,16 @@ fn train(device: &Device, precision: Precision, batch: usize, dropout: f64) -> f
         Precision::F16 => SCALE,
         Precision::F32 | Precision::Bf16 => 1.0,
     };
-    let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
-    median(|| {
+    let depth = config.model.encoder.depth;
+    let mut optimizer = Optimizer::new(&config.train.optimizer, depth);
+    time(|| {
         let current = model.take().expect("each step leaves a network");
         let scores = current.forward_with(images.clone(), precision);
         let loss = loss.forward(scores, labels.clone());
         let gradients = (loss.clone() * scale).backward();
         let gradients = GradientsParams::from_grads(gradients, &current);
-        model = Some(optimizer.step(config.train.optimizer.lr, current, gradients));
+        let lr = config.train.optimizer.lr;
+        model = Some(optimizer.step(current, gradients, 1.0 / scale, lr));
         device.sync().expect("the step ran");
         loss.into_scalar()
     })

@@ -19,14 +19,20 @@
 pub(crate) mod adam;
 #[cfg(feature = "flex")]
 pub(crate) mod decoder;
-#[cfg(feature = "flex")]
+#[cfg(feature = "cube")]
+pub mod drop;
+#[cfg(any(feature = "flex", feature = "cube"))]
 pub(crate) mod dropout;
 #[cfg(feature = "flex")]
 pub(crate) mod encoder;
+#[cfg(feature = "cube")]
+mod gpu;
 #[cfg(any(feature = "flex", feature = "cube"))]
 pub mod graph;
 #[cfg(feature = "flex")]
 pub(crate) mod loss;
+#[cfg(feature = "cube")]
+pub mod norm;
 #[cfg(feature = "flex")]
 pub(crate) mod patches;
 #[cfg(feature = "flex")]
@@ -35,8 +41,16 @@ pub(crate) mod planes;
 pub(crate) mod pyramid;
 #[cfg(feature = "flex")]
 mod record;
+#[cfg(feature = "cube")]
+pub mod share;
 #[cfg(feature = "flex")]
 mod slices;
+#[cfg(feature = "cube")]
+pub mod softmax;
+#[cfg(any(feature = "flex", feature = "cube"))]
+mod step;
+#[cfg(feature = "cube")]
+pub(crate) mod update;
 
 use burn::tensor::Device;
 
@@ -57,16 +71,26 @@ pub fn is_cpu(device: &Device) -> bool {
     }
 }
 
-/// Whether `device` has [`graph`] attention as a kernel of its own: a CPU or a GPU.
-pub fn has_graph(device: &Device) -> bool {
+/// Whether tensors of `device` are computed on a GPU.
+pub fn is_gpu(device: &Device) -> bool {
     #[cfg(feature = "cube")]
     {
         use burn::backend::DispatchDevice;
-        if let DispatchDevice::Cube(_) = device.clone().inner().as_dispatch() {
-            return true;
-        }
+        matches!(
+            device.clone().inner().as_dispatch(),
+            DispatchDevice::Cube(_)
+        )
     }
-    is_cpu(device)
+    #[cfg(not(feature = "cube"))]
+    {
+        let _ = device;
+        false
+    }
+}
+
+/// Whether `device` has [`graph`] attention as a kernel of its own: a CPU or a GPU.
+pub fn has_graph(device: &Device) -> bool {
+    is_gpu(device) || is_cpu(device)
 }
 
 /// Whether operations on tensors of `device` are recorded as single steps of

@@ -2,7 +2,6 @@
 
 use burn::module::{Initializer, Module};
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
-use burn::tensor::activation::softmax;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor, assert_shape};
@@ -83,8 +82,8 @@ impl SelfAttention {
         let context = if query.device().is_autodiff() {
             let query = query.mul_scalar(1.0 / (head as f64).sqrt());
             let scores = query.matmul(key.transpose()); // [B, heads, N, N]
-            let weights = self.dropout.forward(softmax(compute.wide(scores), 3));
-            compute.narrow(weights).matmul(value) // [B, heads, N, head]
+            let weights = compute.weights(scores, &self.dropout);
+            weights.matmul(value) // [B, heads, N, head]
         } else {
             // Nothing is kept for a backward pass, so the scores need never
             // exist as a whole.

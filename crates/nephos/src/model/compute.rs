@@ -6,7 +6,8 @@
 //! their f32 masters; residual sums, norms, softmax and the loss stay in f32.
 
 use burn::nn::conv::Conv2d;
-use burn::nn::{Linear, PaddingConfig2d};
+use burn::nn::{Dropout, LayerNorm, Linear, PaddingConfig2d};
+use burn::tensor::activation::softmax;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, FloatDType, Tensor, module};
 
@@ -66,12 +67,77 @@ impl Compute {
         }
     }
 
+    /// The weights of attention: softmax of `scores` over the last axis, then dropout, in
+    /// the compute format.
+    ///
+    /// # Shapes
+    /// - scores, output: `[B, heads, N, N]`
+    pub(super) fn weights(self, scores: Tensor<4>, dropout: &Dropout) -> Tensor<4> {
+        #[cfg(feature = "cube")]
+        if kernel::is_gpu(&scores.device()) {
+            let rate = kernel::dropout::rate(dropout, &scores.device());
+            return kernel::softmax::weigh(scores, rate, self.format());
+        }
+        self.narrow(dropout.forward(softmax(self.wide(scores), 3)))
+    }
+
+    /// `x` after dropout, in f32.
+    pub(super) fn dropped<const D: usize>(self, x: Tensor<D>, dropout: &Dropout) -> Tensor<D> {
+        #[cfg(feature = "cube")]
+        if let Some(rate) = drops_on_gpu(dropout, &x.device()) {
+            return kernel::drop::dropped(x, rate, FloatDType::F32);
+        }
+        dropout.forward(self.wide(x))
+    }
+
+    /// `x` after dropout, in its own format.
+    pub(super) fn dropped_narrow<const D: usize>(
+        self,
+        x: Tensor<D>,
+        dropout: &Dropout,
+    ) -> Tensor<D> {
+        #[cfg(feature = "cube")]
+        if let Some(rate) = drops_on_gpu(dropout, &x.device()) {
+            let format = FloatDType::from(x.dtype());
+            return kernel::drop::dropped(x, rate, format);
+        }
+        dropout.forward(x)
+    }
+
+    /// `norm` of `x`, f32.
+    pub(super) fn normalise(self, norm: &LayerNorm, epsilon: f32, x: Tensor<3>) -> Tensor<3> {
+        #[cfg(feature = "cube")]
+        if kernel::is_gpu(&x.device())
+            && let Some(beta) = &norm.beta
+        {
+            return kernel::norm::normalise(x, norm.gamma.val(), beta.val(), epsilon);
+        }
+        let _ = epsilon;
+        norm.forward(x)
+    }
+
+    /// The compute format.
+    #[cfg(feature = "cube")]
+    fn format(self) -> FloatDType {
+        self.0.unwrap_or(FloatDType::F32)
+    }
+
     /// `x W + b`, in the compute format.
     pub(super) fn linear<const D: usize>(self, layer: &Linear, x: Tensor<D>) -> Tensor<D> {
         let [_, outputs] = layer.weight.lazy_shape().dims();
         cost::add(x.dims().iter().product::<usize>() * outputs);
         let bias = layer.bias.as_ref().map(|bias| self.narrow(bias.val()));
         module::linear(self.narrow(x), self.narrow(layer.weight.val()), bias)
+    }
+
+    /// `x w + b` of plain matrices, in the compute format.
+    pub(super) fn product(self, x: Tensor<2>, w: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+        cost::add(x.dims().iter().product::<usize>() * w.dims()[1]);
+        let product = self.narrow(x).matmul(self.narrow(w));
+        match bias {
+            Some(bias) => product + self.narrow(bias).unsqueeze::<2>(),
+            None => product,
+        }
     }
 
     /// The convolution of a grid of cells.
@@ -119,6 +185,13 @@ impl Compute {
             options,
         )
     }
+}
+
+/// The rate at which a layer drops on `device`, a GPU; `None` where it drops nothing.
+#[cfg(feature = "cube")]
+fn drops_on_gpu(dropout: &Dropout, device: &Device) -> Option<f32> {
+    let rate = kernel::dropout::rate(dropout, device);
+    (rate > 0.0 && kernel::is_gpu(device)).then_some(rate)
 }
 
 /// Rows and columns of zeros around a convolution's input.

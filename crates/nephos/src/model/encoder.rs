@@ -160,22 +160,23 @@ impl EncoderLayer {
 
     /// The layer of plain tensors.
     fn composed(&self, x: Tensor<3>, compute: Compute) -> Tensor<3> {
+        let norm1 = |x| compute.normalise(&self.norm1, self.epsilon, x);
+        let norm2 = |x| compute.normalise(&self.norm2, self.epsilon, x);
         match self.order {
             NormOrder::Post => {
-                let x = self.norm1.forward(x.clone() + self.attend(x, compute));
-                self.norm2
-                    .forward(x.clone() + self.feed_forward(x, compute))
+                let x = norm1(x.clone() + self.attend(x, compute));
+                norm2(x.clone() + self.feed_forward(x, compute))
             }
             NormOrder::Pre => {
-                let x = x.clone() + self.attend(self.norm1.forward(x), compute);
-                x.clone() + self.feed_forward(self.norm2.forward(x), compute)
+                let x = x.clone() + self.attend(norm1(x), compute);
+                x.clone() + self.feed_forward(norm2(x), compute)
             }
         }
     }
 
     fn attend(&self, x: Tensor<3>, compute: Compute) -> Tensor<3> {
         let x = self.self_attn.forward(x, compute);
-        self.dropout.forward(compute.wide(x))
+        compute.dropped(x, &self.dropout)
     }
 
     fn feed_forward(&self, x: Tensor<3>, compute: Compute) -> Tensor<3> {
@@ -184,8 +185,9 @@ impl EncoderLayer {
             Activation::Relu => relu(x),
             Activation::Gelu => gelu(x),
         };
-        let x = compute.linear(&self.linear2, self.dropout.forward(x)); // [B, N, width]
-        self.dropout.forward(compute.wide(x))
+        let x = compute.dropped_narrow(x, &self.dropout);
+        let x = compute.linear(&self.linear2, x); // [B, N, width]
+        compute.dropped(x, &self.dropout)
     }
 }
 

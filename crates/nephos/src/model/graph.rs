@@ -207,13 +207,15 @@ impl GraphAttention {
             assert_shape!(bias, [batch, 1, count, count]);
             scores = scores + bias;
         }
-        let attention = softmax(scores, 3); // [B, heads, N, N], rows sum to 1
-        if let Some(watch) = watch {
-            watch(&attention);
-        }
-        let attention = self.dropout.forward(attention);
-        let nodes = compute
-            .narrow(attention)
+        let attention = match watch {
+            None => compute.weights(scores, &self.dropout), // [B, heads, N, N]
+            Some(watch) => {
+                let attention = softmax(scores, 3); // rows sum to 1
+                watch(&attention);
+                compute.narrow(self.dropout.forward(attention))
+            }
+        };
+        let nodes = attention
             .matmul(wh) // [B, heads, N, head]
             .swap_dims(1, 2)
             .reshape([batch, count, width]); // [B, N, heads * head]

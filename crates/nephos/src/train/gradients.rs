@@ -9,29 +9,38 @@ use burn::tensor::Tensor;
 pub(super) fn global_norm<M: Module>(module: &M, gradients: &GradientsParams) -> f64 {
     let mut visitor = Squares {
         gradients,
-        sum: 0.0,
+        known: 0.0,
+        pending: Vec::new(),
     };
     module.visit(&mut visitor);
-    visitor.sum.sqrt()
+    let mut sum = visitor.known;
+    if !visitor.pending.is_empty() {
+        // A device is waited for once, not for each gradient.
+        let pending = Tensor::cat(visitor.pending, 0).into_data();
+        sum += pending.iter::<f64>().sum::<f64>();
+    }
+    sum.sqrt()
 }
 
+/// The sums of squares of gradients.
 struct Squares<'a> {
     gradients: &'a GradientsParams,
-    sum: f64,
+    /// Of those on the CPU.
+    known: f64,
+    /// Of each of the others, one number on its device.
+    pending: Vec<Tensor<1>>,
 }
 
 impl ModuleVisitor for Squares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            self.sum += squares(gradient);
+        let Some(gradient) = self.gradients.get::<D>(param.id) else {
+            return;
+        };
+        #[cfg(feature = "flex")]
+        if crate::kernel::is_cpu(&gradient.device()) {
+            self.known += crate::kernel::adam::squares(gradient);
+            return;
         }
+        self.pending.push(gradient.square().sum());
     }
-}
-
-fn squares<const D: usize>(gradient: Tensor<D>) -> f64 {
-    #[cfg(feature = "flex")]
-    if crate::kernel::is_cpu(&gradient.device()) {
-        return crate::kernel::adam::squares(gradient);
-    }
-    gradient.square().sum().into_scalar::<f64>()
 }

@@ -61,6 +61,10 @@ impl Loss {
             [b, h, w],
             "labels and logits differ in shape"
         );
+        #[cfg(feature = "cube")]
+        if let Some(loss) = self.of_shares(&logits, &labels) {
+            return loss;
+        }
         let log_p = log_softmax(logits, 1); // [B, C, H, W]
         let truth = Truth::new(labels, classes);
         match self.config.kind {
@@ -71,6 +75,30 @@ impl Loss {
                 self.cross_entropy(log_p.clone(), &truth) + self.dice(log_p, &truth)
             }
         }
+    }
+
+    /// [`Loss::forward`] where only the probabilities of the labels count, on a GPU; `None`
+    /// elsewhere.
+    #[cfg(feature = "cube")]
+    fn of_shares(&self, logits: &Tensor<4>, labels: &Tensor<3, Int>) -> Option<Tensor<1>> {
+        let smooth = self.config.label_smoothing > 0.0;
+        let simple = match self.config.kind {
+            LossKind::CrossEntropy => !smooth,
+            LossKind::Focal => true,
+            LossKind::Dice | LossKind::CrossEntropyDice => false,
+        };
+        if !simple || self.weights.is_some() || !crate::kernel::is_gpu(&logits.device()) {
+            return None;
+        }
+        let hit = crate::kernel::share::log_share(logits.clone(), labels.clone());
+        let known = labels.clone().not_equal_elem(i32::from(IGNORE)).float();
+        let total = known.sum().clamp_min(TINY);
+        // Where nothing is known the logarithm is 0, and so is its share in the sum.
+        let sum = match self.config.kind {
+            LossKind::Focal => (self.focal_factor(&hit) * hit).sum(),
+            _ => hit.sum(),
+        };
+        Some(sum.neg() / total)
     }
 
     /// What [`Loss::forward`] gives for the upsampled scores, as one step of autodiff
@@ -195,10 +223,14 @@ impl Loss {
         let weights = self.pixel_weights(truth);
         let total = weights.clone().sum().clamp_min(TINY);
         let hit = truth.log_share(log_p); // [B, H, W]
+        (self.focal_factor(&hit) * hit * weights).sum().neg() / total
+    }
+
+    /// `(1 - p)^γ` of the logarithms of probabilities.
+    fn focal_factor(&self, log_p: &Tensor<3>) -> Tensor<3> {
         // At exactly 0 the slope of a power below 1 is infinite.
-        let miss = hit.clone().exp().neg().add_scalar(1.0).clamp_min(1e-6);
-        let factor = miss.powf_scalar(self.config.focal_gamma);
-        (factor * hit * weights).sum().neg() / total
+        let miss = log_p.clone().exp().neg().add_scalar(1.0).clamp_min(1e-6);
+        miss.powf_scalar(self.config.focal_gamma)
     }
 
     fn dice(&self, log_p: Tensor<4>, truth: &Truth) -> Tensor<1> {

@@ -41,6 +41,7 @@ pub use checkpoint::{Best, FILE_NAME as CHECKPOINT_FILE};
 pub use history::EpochRecord;
 pub use loss::Loss;
 pub use observer::{BatchReport, EpochStart, TrainObserver};
+pub use optimizer::Optimizer;
 pub use schedule::learning_rate;
 pub use tensorboard::{EventWriter, FILE_NAME as EVENT_FILE};
 pub use trainer::{Ending, Outcome, Trainer};

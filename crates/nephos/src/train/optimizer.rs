@@ -29,7 +29,7 @@ enum Update {
 }
 
 /// An optimiser with its state.
-pub(super) struct Optimizer {
+pub struct Optimizer {
     update: Update,
     config: OptimizerConfig,
     /// Layers of the encoder.
@@ -40,7 +40,7 @@ pub(super) struct Optimizer {
 
 impl Optimizer {
     /// The optimiser of a network whose encoder has `depth` layers.
-    pub(super) fn new(config: &OptimizerConfig, depth: usize) -> Self {
+    pub fn new(config: &OptimizerConfig, depth: usize) -> Self {
         let [beta_1, beta_2] = config.betas;
         let decay = config.weight_decay;
         let update = match config.kind {
@@ -71,7 +71,7 @@ impl Optimizer {
 
     /// `module` after one step along `gradients` times `factor`; parameters without a
     /// gradient stay as they are. Weights that nobody else holds are changed in place.
-    pub(super) fn step<M: Module>(
+    pub fn step<M: Module>(
         &mut self,
         module: M,
         gradients: GradientsParams,
@@ -88,7 +88,7 @@ impl Optimizer {
     }
 }
 
-#[cfg(feature = "flex")]
+#[cfg(any(feature = "flex", feature = "cube"))]
 impl Optimizer {
     /// The update for the kernel; its time is for the kernel's caller to set.
     fn adam(&self, lr: f64) -> nephos_kernel::adam::Adam {
@@ -149,6 +149,16 @@ impl ModuleMapper for Step<'_> {
                 crate::kernel::adam::step(adam, tensor, gradient, self.factor, moments);
             self.optimizer.moments.insert(path, moments);
             let updated = Tensor::from_inner(tensor).require_grad();
+            return Param::from_mapped_value(id, updated, mapper);
+        }
+        #[cfg(feature = "cube")]
+        if crate::kernel::is_gpu(&tensor.device()) {
+            let adam = self.optimizer.adam(lr);
+            let (flat, gradient) = (tensor.reshape([-1]), gradient.reshape([-1]));
+            let (flat, moments) =
+                crate::kernel::update::step(adam, flat, gradient, self.factor, moments);
+            self.optimizer.moments.insert(path, moments);
+            let updated = Tensor::from_inner(flat.reshape(shape)).require_grad();
             return Param::from_mapped_value(id, updated, mapper);
         }
         let gradient = match self.factor {

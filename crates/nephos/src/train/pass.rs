@@ -59,13 +59,14 @@ impl Run {
             self.loss
                 .forward(logits, label_tensor(&labels, &self.device))
         });
-        let value = loss.clone().into_scalar::<f64>();
-        let loss = if scale == 1.0 {
-            loss
+        let scaled = if scale == 1.0 {
+            loss.clone()
         } else {
-            loss.mul_scalar(scale)
+            loss.clone().mul_scalar(scale)
         };
-        let mut gradients = loss.backward();
+        // A GPU has all of the step to do before anyone waits for the loss.
+        let mut gradients = scaled.backward();
+        let value = loss.into_scalar::<f64>();
         let gradients = match apart {
             None => vec![GradientsParams::from_grads(gradients, &self.model)],
             Some(apart) => apart.backward(coarse.grad_remove(&mut gradients)),
@@ -91,8 +92,8 @@ impl Run {
         let weight = masked.count();
         let told = self.model.upsample(coarse, [height, width]);
         let loss = masked.loss(told, &self.device);
-        let value = loss.clone().into_scalar::<f64>();
-        let gradients = loss.mul_scalar(scale).backward();
+        let gradients = loss.clone().mul_scalar(scale).backward();
+        let value = loss.into_scalar::<f64>();
         Forward {
             gradients: vec![GradientsParams::from_grads(gradients, &self.model)],
             loss: value,

@@ -105,16 +105,16 @@ impl Case {
 
     /// Holds the GPU against the formula.
     fn check(&self, gpu: &Device) {
-        self.compare(gpu, &self.reference(), 1e-6);
+        self.compare(gpu, &self.reference(), 1e-6, TOLERANCE);
     }
 
     /// Holds the GPU against `expected`, relative to the largest number of each result,
     /// `least` at least.
-    fn compare(&self, gpu: &Device, expected: &[Vec<f64>; 4], least: f64) {
+    fn compare(&self, gpu: &Device, expected: &[Vec<f64>; 4], least: f64, tolerance: f64) {
         let names = ["output", "gradient by wh", "gradient by s", "gradient by t"];
         for ((name, ours), expected) in names.iter().zip(self.run(gpu)).zip(expected) {
             let what = format!("{name} of {:?}, slope {}", self.shape, self.slope);
-            let off = check_from(least, &what, &ours, expected, TOLERANCE);
+            let off = check_from(least, &what, &ours, expected, tolerance);
             println!("{what}: {off:.1e}");
         }
     }
@@ -170,10 +170,10 @@ fn ties() {
 fn scores_far_apart() {
     let Some(gpu) = gpu() else { return };
     let far = Case::new([1, 90, 1, 8], 60.0, 0.0);
-    far.compare(&gpu, &far.reference(), 1.0);
+    far.compare(&gpu, &far.reference(), 1.0, TOLERANCE);
     let one_far = |i, score| if i == 3 { 300.0 } else { score };
     let far = Case::new([1, 90, 1, 8], 2.0, 0.0).with_scores(one_far);
-    far.compare(&gpu, &far.reference(), 1.0);
+    far.compare(&gpu, &far.reference(), 1.0, TOLERANCE);
 }
 
 #[test]
@@ -206,12 +206,12 @@ fn infinite_scores_give_the_limit() {
 fn many_nodes() {
     let Some(gpu) = gpu() else { return };
     Case::new([1, 1500, 1, 4], 2.0, 0.0).check(&gpu);
-    let case = Case::new([2, 4096, 1, 8], 2.0, 0.0);
-    let expected = case.run(&cpu()).map(|x| wide(&x));
-    case.compare(&gpu, &expected, 1e-6);
-    let case = Case::new([1, 40_000, 1, 2], 2.0, 0.0);
-    let expected = case.run(&cpu()).map(|x| wide(&x));
-    case.compare(&gpu, &expected, 1e-6);
+    // The gradient by a score is what is left of terms that cancel, more so with more nodes.
+    for (sizes, tolerance) in [([2, 4096, 1, 8], TOLERANCE), ([1, 40_000, 1, 2], 3e-5)] {
+        let case = Case::new(sizes, 2.0, 0.0);
+        let expected = case.run(&cpu()).map(|x| wide(&x));
+        case.compare(&gpu, &expected, 1e-6, tolerance);
+    }
 }
 
 #[test]

@@ -4,25 +4,33 @@
 //! cargo test --release -p nephos --features webgpu --test gpu
 //! ```
 //!
-//! A software renderer will do (Mesa's lavapipe, Debian `mesa-vulkan-drivers`). Without
-//! any adapter the tests print `SKIPPED` and pass.
+//! A software renderer will do (Mesa's lavapipe, Debian `mesa-vulkan-drivers`). The device
+//! is `NEPHOS_GPU_DEVICE`, of a backend that is built in (`vulkan:0`, `cuda:0`), else
+//! `webgpu`. Without any the tests print `SKIPPED` and pass; one that is asked for has to
+//! be there.
 
 mod graph;
+mod layers;
+mod loss;
 mod network;
+mod softmax;
 
 use std::sync::OnceLock;
 
 use burn::tensor::{Device, Tensor};
 
-/// The first adapter that wgpu finds.
+/// The device under test.
 fn gpu() -> Option<Device> {
     static GPU: OnceLock<Option<Device>> = OnceLock::new();
-    let found = GPU.get_or_init(|| match nephos::device::select("webgpu") {
-        Ok(device) => Some(device),
-        Err(error) => {
-            println!("SKIPPED: {error}");
-            None
-        }
+    let found = GPU.get_or_init(|| match std::env::var("NEPHOS_GPU_DEVICE") {
+        Ok(spec) => Some(nephos::device::select(&spec).expect("the device that was asked for")),
+        Err(_) => match nephos::device::select("webgpu") {
+            Ok(device) => Some(device),
+            Err(error) => {
+                println!("SKIPPED: {error}");
+                None
+            }
+        },
     });
     found.clone()
 }

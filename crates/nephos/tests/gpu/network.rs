@@ -13,7 +13,7 @@ use nephos::model::weights::collect_gradients;
 use nephos::scene::{DType, SampleSource};
 use nephos::train::{BatchReport, TrainObserver, Trainer};
 
-use super::{check, cpu, gpu, values, wide};
+use super::{check, check_from, cpu, gpu, values, wide};
 
 /// Pixels along each side of an image: 4 × 4 patches of 12 pixels.
 const SIDE: usize = 48;
@@ -85,7 +85,13 @@ fn gradients_are_the_cpus() {
     for ((name, _, ours), (_, _, expected)) in ours.iter().zip(&expected) {
         // The gradient by a key's bias is zero but for rounding.
         if !name.contains("in_proj_bias") {
-            let off = check(name, ours, &wide(expected), 1e-3);
+            // Those by scores of attention are what is left of terms that cancel.
+            let least = if name.ends_with("a.weight") {
+                0.1
+            } else {
+                1e-6
+            };
+            let off = check_from(least, name, ours, &wide(expected), 1e-3);
             println!("{name}: {off:.1e}");
         }
     }
@@ -166,8 +172,7 @@ fn training_goes_the_way_of_the_cpu() {
     println!("losses {ours:?}: {off:.1e}");
 }
 
-/// Attention is dropped in the dense form, whose masks are the device's own: only the
-/// size of the loss is the CPU's.
+/// Masks of dropout are the device's own: only the size of the loss is the CPU's.
 #[test]
 fn training_with_dropout() {
     let Some(gpu) = gpu() else { return };

@@ -7,7 +7,7 @@ use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::Tensor;
 use nephos_kernel::dropout::Dropout;
 
-use super::autodiff::{Kind, ONCE, step};
+use crate::kernel::step::{Kind, ONCE, step};
 
 /// As [`attend`](super::attend), with dropout on the attention; all pairs are visited, in blocks
 /// ([`pairwise`](nephos_kernel::graph::pairwise)).
