@@ -70,8 +70,8 @@ impl PatchEmbed {
         layer.stride == layer.kernel_size && layer.dilation == [1, 1] && layer.groups == 1
     }
 
-    /// [`PatchEmbed::forward`] of patches that lie side by side, as one product of matrices:
-    /// GPUs multiply these far faster than they convolve three channels.
+    /// [`PatchEmbed::forward`] of patches that lie side by side, as one product of matrices,
+    /// the kernels of which GPUs have most of.
     fn embed_tiles(&self, images: Tensor<4>, compute: Compute) -> (Tensor<3>, [usize; 2]) {
         let [batch, channels, height, width] = images.dims();
         let [size, pad] = [self.proj.kernel_size[0], self.padding];
