@@ -10,6 +10,12 @@ WIDTH = 512
 SIZES = [729, 4096, 16384, 65536, 262144]
 # Relative to the largest number of each tensor.
 TOLERANCE = 1e-4
+# Of scores: thousands of steps to a standard deviation, each a hundred times the error of a
+# score in single precision.
+GRID = 1e-4
+SLOPE = 0.2  # of the leaky ReLU below 0
+# More nodes than the dense forms, of which gradients are compared, ever have here.
+LARGEST_EXACT = 65536
 # Tensors of [N, N] that the dense forms hold at once, at most.
 DENSE_TENSORS = 9
 YARDSTICK = 4096
@@ -94,20 +100,55 @@ def one(suite, options, count, mode):
 
 
 def inputs(suite, count):
-    """A layer and its nodes, with scores on both sides of zero."""
+    """A layer and its nodes, with scores on both sides of zero.
+
+    The slope of the leaky ReLU jumps where s_i + t_j = 0, and with it the gradient: of a
+    pair so near to it that single precision decides on its side, no two programs need agree.
+    Nodes are moved a little, so that s lies on the multiples of GRID and t halfway between.
+    The last ReLU has a kink too: what is next to it counts for nothing in the gradients.
+    """
     import numpy
     from safetensors.numpy import save_file
 
     random = numpy.random.default_rng(42)
     normal = lambda *shape: random.standard_normal(shape, numpy.float32)
-    weights, nodes = suite.work / "graph.safetensors", suite.work / f"nodes-{count}.safetensors"
+    weights, nodes = suite.work / "graph.safetensors", suite.work / f"nodes-apart-{count}.safetensors"
     W, a = normal(WIDTH, WIDTH) / math.sqrt(WIDTH), normal(1, 2 * WIDTH) / math.sqrt(WIDTH)
     if not weights.exists():
         layer = {"layers.0.W.weight": W, "layers.0.a.weight": a}
         save_file({name: t.astype(numpy.float32) for name, t in layer.items()}, weights)
     if not nodes.exists():
-        save_file({"nodes": normal(1, count, WIDTH), "probe": normal(1, count, WIDTH)}, nodes)
+        # s = x · scores[0] and t = x · scores[1]; a step along both mends both.
+        scores = a.reshape(2, WIDTH).astype(numpy.float64) @ W
+        x = normal(count, WIDTH).astype(numpy.float64)
+        found = x @ scores.T
+        wanted = GRID * numpy.stack(
+            [numpy.rint(found[:, 0] / GRID), numpy.floor(found[:, 1] / GRID) + 0.5], axis=1
+        )
+        x += (wanted - found) @ numpy.linalg.inv(scores @ scores.T) @ scores
+        x, probe = x.astype(numpy.float32), normal(count, WIDTH)
+        if count <= LARGEST_EXACT:
+            found = attended(x.astype(numpy.float64), W, a[0])
+            probe[abs(found) < 1e-5 * abs(found).max()] = 0
+        save_file({"nodes": x[None], "probe": probe[None]}, nodes)
     return weights, nodes
+
+
+def attended(x, W, a):
+    """What the layer gives before its last ReLU, in double precision: over nodes in the
+    order of t, sums of exp(t_j) h_j and exp(0.2 t_j) h_j up to where s_i + t_j changes sign."""
+    import numpy
+
+    h = x @ W.T.astype(numpy.float64)
+    s, t = h @ a[:WIDTH], h @ a[WIDTH:]
+    order = numpy.argsort(t)
+    t, h = t[order], numpy.concatenate([h, numpy.ones((len(h), 1))], axis=1)[order]
+    place = numpy.searchsorted(t, -s)
+    below, above = numpy.zeros((2, len(t) + 1, h.shape[1]))
+    numpy.cumsum(numpy.exp(SLOPE * t)[:, None] * h, axis=0, out=below[1:])
+    numpy.cumsum((numpy.exp(t)[:, None] * h)[::-1], axis=0, out=above[-2::-1])
+    sums = numpy.exp(SLOPE * s)[:, None] * below[place] + numpy.exp(s)[:, None] * above[place]
+    return sums[:, :-1] / sums[:, -1:]
 
 
 def slope(results, mode):
