@@ -1,15 +1,16 @@
 //! What training minimises: losses on logits, PyTorch's conventions.
 
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use ndarray::Array3;
-use nephos_kernel::loss::SETS;
+mod coarse;
+#[cfg(feature = "cube")]
+mod shares;
+mod truth;
 
-use crate::class::IGNORE;
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use self::truth::Truth;
 use crate::config::{LossConfig, LossKind};
 
-/// The logarithm of a probability of next to nothing.
-const NEVER: f32 = -1e4;
 /// Keeps a mean over no pixels at 0 instead of 0/0.
 const TINY: f32 = 1e-12;
 /// Added to both parts of the Dice fraction, in pixels: a class that is neither
@@ -74,103 +75,6 @@ impl Loss {
             LossKind::CrossEntropyDice => {
                 self.cross_entropy(log_p.clone(), &truth) + self.dice(log_p, &truth)
             }
-        }
-    }
-
-    /// [`Loss::forward`] where only the probabilities of the labels count, on a GPU; `None`
-    /// elsewhere.
-    #[cfg(feature = "cube")]
-    fn of_shares(&self, logits: &Tensor<4>, labels: &Tensor<3, Int>) -> Option<Tensor<1>> {
-        let smooth = self.config.label_smoothing > 0.0;
-        let simple = match self.config.kind {
-            LossKind::CrossEntropy => !smooth,
-            LossKind::Focal => true,
-            LossKind::Dice | LossKind::CrossEntropyDice => false,
-        };
-        if !simple || self.weights.is_some() || !crate::kernel::is_gpu(&logits.device()) {
-            return None;
-        }
-        let hit = crate::kernel::share::log_share(logits.clone(), labels.clone());
-        let known = labels.clone().not_equal_elem(i32::from(IGNORE)).float();
-        let total = known.sum().clamp_min(TINY);
-        // Where nothing is known the logarithm is 0, and so is its share in the sum.
-        let sum = match self.config.kind {
-            LossKind::Focal => (self.focal_factor(&hit) * hit).sum(),
-            _ => hit.sum(),
-        };
-        Some(sum.neg() / total)
-    }
-
-    /// What [`Loss::forward`] gives for the upsampled scores, as one step of autodiff
-    /// that stores nothing of the size of the image; `None` where tensors are not
-    /// recorded so, which is off the CPU and without autodiff.
-    ///
-    /// # Shapes
-    /// - coarse: `[B, classes, rows, cols]`, f32
-    /// - labels: `[B, H, W]`, class codes, sets of classes, or 255
-    ///
-    /// # Panics
-    /// The shapes don't agree.
-    pub(crate) fn of_coarse(
-        &self,
-        coarse: &Tensor<4>,
-        labels: &Array3<u8>,
-        align_corners: bool,
-    ) -> Option<Tensor<1>> {
-        #[cfg(feature = "flex")]
-        if crate::kernel::is_recorded(&coarse.device()) {
-            let labels = pixels(labels, align_corners);
-            let objective = self.objective();
-            return Some(crate::kernel::loss::loss(coarse.clone(), labels, objective));
-        }
-        let _ = (coarse, labels, align_corners);
-        None
-    }
-
-    /// The loss of upsampled scores, and the class of each pixel's largest score, the
-    /// first of equals, `[B, H, W]`; `None` off the CPU.
-    ///
-    /// # Shapes
-    /// As [`Loss::of_coarse`].
-    ///
-    /// # Panics
-    /// The shapes don't agree.
-    pub(crate) fn evaluate_coarse(
-        &self,
-        coarse: &Tensor<4>,
-        labels: &Array3<u8>,
-        align_corners: bool,
-    ) -> Option<(f64, Vec<u8>)> {
-        #[cfg(feature = "flex")]
-        if crate::kernel::is_cpu(&coarse.device()) {
-            let shape = coarse.dims();
-            let values = coarse.clone().into_data().try_into_vec::<f32>();
-            let values = values.expect("scores are f32");
-            let labels = pixels(labels, align_corners);
-            let mut best = vec![0; labels.codes.len()];
-            let target = labels.target(&values, shape);
-            let evaluation = (self.objective()).evaluate_and_classify(&target, &mut best);
-            return Some((evaluation.loss, best));
-        }
-        let _ = (coarse, labels, align_corners);
-        None
-    }
-
-    /// The loss for [`nephos_kernel`].
-    #[cfg(feature = "flex")]
-    fn objective(&self) -> nephos_kernel::loss::Objective {
-        use nephos_kernel::loss::{Kind, Objective};
-        let smoothing = self.config.label_smoothing;
-        let (kind, weighted) = match self.config.kind {
-            LossKind::CrossEntropy => (Kind::CrossEntropy(smoothing), true),
-            LossKind::Focal => (Kind::Focal(self.config.focal_gamma), true),
-            LossKind::Dice => (Kind::Dice, false),
-            LossKind::CrossEntropyDice => (Kind::CrossEntropyDice(smoothing), true),
-        };
-        let weights = self.config.class_weights.clone();
-        Objective {
-            kind,
-            class_weights: if weighted { weights } else { Vec::new() },
         }
     }
 
@@ -250,69 +154,9 @@ impl Loss {
     }
 }
 
-#[cfg(feature = "flex")]
-fn pixels(labels: &Array3<u8>, align_corners: bool) -> crate::kernel::loss::Labels {
-    let (_, height, width) = labels.dim();
-    crate::kernel::loss::Labels {
-        codes: labels.iter().copied().collect(),
-        size: [height, width],
-        align_corners,
-    }
-}
-
-/// What is known of the pixels.
-struct Truth {
-    /// `[B, H, W]`: the class, or the first of those it may be.
-    first: Tensor<3, Int>,
-    /// `[B, classes, H, W]`: whether a pixel may have the class.
-    may: Tensor<4, Bool>,
-    /// `[B, H, W]`: 1 where anything is known.
-    valid: Tensor<3>,
-}
-
-impl Truth {
-    /// Of codes as [`Label::of`](nephos_kernel::loss::Label::of) reads them.
-    fn new(codes: Tensor<3, Int>, classes: usize) -> Self {
-        let ignored = codes.clone().equal_elem(i32::from(IGNORE)); // [B, H, W]
-        let set = codes.clone().greater_equal_elem(i32::from(SETS));
-        let mut first = codes.zeros_like();
-        let mut may = Vec::with_capacity(classes);
-        for class in 0..classes as i32 {
-            // Bit `class` of a set.
-            let bits = codes.clone().div_scalar(1 << class.min(7));
-            let odd = bits.remainder_scalar(2).equal_elem(1);
-            let only = codes.clone().equal_elem(class);
-            may.push(set.clone().bool_and(odd).bool_or(only));
-        }
-        for (class, has) in may.iter().enumerate().rev() {
-            first = first.mask_fill(has.clone(), class as i32);
-        }
-        let may = may.into_iter().map(|has| has.unsqueeze_dim::<4>(1));
-        Self {
-            first,
-            may: Tensor::cat(may.collect(), 1),
-            valid: ignored.bool_not().float(),
-        }
-    }
-
-    /// `[B, H, W]`: 1 where the class is known.
-    fn sure(&self) -> Tensor<3> {
-        let members = self.may.clone().int().sum_dim(1).squeeze_dim::<3>(1);
-        members.equal_elem(1).float() * self.valid.clone()
-    }
-
-    /// `[B, H, W]`: the logarithm of the probability of the classes that each pixel may
-    /// have.
-    fn log_share(&self, log_p: Tensor<4>) -> Tensor<3> {
-        let log_p = log_p.mask_fill(self.may.clone().bool_not(), NEVER);
-        let largest = log_p.clone().detach().max_dim(1);
-        let sum = (log_p - largest.clone()).exp().sum_dim(1).log();
-        (sum + largest).squeeze_dim::<3>(1)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use ndarray::Array3;
     use serde::Deserialize;
 
     use super::*;
@@ -335,7 +179,7 @@ mod tests {
     }
 
     fn golden() -> Golden {
-        serde_json::from_str(include_str!("../../tests/parity/training/golden.json")).unwrap()
+        serde_json::from_str(include_str!("../../../tests/parity/training/golden.json")).unwrap()
     }
 
     #[test]
