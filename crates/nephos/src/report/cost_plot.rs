@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use kuva::plot::LegendPosition;
-use kuva::prelude::{Layout, Plot, ScatterPlot};
+use kuva::prelude::{Layout, MarkerShape, Plot, ScatterPlot};
 
 use super::plot::{self, COLOURS};
 use crate::error::{Error, Result};
@@ -21,6 +21,14 @@ pub struct CostPoint {
     pub spread: f64,
 }
 
+/// One more for as many models as there are colours.
+const MARKERS: [MarkerShape; 4] = [
+    MarkerShape::Circle,
+    MarkerShape::Square,
+    MarkerShape::Triangle,
+    MarkerShape::Diamond,
+];
+
 /// Draws models to the PNG `path`, cost on a logarithmic axis, with error bars of one
 /// standard deviation. Points that are not finite, or cost nothing, are left out.
 ///
@@ -32,12 +40,13 @@ pub fn draw_cost(
     [cost, accuracy]: [&str; 2],
     points: &[CostPoint],
 ) -> Result<()> {
-    let plots: Vec<Plot> = (points.iter().zip(COLOURS.iter().cycle()))
+    let looks = (MARKERS.iter().cycle()).flat_map(|marker| COLOURS.map(|colour| (*marker, colour)));
+    let plots: Vec<Plot> = (points.iter().zip(looks))
         .filter(|(point, _)| {
             let [x, y] = [point.cost, point.accuracy];
             x.is_finite() && x > 0.0 && y.is_finite()
         })
-        .map(|(point, colour)| {
+        .map(|(point, (marker, colour))| {
             let spread = if point.spread.is_finite() {
                 point.spread
             } else {
@@ -46,7 +55,8 @@ pub fn draw_cost(
             ScatterPlot::new()
                 .with_data(vec![(point.cost, point.accuracy)])
                 .with_y_err(vec![spread])
-                .with_color(*colour)
+                .with_color(colour)
+                .with_marker(marker)
                 .with_size(6.0)
                 .with_legend(point.name.as_str())
                 .into()
@@ -97,5 +107,26 @@ mod tests {
         let count = |colour: [u8; 3]| picture.pixels().filter(|p| p.0 == colour).count();
         assert!(count([0x00, 0x72, 0xB2]) > 100, "no blue point");
         assert!(count([0xD5, 0x5E, 0x00]) > 100, "no vermilion point");
+    }
+
+    #[test]
+    fn the_seventh_model_is_a_square() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cost.png");
+        let points: Vec<CostPoint> = (0..=COLOURS.len())
+            .map(|index| CostPoint {
+                name: index.to_string(),
+                cost: 1.0 + index as f64,
+                accuracy: 0.1 * index as f64,
+                spread: 0.0,
+            })
+            .collect();
+        draw_cost(&path, "t", ["s/MP", "mIoU"], &points).unwrap();
+        let picture = image::open(&path).unwrap().to_rgb8();
+        let count = |colour: [u8; 3]| picture.pixels().filter(|p| p.0 == colour).count();
+        // A circle and a square of its width are 1 + 4 / π circles.
+        let circle = count([0xD5, 0x5E, 0x00]);
+        let both = count([0x00, 0x72, 0xB2]);
+        assert!(10 * both > 21 * circle, "{both} and {circle} pixels");
     }
 }
