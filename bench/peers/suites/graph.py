@@ -112,7 +112,8 @@ def inputs(suite, count):
 
     random = numpy.random.default_rng(42)
     normal = lambda *shape: random.standard_normal(shape, numpy.float32)
-    weights, nodes = suite.work / "graph.safetensors", suite.work / f"nodes-apart-{count}.safetensors"
+    weights = suite.work / "graph.safetensors"
+    nodes = suite.work / f"nodes-apart-{count}.safetensors"
     W, a = normal(WIDTH, WIDTH) / math.sqrt(WIDTH), normal(1, 2 * WIDTH) / math.sqrt(WIDTH)
     if not weights.exists():
         layer = {"layers.0.W.weight": W, "layers.0.a.weight": a}
