@@ -30,6 +30,7 @@ pub mod loss;
 pub mod norm;
 pub mod patches;
 pub mod planes;
+pub mod pool;
 pub mod pyramid;
 mod shared;
 pub mod token_conv;

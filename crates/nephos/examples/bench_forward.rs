@@ -28,8 +28,9 @@ fn main() -> nephos::Result<()> {
     let (shape, values) = protocol::tensor(images, "images")?;
     let shape: [usize; 4] = shape.try_into().expect("images have four axes");
     let images = Array4::from_shape_vec(shape, values).expect("a file's shapes fit its values");
-    protocol::serve(
-        || network.forward(images.clone()).expect("a forward pass"),
+    protocol::serve_on(
+        || images.clone(),
+        |images| network.forward(images).expect("a forward pass"),
         |logits| {
             let shape = logits.shape().to_vec();
             vec![("logits".to_owned(), shape, logits.into_iter().collect())]

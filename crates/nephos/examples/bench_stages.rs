@@ -17,6 +17,7 @@ use std::time::Instant;
 use nephos::config::Config;
 use nephos::model::cpu::{Engine, Scratch};
 use nephos::model::weights;
+use nephos_kernel::pool;
 use serde_json::{Map, Value, json};
 
 fn main() -> nephos::Result<()> {
@@ -43,7 +44,9 @@ fn main() -> nephos::Result<()> {
             *sum = json!(sum.as_f64().unwrap_or(0.0) + seconds);
         };
         let sizes = [batch, height, width];
-        engine.forward_watched(&images, sizes, &mut scratch, &mut logits, &mut watch);
+        pool::awake(|| {
+            engine.forward_watched(&images, sizes, &mut scratch, &mut logits, &mut watch);
+        });
         let seconds = start.elapsed().as_secs_f64();
         let stages = Value::Object(stages);
         protocol::answer(&json!({ "seconds": seconds, "stages": stages }));

@@ -10,6 +10,7 @@ use super::{KEYS, Shape, VECTORS};
 use crate::dropout::Dropout;
 use crate::gemm::aligned::Aligned;
 use crate::lanes::{Lanes, Level, Work, dispatch, exp2};
+use crate::pool::each;
 use crate::shared::Shared;
 
 thread_local! {
@@ -75,27 +76,25 @@ pub(super) fn forward_at(
     // Each level has its own number of lanes; a block is a multiple of all of them.
     let queries = VECTORS * 16;
     let blocks = shape.tokens.div_ceil(queries);
-    (0..shape.sequences() * blocks)
-        .into_par_iter()
-        .for_each(|task| {
-            let (sequence, block) = (task / blocks, task % blocks);
-            let packed = &scratch[sequence * per_sequence..][..per_sequence];
-            let (keys, values) = packed.split_at(rows * head);
-            let end = shape.tokens.min((block + 1) * queries);
-            let block = Block {
-                shape,
-                sequence,
-                queries: [block * queries, end],
-                query: Head::of_packed(qkv, shape, sequence, Part::Query),
-                keys,
-                values,
-                dropout,
-                output,
-                saved,
-            };
-            // Borrowed out here: a closure inside is not compiled for the level.
-            BUFFER.with_borrow_mut(|buffer| dispatch(level, (block, buffer)));
-        });
+    each(shape.sequences() * blocks, |task| {
+        let (sequence, block) = (task / blocks, task % blocks);
+        let packed = &scratch[sequence * per_sequence..][..per_sequence];
+        let (keys, values) = packed.split_at(rows * head);
+        let end = shape.tokens.min((block + 1) * queries);
+        let block = Block {
+            shape,
+            sequence,
+            queries: [block * queries, end],
+            query: Head::of_packed(qkv, shape, sequence, Part::Query),
+            keys,
+            values,
+            dropout,
+            output,
+            saved,
+        };
+        // Borrowed out here: a closure inside is not compiled for the level.
+        BUFFER.with_borrow_mut(|buffer| dispatch(level, (block, buffer)));
+    });
 }
 
 /// The queries of one task.

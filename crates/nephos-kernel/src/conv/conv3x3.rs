@@ -261,7 +261,7 @@ impl<const OUTPUTS: usize, const INPUTS: usize> Layer<'_, OUTPUTS, INPUTS> {
         let tiles = transformed.chunks_exact_mut(from);
         if parallel {
             let tiles = transformed.par_chunks_exact_mut(from);
-            tiles.enumerate().for_each(gather);
+            tiles.enumerate().with_max_len(1).for_each(gather);
         } else {
             tiles.enumerate().for_each(gather);
         }

@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::left::{Left, part};
 use super::run::{Output, run};
 use super::tile::Kernel;
 use super::{Epilogue, Matrix, Packed};
+use crate::pool::each;
 
 /// The most and the fewest tiles that are stacked in a task while there is a
 /// choice: a panel is read from afar once for all of them.
@@ -17,7 +16,7 @@ const STACK: Range<usize> = 4..13;
 const TASK: usize = 500_000;
 
 /// Tasks per thread, so that none waits long for the last.
-const TASKS: usize = 4;
+const TASKS: usize = 8;
 
 /// The same for many products at once.
 const BATCH_TASKS: usize = 24;
@@ -52,8 +51,7 @@ pub(super) unsafe fn product<K: Kernel>(
     if wanted == 1 {
         (0..plan.count()).for_each(task);
     } else {
-        let tasks = (0..plan.count()).into_par_iter();
-        tasks.with_max_len(1).for_each(task);
+        each(plan.count(), task);
     }
 }
 
@@ -100,7 +98,7 @@ pub(super) unsafe fn batch<K: Kernel>(
     if threads == 1 || wanted <= 1 {
         (0..count).for_each(task);
     } else {
-        (0..count).into_par_iter().with_max_len(1).for_each(task);
+        each(count, task);
     }
 }
 

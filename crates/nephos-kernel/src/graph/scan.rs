@@ -16,6 +16,7 @@ use rayon::prelude::*;
 use super::order::Side;
 use super::strip::{Strip, Stripwise, by_strips};
 use crate::lanes::{Lanes, Level, Work, dispatch};
+use crate::pool::each;
 
 /// Places in a block: enough for the table of block sums to be small, few enough
 /// for f32 sums and for a strip of the rows to stay in the fastest cache.
@@ -119,7 +120,9 @@ pub(super) fn scan(sources: &Side, rows: Rows<'_>, targets: &Side, level: Level,
         || accumulate(plus.chunks_mut(width).rev(), width),
         || accumulate(minus.chunks_mut(width), width),
     );
-    scan.tasks().into_par_iter().for_each(|(block, ranks)| {
+    let tasks = scan.tasks();
+    each(tasks.len(), |index| {
+        let (block, ranks) = tasks[index].clone();
         let targets = Targets {
             scan: &scan,
             block,

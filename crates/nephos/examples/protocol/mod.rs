@@ -52,18 +52,29 @@ pub fn ready() {
 /// is written.
 #[allow(dead_code, reason = "one program has a loop of its own")]
 pub fn serve<T>(mut work: impl FnMut() -> T, tensors: impl Fn(T) -> Vec<NamedTensor>) {
+    serve_on(|| (), |()| work(), tensors);
+}
+
+/// As [`serve`], where the work takes an input for good; to make one is not timed.
+#[allow(dead_code, reason = "few programs have such work")]
+pub fn serve_on<I, T>(
+    mut input: impl FnMut() -> I,
+    mut work: impl FnMut(I) -> T,
+    tensors: impl Fn(T) -> Vec<NamedTensor>,
+) {
     ready();
     while let Some(request) = request() {
         match request {
             Request::Time => {
+                let input = input();
                 let start = Instant::now();
-                let result = work();
+                let result = work(input);
                 let seconds = start.elapsed().as_secs_f64();
                 drop(result);
                 answer(&json!({ "seconds": seconds }));
             }
             Request::Output(path) => {
-                weights::write(&path, &tensors(work())).expect("the output can be written");
+                weights::write(&path, &tensors(work(input()))).expect("the output can be written");
                 answer(&json!({ "output": path }));
             }
         }

@@ -3,6 +3,8 @@
 use std::time::Instant;
 
 use burn::optim::GradientsAccumulator;
+use burn::tensor::Device;
+use nephos_kernel::pool;
 
 use super::LAST_FILE;
 use super::average;
@@ -17,6 +19,7 @@ use super::validate::{Validation, validate};
 use crate::config::Precision;
 use crate::dataset::{Dataset, Loader, Visit};
 use crate::error::{Error, Result};
+use crate::kernel;
 use crate::model::Segmenter;
 
 /// Whether the run goes on after an epoch.
@@ -37,9 +40,12 @@ struct Step {
 
 /// Does `work` on a thread of the pool that its loops are spread over. A loop that is
 /// started there begins at once; from elsewhere a sleeping thread has to be woken for
-/// each of the hundreds of short loops of a step.
-fn in_pool<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    rayon::scope(|_| work())
+/// each of the hundreds of short loops of a step. On a CPU the others stay awake.
+fn in_pool<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
+    match kernel::is_cpu(device) {
+        true => pool::awake(work),
+        false => rayon::scope(|_| work()),
+    }
 }
 
 impl Run {
@@ -157,7 +163,7 @@ impl Run {
 
     /// One optimiser step over up to `train.accumulate` batches.
     fn step(&mut self, loader: &mut Loader, visits: &[Visit], total_steps: usize) -> Result<Step> {
-        let settings = self.config.train.clone();
+        let (settings, device) = (self.config.train.clone(), self.device.clone());
         let lr = learning_rate(
             &settings.schedule,
             settings.optimizer.lr,
@@ -176,7 +182,7 @@ impl Run {
             let batch = batch?;
             let visits = &visits[names.len()..];
             names.extend(batch.names.iter().cloned());
-            let forward = in_pool(|| self.forward(batch, part, scale))?;
+            let forward = in_pool(&device, || self.forward(batch, part, scale))?;
             self.remember(visits, &forward.each);
             // Half precision may overflow: the step is skipped, the loss not counted.
             if forward.loss.is_finite() {
@@ -192,8 +198,9 @@ impl Run {
         let loss = losses.iter().sum::<f64>() / losses.len().max(1) as f64;
         let factor = 1.0 / (scale * losses.len().max(1) as f64);
         let (model, gradients) = (&self.model, gradients);
-        let (norm, gradients) =
-            in_pool(move || (gradients::global_norm(model, &gradients), gradients));
+        let (norm, gradients) = in_pool(&device, move || {
+            (gradients::global_norm(model, &gradients), gradients)
+        });
         let norm = norm * factor;
         let step = Step {
             lr,
@@ -218,7 +225,9 @@ impl Run {
         let empty = Segmenter::unset(&self.config.model, self.config.channels(), &self.device);
         let model = std::mem::replace(&mut self.model, empty);
         let optimizer = &mut self.optimizer;
-        self.model = in_pool(|| optimizer.step(model, gradients, factor * clip, lr));
+        self.model = in_pool(&device, || {
+            optimizer.step(model, gradients, factor * clip, lr)
+        });
         if let Some(most) = settings.ema
             && let Some(average) = self.average.take()
         {

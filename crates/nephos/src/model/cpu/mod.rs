@@ -20,6 +20,7 @@ mod stem;
 mod weights;
 
 use nephos_kernel::interpolate::Bilinear;
+use nephos_kernel::pool;
 
 use crate::config::ModelConfig;
 use decoder::Decoder;
@@ -192,12 +193,12 @@ impl Engine {
         if apart::suits(self, sizes) {
             apart::forward(self, images, sizes, scratch, logits);
         } else {
-            self.forward_watched(images, sizes, scratch, logits, &mut |_| ());
+            pool::awake(|| self.forward_watched(images, sizes, scratch, logits, &mut |_| ()));
         }
     }
 
-    /// As [`Engine::forward`], all threads on the same images; `watch` is told of each
-    /// stage when it is done.
+    /// As [`Engine::forward`], all threads on the same images, asleep between loops if they
+    /// are not kept [`awake`](pool::awake); `watch` is told of each stage when it is done.
     ///
     /// # Panics
     /// As [`Engine::forward`].
@@ -226,13 +227,7 @@ impl Engine {
                 padded: self.config.padded(height, width),
                 grid: [rows, cols],
             };
-            if self.stem.is_none() {
-                self.forward_together(images, shape, scratch, logits, watch);
-                continue;
-            }
-            // A stem and stages are many short loops, which on a thread of the pool start
-            // at once. For long ones the memory that its threads hold is not worth it.
-            rayon::scope(|_| self.forward_together(images, shape, scratch, logits, watch));
+            self.forward_together(images, shape, scratch, logits, watch);
         }
     }
 
