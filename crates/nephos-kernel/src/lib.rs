@@ -23,6 +23,7 @@ mod exponential;
 pub mod gemm;
 pub mod graph;
 pub mod interpolate;
+mod kept;
 mod lanes;
 pub mod linear;
 pub mod logarithm;

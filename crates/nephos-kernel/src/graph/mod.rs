@@ -9,8 +9,10 @@
 //! - [`pairwise`]: all pairs, a block of rows at a time, for what no sum over
 //!   sorted scores can give: dropout on the attention, and a bias for each pair;
 //! - [`scores`]: `s` and `t` out of the features;
+//! - [`layer`]: all of a layer, the projection to its features included;
 //! - [`reference`](mod@reference): the formula as it stands, in f64.
 
+pub mod layer;
 mod order;
 pub mod pairwise;
 pub mod reference;
@@ -80,5 +82,10 @@ impl Pairs<'_> {
             bias: None,
             dropout: Dropout::off(),
         }
+    }
+
+    /// Whether there is neither.
+    pub fn is_plain(&self) -> bool {
+        self.bias.is_none() && self.dropout.is_off()
     }
 }

@@ -1,19 +1,12 @@
 //! Where Burn meets the arithmetic of [`nephos_kernel`].
 //!
-//! Each operation is a backend extension: a trait whose methods [`Flex`] fills
-//! with a kernel and autodiff with a derivative written by hand, and a function on
-//! tensors that calls it. Other backends don't have these operations: layers ask
-//! [`is_cpu`] and else compute the same with plain tensors, which is also the
-//! readable form. Sorted [`graph`] attention is on GPUs too ([`has_graph`]).
-//!
-//! To add one: name the forward and the backward pass in a trait marked
-//! `#[backend_extension(Flex, Autodiff)]`, implement both for [`Flex`] on slices
-//! (the `slices` module), implement the forward pass for `Autodiff<B, C>` by preparing a
-//! [`Backward`](burn::backend::autodiff::ops::Backward) whose state holds what the
-//! backward pass reads. `graph` is the pattern. What only training uses is simpler:
-//! the `record` module makes one step of autodiff of two functions on slices.
-//!
-//! [`Flex`]: burn::backend::Flex
+//! On the CPU an operation is two functions on slices, forward and backward, of which
+//! the `record` module makes one step of autodiff; `decoder` is the pattern. On a GPU
+//! it is a backend extension: a trait that names both passes, marked
+//! `#[backend_extension]`, implemented for CubeCL's backend with a kernel and for
+//! `Autodiff<B, C>` by the `step` module; [`graph`] is the pattern. Layers ask
+//! [`is_cpu`] and [`is_gpu`], and else compute the same with plain tensors, which is also
+//! the readable form.
 
 #[cfg(feature = "flex")]
 pub(crate) mod adam;
@@ -47,7 +40,7 @@ pub mod share;
 mod slices;
 #[cfg(feature = "cube")]
 pub mod softmax;
-#[cfg(any(feature = "flex", feature = "cube"))]
+#[cfg(feature = "cube")]
 mod step;
 #[cfg(feature = "cube")]
 pub(crate) mod update;
@@ -86,11 +79,6 @@ pub fn is_gpu(device: &Device) -> bool {
         let _ = device;
         false
     }
-}
-
-/// Whether `device` has [`graph`] attention as a kernel of its own: a CPU or a GPU.
-pub fn has_graph(device: &Device) -> bool {
-    is_gpu(device) || is_cpu(device)
 }
 
 /// Whether operations on tensors of `device` are recorded as single steps of

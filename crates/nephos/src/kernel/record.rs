@@ -39,6 +39,11 @@ pub(super) trait Operation<const N: usize>: Debug + Send + 'static {
     /// What the backward pass needs beside the inputs.
     type Saved: Debug + Send + Sync + 'static;
 
+    /// The output alone, where no backward pass will follow.
+    fn apply(&self, inputs: [&[f32]; N]) -> Vec<f32> {
+        self.forward(inputs).0
+    }
+
     /// The output, and what to save.
     fn forward(&self, inputs: [&[f32]; N]) -> (Vec<f32>, Self::Saved);
 
@@ -104,7 +109,7 @@ pub(super) fn record<O: Operation<N>, const N: usize, const D: usize>(
     const MIXED: &str = "inputs on one device";
     if recorded.is_empty() {
         let inputs: [FlexTensor; N] = plain.try_into().expect(MIXED);
-        let (output, _) = operation.forward(inputs.each_ref().map(numbers));
+        let output = operation.apply(inputs.each_ref().map(numbers));
         let output = FlexTensor::from_data(TensorData::new(output, shape));
         return Tensor::from_primitive::<Flex>(output);
     }

@@ -26,10 +26,3 @@ pub(super) fn numbers(tensor: &FlexTensor) -> &[f32] {
 pub(super) fn zeros(shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::zeros(shape.into(), DType::F32)
 }
-
-/// A tensor that `fill` writes, from zeros.
-pub(super) fn filled(shape: impl Into<Shape>, fill: impl FnOnce(&mut [f32])) -> FlexTensor {
-    let mut tensor = zeros(shape);
-    fill(tensor.storage_mut());
-    tensor
-}

@@ -132,65 +132,72 @@ impl GraphAttention {
         compute: Compute,
         watch: &mut Watch<'_>,
     ) -> Tensor<3> {
-        let wh = compute.linear(&self.project, nodes); // [B, N, heads * head]
         let bias = self.affinity_scale.as_ref().map(|scale| {
             let unit = unit.expect("tokens are given to layers that want their affinity");
             (unit.clone(), scale.val())
         });
-        let device = wh.device();
-        match watch {
-            #[cfg(feature = "flex")]
-            None if kernel::is_cpu(&device) => self.attend(compute.wide(wh), bias),
-            #[cfg(feature = "cube")]
-            None if bias.is_none() && self.is_sorted(&device) => {
-                let wh = compute.wide(wh);
-                let [s, t] = self.halves(self.by_head(wh.clone()));
-                kernel::graph::attend(wh, s, t, self.slope)
-            }
-            watch => self.attend_densely(wh, bias, compute, watch),
+        #[cfg(feature = "flex")]
+        if watch.is_none() && kernel::is_cpu(&nodes.device()) {
+            return self.attend(compute.wide(nodes), bias);
         }
+        let wh = compute.linear(&self.project, nodes); // [B, N, heads * head]
+        #[cfg(feature = "cube")]
+        if watch.is_none() && bias.is_none() && self.is_sorted(&wh.device()) {
+            let wh = compute.wide(wh);
+            let [s, t] = self.halves(self.by_head(wh.clone()));
+            return kernel::graph::attend(wh, s, t, self.slope);
+        }
+        self.attend_densely(wh, bias, compute, watch)
     }
 
-    /// Whether attention without a bias is a kernel on `device`, a GPU: nothing is
-    /// dropped from it.
+    /// Whether attention without a bias is a kernel on `device`: it is a GPU, and nothing
+    /// is dropped.
     #[cfg(feature = "cube")]
     fn is_sorted(&self, device: &Device) -> bool {
         let drops = self.dropout.training.is_enabled() && self.dropout.prob > 0.0;
-        kernel::has_graph(device) && !(drops && device.is_autodiff())
+        kernel::is_gpu(device) && !(drops && device.is_autodiff())
     }
 
-    /// Attention by the kernels of the CPU.
+    /// The layer by the kernels of the CPU.
     ///
     /// # Shapes
-    /// - wh: `[B, N, heads * head]`, f32
+    /// - nodes: `[B, N, any]`, f32
     /// - bias: tokens of length one, `[B, N, any]`, and the scale of their products
     /// - output: `[B, N, heads * head]`, f32
     #[cfg(feature = "flex")]
-    fn attend(&self, wh: Tensor<3>, bias: Option<(Tensor<3>, Tensor<1>)>) -> Tensor<3> {
+    fn attend(&self, nodes: Tensor<3>, bias: Option<(Tensor<3>, Tensor<1>)>) -> Tensor<3> {
         use kernel::{dropout, graph};
         use nephos_kernel::dropout::Dropout;
 
-        let [s, t] = self.halves(self.by_head(wh.clone()));
-        let dropout = match dropout::rate(&self.dropout, &wh.device()) {
+        let device = nodes.device();
+        let [_, outputs] = self.project.weight.lazy_shape().dims();
+        cost::add(nodes.dims().iter().product::<usize>() * outputs);
+        let dropout = match dropout::rate(&self.dropout, &device) {
             0.0 => Dropout::off(),
             rate => {
-                let [key] = dropout::keys(&wh.device());
+                let [key] = dropout::keys(&device);
                 Dropout::new(key, rate)
             }
         };
-        match bias {
-            Some((unit, scale)) => {
-                graph::attend_biased(wh, [s, t], unit, scale, self.slope, dropout)
-            }
-            None if dropout.is_off() => graph::attend(wh, s, t, self.slope),
-            None => graph::attend_dropped(wh, s, t, self.slope, dropout),
-        }
+        let attention = graph::Attention {
+            slope: self.slope,
+            dropout,
+            bias,
+        };
+        graph::layer(
+            nodes,
+            self.project.weight.val(),
+            self.score.val(),
+            attention,
+        )
     }
 
     /// Attention as its formula stands, which any backend computes.
     ///
     /// # Shapes
-    /// As [`GraphAttention::attend`], `wh` in the compute format.
+    /// - wh: `[B, N, heads * head]`, in the compute format
+    /// - bias: tokens of length one, `[B, N, any]`, and the scale of their products
+    /// - output: `[B, N, heads * head]`, f32
     fn attend_densely(
         &self,
         wh: Tensor<3>,
@@ -394,29 +401,34 @@ mod tests {
     }
 
     /// The mean over many masks is the attention without dropout, and the gradient
-    /// is that of the mask of the forward pass: the output is linear in `Wh`, so its
-    /// derivative along the weights of `W` is the output itself.
+    /// is that of the mask of the forward pass: with scores of zero the output is linear
+    /// in the nodes, so its derivative along them is the output itself.
     #[test]
     #[cfg(feature = "flex")]
     fn dropout_is_unbiased_and_its_gradient_has_the_same_mask() {
+        use nephos_kernel::dropout::Dropout;
+
         let device = Device::flex().autodiff();
-        let mut config = config(2, Affinity::None);
-        config.dropout = 0.4;
-        let graph = Graph::new(&config, 5, &device);
-        let layer = &graph.layers[0];
         device.seed(3);
-        let wh = Tensor::<3>::random([1, 70, 12], Distribution::Uniform(0.5, 1.0), &device);
-        let [s, t] = layer.halves(layer.by_head(wh.clone())).map(Tensor::detach);
-        let plain = kernel::graph::attend(wh.clone(), s.clone(), t.clone(), layer.slope);
+        let nodes = Tensor::<3>::random([1, 70, 5], Distribution::Uniform(0.5, 1.0), &device);
+        let project = Tensor::<2>::random([5, 12], Distribution::Uniform(0.5, 1.0), &device);
+        let score = Tensor::<2>::zeros([2, 12], &device);
+        let layer = |nodes: &Tensor<3>, dropout| {
+            let attention = kernel::graph::Attention {
+                slope: 0.2,
+                dropout,
+                bias: None,
+            };
+            kernel::graph::layer(nodes.clone(), project.clone(), score.clone(), attention)
+        };
+        let plain = layer(&nodes, Dropout::off());
         let count = 200;
-        let mut mean = Tensor::<3>::zeros([1, 70, 12], &device);
+        let mut mean = plain.clone().zeros_like();
         for key in 0..count {
-            let wh = wh.clone().detach().require_grad();
-            let dropout = nephos_kernel::dropout::Dropout::new(key, 0.4);
-            let (s, t) = (s.clone(), t.clone());
-            let out = kernel::graph::attend_dropped(wh.clone(), s, t, layer.slope, dropout);
+            let nodes = nodes.clone().detach().require_grad();
+            let out = layer(&nodes, Dropout::new(key, 0.4));
             let gradients = out.clone().sum().backward();
-            let along = wh.grad(&gradients).unwrap() * wh.clone().inner();
+            let along = nodes.grad(&gradients).unwrap() * nodes.clone().inner();
             let (along, total): (f32, f32) =
                 (along.sum().into_scalar(), out.clone().sum().into_scalar());
             assert!((along - total).abs() < 1e-3 * total, "{along} {total}");
