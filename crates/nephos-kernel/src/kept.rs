@@ -3,7 +3,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-static KEPT: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
+use crate::gemm::aligned::Aligned;
+
+static KEPT: Mutex<Vec<Aligned>> = Mutex::new(Vec::new());
 
 /// Numbers of a slice that is kept, at most: 16 MiB.
 const MOST: usize = 1 << 22;
@@ -11,14 +13,12 @@ const MOST: usize = 1 << 22;
 /// How many are kept.
 const COUNT: usize = 2;
 
-/// Does `work` with `count` numbers, which are anything.
+/// Does `work` with `count` numbers, which are anything and start on a cache line.
 pub(crate) fn with<T>(count: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     let mut numbers = kept().pop().unwrap_or_default();
     if numbers.len() < count {
-        // Nothing is copied to its new place.
-        numbers.clear();
-        numbers.resize(count, 0.0);
+        numbers.resize(count);
     }
     let result = work(&mut numbers[..count]);
     let mut kept = kept();

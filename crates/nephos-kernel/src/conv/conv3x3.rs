@@ -10,6 +10,7 @@ use super::transform::{gather_tile, scatter_tile};
 use super::{Shape, apply_gelu, check_image};
 use crate::gemm::aligned::Aligned;
 use crate::gemm::{Act, BatchLayout, Matrix, Packed, matmul_batch};
+use crate::kept;
 
 /// Filters that take less room than this stay in a thread's cache; each thread then
 /// goes through tiles of its own.
@@ -48,7 +49,7 @@ pub struct Conv3x3Packed {
 }
 
 thread_local! {
-    static SCRATCH: Cell<[Aligned; 2]> = Cell::default();
+    static SCRATCH: Cell<Aligned> = Cell::default();
 }
 
 impl Conv3x3Packed {
@@ -245,13 +246,36 @@ impl<const OUTPUTS: usize, const INPUTS: usize> Layer<'_, OUTPUTS, INPUTS> {
         parallel: bool,
     ) {
         let area = INPUTS * INPUTS;
+        // An odd line keeps tiles out of each other's sets of a cache.
+        let line = |channels: usize| (area * channels).div_ceil(16) * 16 + 16;
+        let lines = [self.packed.inputs, self.packed.outputs].map(line);
+        let count = out.len() * columns.len();
+        let size = count * (lines[0] + lines[1]);
+        if parallel {
+            return kept::with(size, |numbers| {
+                self.tiles_in(numbers, lines, first, columns, out, true);
+            });
+        }
+        let mut numbers = SCRATCH.take();
+        numbers.resize(size);
+        self.tiles_in(&mut numbers, lines, first, columns, out, false);
+        SCRATCH.set(numbers);
+    }
+
+    /// As [`Layer::tiles`], with room for each tile's numbers, transformed and multiplied.
+    fn tiles_in(
+        &self,
+        numbers: &mut [f32],
+        [from, to]: [usize; 2],
+        first: usize,
+        columns: std::ops::Range<usize>,
+        out: &mut [&mut [f32]],
+        parallel: bool,
+    ) {
+        let area = INPUTS * INPUTS;
         let [inputs, outputs] = [self.packed.inputs, self.packed.outputs];
         let count = out.len() * columns.len();
-        // An odd line keeps tiles out of each other's sets of a cache.
-        let [from, to] = [inputs, outputs].map(|channels| (area * channels).div_ceil(16) * 16 + 16);
-        let [mut transformed, mut products] = SCRATCH.take();
-        transformed.resize(count * from);
-        products.resize(count * to);
+        let (transformed, products) = numbers.split_at_mut(count * from);
 
         let gather = |(index, tile): (usize, &mut [f32])| {
             let band = first + index / columns.len();
@@ -273,7 +297,7 @@ impl<const OUTPUTS: usize, const INPUTS: usize> Layer<'_, OUTPUTS, INPUTS> {
             product: outputs,
             row: to,
         };
-        matmul_batch(&left, &self.packed.filters, &mut products, layout, parallel);
+        matmul_batch(&left, &self.packed.filters, products, layout, parallel);
 
         let scatter = |(band, out): (usize, &mut &mut [f32])| {
             for (i, column) in columns.clone().enumerate() {
@@ -286,7 +310,6 @@ impl<const OUTPUTS: usize, const INPUTS: usize> Layer<'_, OUTPUTS, INPUTS> {
         } else {
             out.iter_mut().enumerate().for_each(scatter);
         }
-        SCRATCH.set([transformed, products]);
     }
 
     /// Transforms the input of a tile.

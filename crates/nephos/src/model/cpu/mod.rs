@@ -51,6 +51,8 @@ pub struct Engine {
 /// need, and then allocates nothing.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// The images of the last pass.
+    sizes: [usize; 3],
     features: Features,
     embeddings: Vec<f32>,
     tokens: Vec<f32>,
@@ -192,6 +194,10 @@ impl Engine {
     ) {
         if apart::suits(self, sizes) {
             apart::forward(self, images, sizes, scratch, logits);
+        } else if std::mem::replace(&mut scratch.sizes, sizes) != sizes {
+            // The first of its size allocates, which is best done by the caller's thread:
+            // there is what loading the weights has left free.
+            self.forward_watched(images, sizes, scratch, logits, &mut |_| ());
         } else {
             pool::awake(|| self.forward_watched(images, sizes, scratch, logits, &mut |_| ()));
         }
