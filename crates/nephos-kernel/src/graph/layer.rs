@@ -11,8 +11,8 @@ use crate::versions::versions;
 /// Numbers that one task takes.
 const BLOCK: usize = 1 << 14;
 
-/// Nodes whose share of the gradient by the projection is computed at a time.
-const NODES: usize = 1 << 13;
+/// Nodes whose share of the gradient by the projection is computed at a time, in the cache.
+const NODES: usize = 1 << 10;
 
 /// `relu(attention Wh)` with `Wh = nodes W`, but for its weights.
 #[derive(Debug, Clone, Copy)]
@@ -138,16 +138,23 @@ impl Layer {
         };
         awake(|| {
             kept::with(features, |by_wh| {
-                let [by_s, by_t] = kept::with(features, |rectified| {
+                let mut by_nodes = std::mem::take(&mut by.nodes);
+                let mut attend = |rectified: &mut [f32]| {
                     (rectified.par_chunks_mut(BLOCK))
                         .zip(grad.par_chunks(BLOCK))
                         .zip(saved.positive.par_chunks(BLOCK))
                         .for_each(|((to, from), positive)| rectify(from, positive, to));
                     self.attend_backward(saved, pairs, rectified, by_wh, &mut by)
-                });
-                let by_scores = [&by_s[..], &by_t];
+                };
+                // Nothing lies yet where the gradients by the nodes will.
+                let by_scores = match by_nodes.get_mut(..features) {
+                    Some(room) => attend(room),
+                    None => kept::with(features, attend),
+                };
+                let by_scores = by_scores.each_ref().map(Vec::as_slice);
                 let score = weights.score;
                 scores::backward(shape, &saved.wh, score, by_scores, by_wh, &mut by.score);
+                by.nodes = by_nodes;
                 self.project_backward(nodes, weights, by_wh, &mut by);
             });
         });
@@ -338,11 +345,11 @@ mod tests {
         let shape = shape(2, 150, 2, 17);
         let layer = Layer {
             shape,
-            inputs: 21,
+            inputs: 40,
             slope: 0.2,
         };
-        let nodes = numbers(1, 300 * 21);
-        let (project, score) = (numbers(2, 21 * 34), numbers(3, 2 * 34));
+        let nodes = numbers(1, 300 * 40);
+        let (project, score) = (numbers(2, 40 * 34), numbers(3, 2 * 34));
         let weights = Weights {
             project: &project,
             score: &score,
