@@ -60,7 +60,8 @@ pub struct Gradients {
 }
 
 impl Layer {
-    /// The output alone.
+    /// The output alone; `nodes` are dropped as soon as they are projected, so that of a
+    /// large graph no more is held at a time than features and output.
     ///
     /// # Shapes
     /// - nodes: `[batch, nodes, inputs]`
@@ -68,11 +69,17 @@ impl Layer {
     ///
     /// # Panics
     /// Slices of other sizes, a slope outside [0, 1], 2³² nodes or more.
-    pub fn apply(&self, nodes: &[f32], weights: &Weights<'_>, pairs: &Pairs<'_>) -> Vec<f32> {
+    pub fn apply(
+        &self,
+        nodes: impl AsRef<[f32]> + Send,
+        weights: &Weights<'_>,
+        pairs: &Pairs<'_>,
+    ) -> Vec<f32> {
         let mut out = vec![0.0; self.shape.features()];
         awake(|| {
             kept::with(self.shape.features(), |wh| {
-                let [s, t] = self.project(nodes, weights, wh);
+                let [s, t] = self.project(nodes.as_ref(), weights, wh);
+                drop(nodes);
                 self.attend(wh, &s, &t, pairs, &mut out);
             });
         });

@@ -34,14 +34,23 @@ pub(super) enum Input {
     },
 }
 
+/// The numbers of a tensor, which go with it.
+pub(super) struct Numbers(FlexTensor);
+
+impl AsRef<[f32]> for Numbers {
+    fn as_ref(&self) -> &[f32] {
+        numbers(&self.0)
+    }
+}
+
 /// A function of `N` slices with a backward pass of its own.
 pub(super) trait Operation<const N: usize>: Debug + Send + 'static {
     /// What the backward pass needs beside the inputs.
     type Saved: Debug + Send + Sync + 'static;
 
     /// The output alone, where no backward pass will follow.
-    fn apply(&self, inputs: [&[f32]; N]) -> Vec<f32> {
-        self.forward(inputs).0
+    fn apply(&self, inputs: [Numbers; N]) -> Vec<f32> {
+        self.forward(inputs.each_ref().map(AsRef::as_ref)).0
     }
 
     /// The output, and what to save.
@@ -109,7 +118,7 @@ pub(super) fn record<O: Operation<N>, const N: usize, const D: usize>(
     const MIXED: &str = "inputs on one device";
     if recorded.is_empty() {
         let inputs: [FlexTensor; N] = plain.try_into().expect(MIXED);
-        let output = operation.apply(inputs.each_ref().map(numbers));
+        let output = operation.apply(inputs.map(Numbers));
         let output = FlexTensor::from_data(TensorData::new(output, shape));
         return Tensor::from_primitive::<Flex>(output);
     }

@@ -5,7 +5,7 @@ use nephos_kernel::dropout::Dropout;
 use nephos_kernel::graph::layer::{Gradients, Layer, Saved, Weights};
 use nephos_kernel::graph::{Bias, Pairs, Shape};
 
-use crate::kernel::record::{Operation, input, record};
+use crate::kernel::record::{Numbers, Operation, input, record};
 
 /// What a layer attends by, beside its weights.
 #[derive(Debug, Clone)]
@@ -89,8 +89,9 @@ fn weights<'a>(project: &'a [f32], score: &'a [f32]) -> Weights<'a> {
 impl Operation<3> for Attend {
     type Saved = Saved;
 
-    fn apply(&self, [nodes, w, a]: [&[f32]; 3]) -> Vec<f32> {
-        self.layer.apply(nodes, &weights(w, a), &self.pairs(None))
+    fn apply(&self, [nodes, w, a]: [Numbers; 3]) -> Vec<f32> {
+        let weights = weights(w.as_ref(), a.as_ref());
+        self.layer.apply(nodes, &weights, &self.pairs(None))
     }
 
     fn forward(&self, [nodes, w, a]: [&[f32]; 3]) -> (Vec<f32>, Saved) {
@@ -113,9 +114,10 @@ impl Operation<3> for Attend {
 impl Operation<5> for Attend {
     type Saved = Saved;
 
-    fn apply(&self, [nodes, w, a, tokens, scale]: [&[f32]; 5]) -> Vec<f32> {
-        let pairs = self.pairs(Some([tokens, scale]));
-        self.layer.apply(nodes, &weights(w, a), &pairs)
+    fn apply(&self, [nodes, w, a, tokens, scale]: [Numbers; 5]) -> Vec<f32> {
+        let weights = weights(w.as_ref(), a.as_ref());
+        let pairs = self.pairs(Some([tokens.as_ref(), scale.as_ref()]));
+        self.layer.apply(nodes, &weights, &pairs)
     }
 
     fn forward(&self, [nodes, w, a, tokens, scale]: [&[f32]; 5]) -> (Vec<f32>, Saved) {
