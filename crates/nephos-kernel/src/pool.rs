@@ -75,7 +75,8 @@ pub(crate) fn each(count: usize, task: impl Fn(usize) + Sync) {
         (1..threads).for_each(|_| scope.spawn(|_| work()));
         work();
         while undone.load(Ordering::Acquire) > 0 {
-            std::hint::spin_loop();
+            // Whoever shares the processor may be the one that is waited for.
+            std::thread::yield_now();
         }
     });
 }
