@@ -31,13 +31,13 @@ pub fn awake<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         let _over = Over(&over);
         let (over, own) = (&over, rayon::current_thread_index());
         scope.spawn_broadcast(move |_, thread| {
+            if Some(thread.index()) == own {
+                return;
+            }
             let mut busy = Instant::now();
             // A thread may have got here while a task waits, below on its stack: even
             // one of `work`, which then waits for that. It goes back before long.
-            while Some(thread.index()) != own && busy.elapsed() < PATIENCE {
-                if over.load(Ordering::Acquire) {
-                    break;
-                }
+            while !over.load(Ordering::Acquire) && busy.elapsed() < PATIENCE {
                 if rayon::yield_now() == Some(Yield::Executed) {
                     busy = Instant::now();
                 } else {

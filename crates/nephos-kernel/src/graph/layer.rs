@@ -136,8 +136,9 @@ impl Layer {
         assert_eq!(grad.len(), features, "gradient of {shape:?}");
         self.check(nodes, weights);
         let of_nodes = if wanted { nodes.len() } else { 0 };
+        let mut by_nodes = vec![0.0; of_nodes];
         let mut by = Gradients {
-            nodes: vec![0.0; of_nodes],
+            nodes: Vec::new(),
             project: vec![0.0; weights.project.len()],
             score: vec![0.0; weights.score.len()],
             tokens: vec![0.0; pairs.bias.map_or(0, |bias| bias.tokens.len())],
@@ -145,7 +146,6 @@ impl Layer {
         };
         awake(|| {
             kept::with(features, |by_wh| {
-                let mut by_nodes = std::mem::take(&mut by.nodes);
                 let mut attend = |rectified: &mut [f32]| {
                     (rectified.par_chunks_mut(BLOCK))
                         .zip(grad.par_chunks(BLOCK))
@@ -161,11 +161,14 @@ impl Layer {
                 let by_scores = by_scores.each_ref().map(Vec::as_slice);
                 let score = weights.score;
                 scores::backward(shape, &saved.wh, score, by_scores, by_wh, &mut by.score);
-                by.nodes = by_nodes;
-                self.project_backward(nodes, weights, by_wh, &mut by);
+                let of_projection = [&mut by_nodes[..], &mut by.project];
+                self.project_backward(nodes, weights, by_wh, of_projection);
             });
         });
-        by
+        Gradients {
+            nodes: by_nodes,
+            ..by
+        }
     }
 
     /// `Wh` into `wh`; returns `s` and `t`.
@@ -224,14 +227,14 @@ impl Layer {
         nodes: &[f32],
         weights: &Weights<'_>,
         by_wh: &[f32],
-        by: &mut Gradients,
+        [by_nodes, by_project]: [&mut [f32]; 2],
     ) {
         let (inputs, width) = (self.inputs, self.shape.width());
-        if !by.nodes.is_empty() {
+        if !by_nodes.is_empty() {
             let by_wh = Matrix::new(by_wh, self.rows(), width);
             let transposed = Matrix::new(weights.project, inputs, width).transposed();
             let plain = Epilogue::default();
-            matmul_unpacked(by_wh, transposed, &mut by.nodes, inputs, &plain);
+            matmul_unpacked(by_wh, transposed, by_nodes, inputs, &plain);
         }
         let chunks = nodes.chunks(NODES * inputs);
         for (nodes, by_wh) in chunks.zip(by_wh.chunks(NODES * width)) {
@@ -242,7 +245,7 @@ impl Layer {
                 accumulate: true,
                 ..Epilogue::default()
             };
-            matmul_unpacked(nodes, by_wh, &mut by.project, width, &add);
+            matmul_unpacked(nodes, by_wh, by_project, width, &add);
         }
     }
 

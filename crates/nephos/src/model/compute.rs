@@ -124,8 +124,7 @@ impl Compute {
 
     /// `x W + b`, in the compute format.
     pub(super) fn linear<const D: usize>(self, layer: &Linear, x: Tensor<D>) -> Tensor<D> {
-        let [_, outputs] = layer.weight.lazy_shape().dims();
-        cost::add(x.dims().iter().product::<usize>() * outputs);
+        count_linear(layer, &x);
         let bias = layer.bias.as_ref().map(|bias| self.narrow(bias.val()));
         module::linear(self.narrow(x), self.narrow(layer.weight.val()), bias)
     }
@@ -185,6 +184,12 @@ impl Compute {
             options,
         )
     }
+}
+
+/// Counts the multiplications of `x W`.
+pub(super) fn count_linear<const D: usize>(layer: &Linear, x: &Tensor<D>) {
+    let [_, outputs] = layer.weight.lazy_shape().dims();
+    cost::add(x.dims().iter().product::<usize>() * outputs);
 }
 
 /// The rate at which a layer drops on `device`, a GPU; `None` where it drops nothing.

@@ -7,6 +7,8 @@ use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::affinity::affinity;
 use super::compute::Compute;
+#[cfg(feature = "flex")]
+use super::compute::count_linear;
 use super::cost;
 use crate::config::{Affinity, GraphConfig};
 #[cfg(any(feature = "flex", feature = "cube"))]
@@ -170,8 +172,7 @@ impl GraphAttention {
         use nephos_kernel::dropout::Dropout;
 
         let device = nodes.device();
-        let [_, outputs] = self.project.weight.lazy_shape().dims();
-        cost::add(nodes.dims().iter().product::<usize>() * outputs);
+        count_linear(&self.project, &nodes);
         let dropout = match dropout::rate(&self.dropout, &device) {
             0.0 => Dropout::off(),
             rate => {
