@@ -3,7 +3,8 @@
 #
 #   bash weights/train-tiny.sh ../shared/data/l8biome
 #
-# simulates the samples into out/tiny, trains configs/tiny.toml on them alone, then with
+# simulates the samples into out/tiny, trains configs/tiny.toml with the samples of
+# weights/tiny-data.toml: on the simulated ones alone, then with
 # the Landsat 8 Biome patches in the folder given, and leaves the weights in
 # out/tiny/run/last.nephos. What was stopped goes on. The same command gives the same
 # weights on the same machine.
@@ -24,12 +25,15 @@ simulate 20 1600
 simulate 30 2300
 simulate 60 1000
 
+mkdir -p out/tiny
+cat configs/tiny.toml weights/tiny-data.toml > out/tiny/tiny.toml
+
 # FOLDER OPTIONS...
 train() {
   local folder="out/tiny/$1" resume=()
   shift
   [ -e "$folder/checkpoint.safetensors" ] && resume=(--resume)
-  "$nephos" train --config configs/tiny.toml --out "$folder" --checkpoint-every 250 \
+  "$nephos" train --config out/tiny/tiny.toml --out "$folder" --checkpoint-every 250 \
     "$@" "${resume[@]}"
 }
 # 12,000 steps on simulated samples, whose shadows are all known.

@@ -29,7 +29,7 @@ def run(suite, options):
     mask = suite.work / "mask.tif"
     command = [
         suite.built(options.target / "nephos"), "predict", scene, "--model", model,
-        "--overlap", options.overlap, "--out", mask, "--threads", options.threads,
+        "--overlap", options.overlap, "--out", mask, "--threads", options.threads, "--overwrite",
     ]
     rows = []
     peers = suite.python(

@@ -4,27 +4,38 @@ mod args;
 mod commands;
 mod model_args;
 mod scene_args;
+mod subject;
 mod ui;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
-
-use clap::Parser;
 
 use crate::args::{Cli, Command};
 use crate::ui::Ui;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::of_this_process();
     let ui = Ui::new(cli.quiet);
     start_log(&cli, &ui);
-    let result = dispatch(cli.command, &ui);
+    let result = start_threads(&cli.command).and_then(|()| dispatch(cli.command, &ui));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // Later lines are set in: none from a file can pass for one of ours.
+            let text = ui::in_words(&error).replace('\n', "\n  ");
+            ui.message(&format!("error: {text}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Starts the threads of the whole process, before anything needs them.
+fn start_threads(command: &Command) -> anyhow::Result<()> {
+    let threads = match command {
+        Command::Predict(args) => args.threads(),
+        _ => None,
+    };
+    Ok(nephos::device::start_threads(threads)?)
 }
 
 /// Runs one command; `demo` calls it for each of its own.
@@ -38,6 +49,7 @@ fn dispatch(command: Command, ui: &Ui) -> anyhow::Result<()> {
         Command::Train(args) => commands::train::run(*args, ui),
         Command::Evaluate(args) => commands::evaluate::run(args, ui),
         Command::Benchmark(args) => commands::benchmark::run(*args, ui),
+        Command::Config(args) => commands::config::run(args, ui),
         Command::Predict(args) => commands::predict::run(args, ui),
         Command::Overlay(args) => commands::overlay::run(args, ui),
         Command::Explain(args) => commands::explain::run(args, ui),
@@ -56,11 +68,29 @@ fn start_log(cli: &Cli, ui: &Ui) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    // https://no-color.org
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let bars = ui.bars().clone();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal() && !no_colour)
         .without_time()
         .with_target(false)
+        .fmt_fields(log_fields())
         .with_writer(move || ui::LogWriter::new(bars.clone()))
         .init();
+}
+
+/// Writes the fields of a log message on one line, without what a terminal acts on.
+fn log_fields() -> impl for<'a> tracing_subscriber::fmt::FormatFields<'a> + 'static {
+    use tracing_subscriber::field::MakeExt;
+    tracing_subscriber::fmt::format::debug_fn(|writer, field, value| {
+        let text = format!("{value:?}");
+        let text = nephos::text::one_line(&text);
+        match field.name() {
+            "message" => write!(writer, "{text}"),
+            name => write!(writer, "{name}={text}"),
+        }
+    })
+    .delimited(" ")
 }

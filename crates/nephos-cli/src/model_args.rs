@@ -25,8 +25,9 @@ pub struct ModelArgs {
 /// How samples are read, where it differs from the model's configuration.
 #[derive(Debug, clap::Args)]
 pub struct ReadArgs {
-    /// Override how samples are read, as in 'data.channels=["B02","B03","B04"]'
-    /// or data.nodata=0; only keys of data
+    /// Override how samples of containers are read, as in
+    /// 'data.channels=["B02","B03","B04"]' or data.label_channel=4; only keys of data. Of
+    /// scenes --scale, --offset, --nodata and --bands say it
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
 }
@@ -49,12 +50,75 @@ impl ReadArgs {
                 bail!("--set {entry}: of a trained model only keys of data can be set");
             }
         }
-        let config = Config::parse(
+        let mut read = Config::parse(
             &config.to_toml()?,
             &origin.display().to_string(),
             &self.overrides,
         )?;
-        Ok(config)
+        self.give(&config.data, &mut read.data)?;
+        Ok(read)
+    }
+
+    /// Takes what was overridden of the stored numbers for what the user says of the samples
+    /// at hand, in place of what their files say, and leaves the model's own input alone:
+    /// reflectance × its `quantification` / `scale`.
+    fn give(&self, model: &DataConfig, read: &mut DataConfig) -> anyhow::Result<()> {
+        let set = |key: &str| self.keys().any(|known| known == key);
+        if set("data.quantification") && !set("data.scale") {
+            bail!(
+                "--set data.quantification: it belongs to the model; how numbers become \
+                 reflectance say --scale and --offset"
+            );
+        }
+        if set("data.scale") {
+            // Input = (stored + offset) / scale, as it was.
+            read.given.scale = Some(f64::from(read.scale) * f64::from(model.input_gain()));
+        }
+        if set("data.offset") || set("data.scale") {
+            read.given.offset = Some(read.offset.into());
+        }
+        if set("data.nodata") {
+            read.given.nodata = read.nodata.map(f64::from);
+        }
+        read.given.channels = set("data.channels");
+        read.scale = model.scale;
+        read.offset = model.offset;
+        read.quantification = model.quantification;
+        Ok(())
+    }
+
+    /// The keys that are overridden.
+    fn keys(&self) -> impl Iterator<Item = &str> {
+        let key = |entry: &'_ String| -> usize { entry.find('=').unwrap_or(entry.len()) };
+        (self.overrides.iter()).map(move |entry| entry[..key(entry)].trim())
+    }
+
+    /// Refuses keys that have no meaning for the scene at `path`: scenes are read as their
+    /// own metadata and the options say. With `labels` a label raster is read beside it.
+    pub fn check_for_scene(&self, path: &Path, labels: bool) -> anyhow::Result<()> {
+        for key in self.keys() {
+            let name = key.strip_prefix("data.").unwrap_or(key);
+            let first = name.split('.').next().unwrap_or(name);
+            let instead = match first {
+                "withhold" => continue,
+                "labels" if labels => continue,
+                "scale" | "quantification" => "say how its numbers become reflectance with --scale",
+                "offset" => "say how its numbers become reflectance with --offset",
+                "nodata" => "say which number means no data with --nodata",
+                "channels" => "name its bands with --bands",
+                "bands" | "optional_bands" => {
+                    "the bands that a model wants are part of it, and --bands names those of a scene"
+                }
+                "assume_reflectance" => "that is --assume-reflectance",
+                "labels" => "no labels are read",
+                _ => "it is about samples and training",
+            };
+            bail!(
+                "{}: --set {key} has no meaning for a scene: {instead}",
+                path.display()
+            );
+        }
+        Ok(())
     }
 }
 
@@ -104,16 +168,15 @@ pub fn mask_name(dataset: &Dataset, index: usize) -> String {
     file_name(&name)
 }
 
-/// `name` without what could lead out of a folder: names come from the samples.
+/// `name` without what could lead out of a folder, or is no character: names come from the
+/// samples.
 pub fn file_name(name: &str) -> String {
     let safe: String = name
         .chars()
-        .map(|c| {
-            if c.is_alphanumeric() || "-_.".contains(c) {
-                c
-            } else {
-                '_'
-            }
+        .map(|c| match c {
+            '/' | '\\' => '_',
+            c if c.is_control() => '_',
+            c => c,
         })
         .collect();
     match safe.trim_start_matches('.') {
@@ -130,7 +193,9 @@ mod tests {
     fn names_from_samples_stay_in_the_folder() {
         assert_eq!(file_name("Forest_05"), "Forest_05");
         assert_eq!(file_name("../../etc/passwd"), "_.._etc_passwd");
-        assert_eq!(file_name("a/b\\c d"), "a_b_c_d");
+        assert_eq!(file_name("a/b\\c d"), "a_b_c d");
+        assert_eq!(file_name("scène ☁"), "scène ☁");
+        assert_eq!(file_name("a\u{1b}[31m\0"), "a_[31m_");
         assert_eq!(file_name(".."), "_");
         assert_eq!(file_name(""), "_");
     }

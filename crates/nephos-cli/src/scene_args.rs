@@ -1,10 +1,12 @@
 //! The arguments of every command that reads scenes.
 
 use anyhow::bail;
+use nephos::band;
 use nephos::config::DataConfig;
 use nephos::dataset::Inputs;
 use nephos::predict::{GraphScope, Settings};
 use nephos::scene::{self, Scene, SceneOptions};
+use nephos::text::one_line;
 
 use crate::ui::Ui;
 
@@ -36,6 +38,7 @@ impl WindowArgs {
             overlap: self.overlap,
             shift: self.shift,
             dilate: None,
+            dates: None,
             graph: match self.graph.as_str() {
                 "scene" => GraphScope::Scene,
                 _ => GraphScope::Window,
@@ -48,8 +51,13 @@ impl WindowArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct SceneArgs {
     /// Names of the file's bands in order, in place of its own, as in
-    /// blue,green,red,nir
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    /// blue,green,red,nir; - in place of a name skips that band
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
     pub bands: Option<Vec<String>>,
     /// Reflectance = (stored + offset) / scale, in place of the metadata's: 10000 for
     /// most Sentinel-2 files, 255 for pictures of 8 bits
@@ -58,13 +66,29 @@ pub struct SceneArgs {
     /// See --scale; -1000 for Sentinel-2 of processing baseline 04.00 and later
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub offset: Option<f64>,
-    /// Stored number that means no data, in place of the metadata's
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    /// Stored number that means no data, in place of the metadata's and of fills that are
+    /// recognised; none: no number does
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = nodata)]
     pub nodata: Option<f64>,
+    /// Go on where the numbers can't be reflectance as they are read, which is an error
+    /// otherwise; the mask records it
+    #[arg(long)]
+    pub assume_reflectance: bool,
+    /// Arrays of samples (.npy, .npz, pickles) are [height, width, channels]
+    #[arg(long)]
+    pub channels_last: bool,
     /// Pixel size in metres that all bands of a Sentinel-2 product are brought to:
     /// 10, 20 or 60
     #[arg(long, value_name = "METRES")]
     pub resolution: Option<f64>,
+}
+
+/// Reads `--nodata`: NaN stands for none.
+fn nodata(text: &str) -> Result<f64, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "none" => Ok(f64::NAN),
+        _ => (text.parse()).map_err(|_| "a number is expected, or none".to_owned()),
+    }
 }
 
 impl SceneArgs {
@@ -82,9 +106,12 @@ impl SceneArgs {
         Ok(SceneOptions {
             resolution: self.resolution,
             bands: self.bands.clone(),
+            model_bands: Vec::new(),
             scale: self.scale,
             offset: self.offset,
             nodata: self.nodata,
+            assume_reflectance: self.assume_reflectance,
+            declared_only: false,
         })
     }
 
@@ -93,50 +120,61 @@ impl SceneArgs {
     pub fn samples(&self, data: &DataConfig) -> anyhow::Result<DataConfig> {
         let options = self.options()?;
         let mut data = data.clone();
-        if let Some(scale) = options.scale {
-            // Input = reflectance × quantification / scale of the model.
-            data.scale = (scale * f64::from(data.scale) / f64::from(data.quantification)) as f32;
-            data.quantification = scale as f32;
-        }
-        data.offset = options.offset.map_or(data.offset, |offset| offset as f32);
-        data.nodata = options
-            .nodata
-            .map_or(data.nodata, |nodata| Some(nodata as f32));
+        data.given.scale = options.scale.or(data.given.scale);
+        data.given.offset = options.offset.or(data.given.offset);
+        data.given.nodata = options.nodata.or(data.given.nodata);
         if let Some(bands) = &options.bands {
+            band::check_given(bands, &data.bands)?;
             data.channels.clone_from(bands);
+            data.given.channels = true;
         }
+        data.assume_reflectance |= self.assume_reflectance;
+        data.channels_last |= self.channels_last;
         Ok(data)
     }
 }
 
 /// Where a model's bands lie in a scene, and which are absent. Says what the scene is, how its numbers
-/// become reflectance and what had to be assumed, and warns of what can't be right.
+/// become reflectance and what had to be assumed, and warns of what can't be right; numbers
+/// that can't be reflectance, and of which nobody says that they are, are an error.
 pub fn choose_bands(scene: &dyn Scene, data: &DataConfig, ui: &Ui) -> anyhow::Result<Inputs> {
     let info = scene.info();
     let [rows, cols] = info.size;
-    let product = &info.product;
-    ui.status(format!("{}: {product}, {rows} × {cols} pixels", info.name));
-    let inputs = Inputs::of_scene(info, data)?;
+    let [name, product] = [&info.name, &info.product].map(|text| one_line(text));
+    ui.status(format!("{name}: {product}, {rows} × {cols} pixels"));
+    let (inputs, empty) = Inputs::of_scene(info, data)?.without_empty(scene)?;
     let (bands, present) = (inputs.positions(), inputs.present());
     if inputs.declares() {
         let absent = inputs.absent();
-        ui.status(match absent.is_empty() {
+        let line = match absent.is_empty() {
             true => format!("  bands: {}, all that the model knows", present.join(", ")),
             false => format!(
                 "  bands: {}; declared absent: {}",
                 present.join(", "),
                 absent.join(", ")
             ),
-        });
+        };
+        ui.status(one_line(&line));
     }
     for line in info.radiometry(&bands) {
-        ui.status(format!("  {line}"));
+        ui.status(format!("  {}", one_line(&line)));
     }
-    for note in info.notes.iter().chain(&info.stand_ins(&present, &bands)) {
-        ui.status(format!("  note: {note}"));
+    let notes = info.notes.iter().cloned();
+    let notes = notes.chain(info.stand_ins(&present, &bands));
+    for note in notes.chain(info.georeference.note()) {
+        ui.status(format!("  note: {}", one_line(&note)));
     }
-    for warning in scene::implausible(scene, &bands)? {
-        tracing::warn!("{}: {warning}", info.name);
+    if let Some(note) = &empty {
+        ui.status(format!("  note: {}", one_line(note)));
+    }
+    match scene::implausible(scene, &bands)? {
+        Some(doubt) if doubt.refuses => return Err(doubt.error(&info.path.display()).into()),
+        Some(doubt) => tracing::warn!(
+            "{}: its numbers can hardly be reflectance as they are read: {doubt}. --scale and \
+             --offset say how they become it, reflectance = (stored + offset) / scale",
+            info.name
+        ),
+        None => {}
     }
     Ok(inputs)
 }

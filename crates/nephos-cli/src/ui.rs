@@ -1,11 +1,15 @@
 //! What the user sees while a command works: progress bars on a terminal, plain
 //! lines elsewhere, and log messages that don't tear the bars.
+//!
+//! All that goes to standard error goes through [`message`]: whoever reads it may have left
+//! (`2>&1 | head -1`, a lost terminal), or its disk may be full, and the work goes on.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use nephos::text::{self, one_line, printable};
 
 /// Interval between plain progress lines where the output is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -56,7 +60,7 @@ impl Ui {
         let bar = self
             .bars
             .add(ProgressBar::new(total as u64).with_style(style));
-        bar.set_prefix(name.to_owned());
+        bar.set_prefix(one_line(name).into_owned());
         Progress {
             bar,
             plain: (!self.quiet && !self.terminal).then(|| (name.to_owned(), Instant::now())),
@@ -69,7 +73,7 @@ impl Ui {
         let style =
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = self.bars.add(ProgressBar::new(total).with_style(style));
-        bar.set_prefix(shortened(name));
+        bar.set_prefix(shortened(&one_line(name)));
         Pixels {
             bar,
             start: Instant::now(),
@@ -80,22 +84,75 @@ impl Ui {
     /// Prints a line of status (not a result) above the bars; silent with `--quiet`.
     pub fn status(&self, line: impl AsRef<str>) {
         if !self.quiet {
-            self.bars.suspend(|| eprintln!("{}", line.as_ref()));
+            self.message(line.as_ref());
         }
     }
+
+    /// Prints a line above the bars, also with `--quiet`.
+    pub fn message(&self, line: &str) {
+        self.suspend(|| message(line));
+    }
+
+    /// Takes the bars away while `print` prints.
+    pub fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        suspend(&self.bars, print)
+    }
+}
+
+/// Prints a line on standard error, as far as that is possible.
+pub fn message(line: &str) {
+    // Whole lines, so that those of several threads don't mix.
+    let _ = std::io::stderr()
+        .lock()
+        .write_all(format!("{}\n", printable(line)).as_bytes());
+}
+
+/// Takes bars away while `print` prints. The bars' library panics where the terminal is
+/// lost; then they are left as they are.
+fn suspend<T>(bars: &MultiProgress, print: impl FnOnce() -> T) -> T {
+    if !bars.is_hidden() && bars.clear().is_err() {
+        bars.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    match bars.is_hidden() {
+        true => print(),
+        false => bars.suspend(print),
+    }
+}
+
+/// An error in words, its causes after it, none of them twice: an error often names its
+/// cause itself, and who calls names the file that the error names too.
+pub fn in_words(error: &anyhow::Error) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if words.iter().any(|said| said.ends_with(&cause)) {
+            continue;
+        }
+        // What a cause is about may be part of what was said: `a.npy, sample 3`.
+        let known = |about: &str| {
+            let rest = words.last().and_then(|said| said.strip_prefix(about));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
+        };
+        let cause = match cause.split_once(": ") {
+            Some((about, rest)) if known(about) => rest.to_owned(),
+            _ => cause,
+        };
+        words.push(cause);
+    }
+    words.join(": ")
 }
 
 impl Progress {
     /// One step done; `message` stands beside the bar.
     pub fn step(&mut self, message: &str) {
-        self.bar.set_message(message.to_owned());
+        self.bar.set_message(one_line(message).into_owned());
         self.bar.inc(1);
         if let Some((name, last)) = &mut self.plain
             && last.elapsed() >= PLAIN_INTERVAL
         {
             *last = Instant::now();
             let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
-            eprintln!("{name} {done}/{total} {message}");
+            self::message(&one_line(&format!("{name} {done}/{total} {message}")));
         }
     }
 
@@ -117,13 +174,8 @@ impl Pixels {
     pub fn set(&self, done: u64) {
         let total = self.bar.length().unwrap_or(0);
         let seconds = self.start.elapsed().as_secs_f64().max(1e-3);
-        let mega = |pixels: u64| pixels as f64 / 1e6;
-        let message = format!(
-            "{:.1}/{:.1} MP, {:.2} MP/s",
-            mega(done),
-            mega(total),
-            mega(done) / seconds
-        );
+        let speed = text::rate(done as f64 / 1e6 / seconds, "MP");
+        let message = format!("{}, {speed}", amount(done, total));
         if let Some(last) = &self.plain
             && let Ok(mut last) = last.lock()
             && last.elapsed() >= PLAIN_INTERVAL
@@ -133,10 +185,10 @@ impl Pixels {
                 0 => String::new(),
                 _ => {
                     let left = seconds * total.saturating_sub(done) as f64 / done as f64;
-                    format!(", {left:.0} s left")
+                    format!(", {} left", text::duration(left))
                 }
             };
-            eprintln!("{} {message}{left}", self.bar.prefix());
+            self::message(&format!("{} {message}{left}", self.bar.prefix()));
         }
         self.bar.set_message(message);
         self.bar.set_position(done);
@@ -145,6 +197,14 @@ impl Pixels {
     /// The work is done; the bar goes.
     pub fn finish(self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// So many of `total` pixels, in a unit in which the total is no 0.
+fn amount(done: u64, total: u64) -> String {
+    match total {
+        100_000.. => format!("{:.1}/{:.1} MP", done as f64 / 1e6, total as f64 / 1e6),
+        _ => format!("{done}/{total} pixels"),
     }
 }
 
@@ -162,13 +222,14 @@ fn shortened(name: &str) -> String {
 /// A reader who left (`nephos info … | head`) does not stop the work; any other
 /// failure, as of a full disk, ends the program: results must not be lost unseen.
 pub fn say_line(line: std::fmt::Arguments<'_>) {
-    use std::io::{ErrorKind, Write};
+    use std::io::ErrorKind;
     let mut stdout = std::io::stdout().lock();
-    let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    let written =
+        writeln!(stdout, "{}", printable(&line.to_string())).and_then(|()| stdout.flush());
     if let Err(error) = written
         && error.kind() != ErrorKind::BrokenPipe
     {
-        eprintln!("error: standard output: {error}");
+        message(&format!("error: standard output: {error}"));
         std::process::exit(1);
     }
 }
@@ -188,12 +249,55 @@ impl LogWriter {
     }
 }
 
-impl std::io::Write for LogWriter {
+impl Write for LogWriter {
+    /// Never fails: the log would say so on standard error, with a panic where that is
+    /// closed.
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.suspend(|| std::io::stderr().write(bytes))
+        suspend(&self.0, || {
+            let _ = std::io::stderr().lock().write_all(bytes);
+        });
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        std::io::stderr().flush()
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let missing = || {
+            let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+            nephos::Error::io("a.tif", missing)
+        };
+        let said = in_words(&missing().into());
+        assert_eq!(said, "a.tif: entity not found");
+        let named = Err::<(), _>(missing())
+            .with_context(|| "a.tif")
+            .unwrap_err();
+        assert_eq!(in_words(&named), "a.tif: entity not found");
+        let sample = Err::<(), _>(missing()).with_context(|| "a.tif, sample 3");
+        let said = in_words(&sample.unwrap_err());
+        assert_eq!(said, "a.tif, sample 3: entity not found");
+        let chained = Err::<(), _>(missing())
+            .with_context(|| "--config")
+            .unwrap_err();
+        assert_eq!(in_words(&chained), "--config: a.tif: entity not found");
+        let plain = anyhow::anyhow!("the disk is full")
+            .context("can't write")
+            .context("m.tif");
+        assert_eq!(in_words(&plain), "m.tif: can't write: the disk is full");
+    }
+
+    #[test]
+    fn small_scenes_are_counted_in_pixels() {
+        assert_eq!(amount(100, 10_000), "100/10000 pixels");
+        assert_eq!(amount(1_000_000, 120_560_400), "1.0/120.6 MP");
     }
 }

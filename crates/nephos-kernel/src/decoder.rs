@@ -5,6 +5,7 @@ use crate::activation::relu_backward;
 use crate::dropout::Dropout;
 use crate::gemm::{Act, Epilogue, Matrix, matmul_unpacked};
 use crate::linear::column_sums;
+use crate::sizes::count;
 use crate::token_conv::{Padded, TokenConv};
 
 /// A decoder but for its weights.
@@ -50,12 +51,12 @@ pub struct Gradients {
 
 impl Decoder {
     fn rows(&self) -> usize {
-        self.conv.batch * self.places()
+        count([self.conv.batch, self.places()])
     }
 
     /// Tokens of a grid.
     fn places(&self) -> usize {
-        self.conv.grid[0] * self.conv.grid[1]
+        count(self.conv.grid)
     }
 
     /// The scores of each token, and what [`Decoder::backward`] needs.
@@ -75,7 +76,7 @@ impl Decoder {
             bias: Some(weights.classify_bias),
             ..Epilogue::default()
         };
-        let mut by_token = vec![0.0; self.rows() * self.classes];
+        let mut by_token = vec![0.0; count([self.rows(), self.classes])];
         let left = Matrix::new(&features, self.rows(), conv.outputs);
         let out = &mut by_token;
         matmul_unpacked(left, classify.transposed(), out, self.classes, &epilogue);
@@ -92,7 +93,8 @@ impl Decoder {
     /// Slices of other sizes.
     pub fn backward(&self, weights: &Weights<'_>, saved: &Saved, gradient: &[f32]) -> Gradients {
         let (conv, rows) = (&self.conv, self.rows());
-        assert_eq!(gradient.len(), rows * self.classes, "gradients of {self:?}");
+        let numbers = count([rows, self.classes]);
+        assert_eq!(gradient.len(), numbers, "gradients of {self:?}");
         let gradient = exchange(gradient, self.classes, self.places());
         let by_token = Matrix::new(&gradient, rows, self.classes);
         let plain = Epilogue::default();

@@ -6,6 +6,7 @@
 use rayon::prelude::*;
 
 use crate::lanes::{Lanes, Level, Work, dispatch};
+use crate::sizes::count;
 
 /// Rows of the output that one task blends.
 const ROWS: usize = 64;
@@ -68,17 +69,15 @@ impl Bilinear {
 
     fn resample_at(&self, level: Level, grids: &[f32], output: &mut [f32], scratch: &mut Vec<f32>) {
         let ([rows, columns], [height, width]) = (self.from, self.to);
-        assert!(grids.len().is_multiple_of(rows * columns), "whole grids");
-        let count = grids.len() / (rows * columns);
-        assert_eq!(
-            output.len(),
-            count * height * width,
-            "numbers of the output"
-        );
+        let cells = count([rows, columns]);
+        assert!(grids.len().is_multiple_of(cells), "whole grids");
+        let grid_count = grids.len() / cells;
+        let numbers = count([grid_count, height, width]);
+        assert_eq!(output.len(), numbers, "numbers of the output");
         if output.is_empty() {
             return;
         }
-        scratch.resize(count * rows * width, 0.0);
+        scratch.resize(count([grid_count, rows, width]), 0.0);
         (scratch.par_chunks_exact_mut(width))
             .zip(grids.par_chunks_exact(columns))
             .with_min_len(8)

@@ -34,5 +34,6 @@ pub mod planes;
 pub mod pool;
 pub mod pyramid;
 mod shared;
+mod sizes;
 pub mod token_conv;
 mod versions;

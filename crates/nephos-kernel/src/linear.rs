@@ -6,6 +6,7 @@
 use rayon::prelude::*;
 
 use crate::gemm::{Act, Epilogue, Matrix, matmul_unpacked};
+use crate::sizes::count;
 use crate::versions::versions;
 
 /// Parts of the rows that are summed apart: results depend on it, never on the
@@ -68,7 +69,7 @@ impl Linear<'_> {
             ..Epilogue::default()
         };
         let rows = gradient.len() / self.outputs();
-        assert_eq!(out.len(), rows * self.inputs(), "gradients by x");
+        assert_eq!(out.len(), count([rows, self.inputs()]), "gradients by x");
         let gradient = Matrix::new(gradient, rows, self.outputs());
         let transposed = self.matrix().transposed();
         matmul_unpacked(gradient, transposed, out, self.inputs(), &epilogue);

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use crate::gemm::{Epilogue, Matrix, matmul_unpacked};
 use crate::linear::column_sums;
+use crate::sizes::{count, sum};
 
 /// Patches of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,23 +31,25 @@ impl Patches {
     /// An image, with its padding, is smaller than a patch.
     pub fn grid(&self) -> [usize; 2] {
         self.image.map(|side| {
-            let room = (side + 2 * self.padding).checked_sub(self.size);
+            let padded = sum([side, self.padding, self.padding]);
+            let room = padded.checked_sub(self.size);
             room.expect("an image of at least one patch") / self.stride + 1
         })
     }
 
     fn tokens(&self) -> usize {
         let [rows, cols] = self.grid();
-        self.batch * rows * cols
+        count([self.batch, rows, cols])
     }
 
     /// Numbers of a patch.
     fn numbers(&self) -> usize {
-        self.channels * self.size * self.size
+        count([self.channels, self.size, self.size])
     }
 
     fn check(&self, images: &[f32]) {
-        let numbers = self.batch * self.channels * self.image[0] * self.image[1];
+        let [height, width] = self.image;
+        let numbers = count([self.batch, self.channels, height, width]);
         assert_eq!(images.len(), numbers, "images of {self:?}");
     }
 
@@ -79,7 +82,7 @@ impl Patches {
     /// All patches, `[batch * rows * cols, channels * size * size]`.
     fn unfold(&self, images: &[f32]) -> Vec<f32> {
         let numbers = self.numbers();
-        let mut patches = vec![0.0; self.tokens() * numbers];
+        let mut patches = vec![0.0; count([self.tokens(), numbers])];
         (patches.par_chunks_mut(self.grid()[1] * numbers))
             .enumerate()
             .for_each(|(row, patches)| {
@@ -109,7 +112,7 @@ impl Patches {
             bias: Some(bias),
             ..Epilogue::default()
         };
-        let mut tokens = vec![0.0; self.tokens() * bias.len()];
+        let mut tokens = vec![0.0; count([self.tokens(), bias.len()])];
         let patches = Matrix::new(&patches, self.tokens(), self.numbers());
         matmul_unpacked(
             patches,
@@ -135,7 +138,7 @@ impl Patches {
         let (tokens, numbers) = (self.tokens(), self.numbers());
         let width = gradient.len() / tokens;
         let patches = self.unfold(images);
-        let mut of_weight = vec![0.0; width * numbers];
+        let mut of_weight = vec![0.0; count([width, numbers])];
         let gradients = Matrix::new(gradient, tokens, width).transposed();
         let patches = Matrix::new(&patches, tokens, numbers);
         matmul_unpacked(
@@ -161,7 +164,7 @@ impl Patches {
         let (tokens, numbers) = (self.tokens(), self.numbers());
         let [rows, cols] = self.grid();
         let width = gradient.len() / tokens;
-        let mut patches = vec![0.0; tokens * numbers];
+        let mut patches = vec![0.0; count([tokens, numbers])];
         let gradient = Matrix::new(gradient, tokens, width);
         let weight = Matrix::new(weight, width, numbers);
         matmul_unpacked(
@@ -171,8 +174,8 @@ impl Patches {
             numbers,
             &Epilogue::default(),
         );
-        let pixels = self.channels * self.image[0] * self.image[1];
-        let mut images = vec![0.0; self.batch * pixels];
+        let pixels = count([self.channels, self.image[0], self.image[1]]);
+        let mut images = vec![0.0; count([self.batch, pixels])];
         (images.par_chunks_mut(pixels))
             .zip(patches.par_chunks(rows * cols * numbers))
             .enumerate()

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use crate::gemm::{Act, Epilogue, Matrix, matmul_unpacked};
 use crate::linear::column_sums;
+use crate::sizes::{count, sum};
 
 /// A convolution with stride 1 that keeps the size of the grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,16 @@ pub struct Padded(Vec<f32>);
 impl TokenConv {
     fn reach(&self) -> usize {
         self.kernel / 2
+    }
+
+    /// # Panics
+    /// Grids with their border, or filters, have more numbers than fit.
+    fn check(&self) {
+        let [rows, cols] = self.grid.map(|side| sum([side, self.kernel, self.kernel]));
+        for features in [self.inputs, self.outputs] {
+            count([self.batch, rows, cols, features, self.kernel]);
+        }
+        count([self.outputs, self.inputs, self.kernel, self.kernel]);
     }
 
     /// Tokens from one row of the grid to the next, border included.
@@ -74,6 +85,7 @@ impl TokenConv {
     /// # Panics
     /// Parts of other sizes, or an even kernel.
     pub fn pad(&self, parts: &[&[f32]]) -> Padded {
+        self.check();
         let features = parts.iter().map(|part| part.len()).sum::<usize>();
         assert_eq!(
             features,
@@ -144,6 +156,7 @@ impl TokenConv {
     /// # Panics
     /// Slices of other sizes.
     pub fn forward(&self, x: &Padded, weight: &[f32], bias: &[f32], activation: Act) -> Vec<f32> {
+        self.check();
         let weight = self.by_tap(weight);
         let (row, all) = (
             self.kernel * self.inputs,
@@ -176,6 +189,7 @@ impl TokenConv {
     /// # Panics
     /// Slices of other sizes.
     pub fn backward(&self, x: &Padded, weight: &[f32], gradient: &[f32]) -> [Vec<f32>; 3] {
+        self.check();
         assert_eq!(
             gradient.len(),
             self.tokens() * self.outputs,

@@ -91,14 +91,72 @@ pub fn is_plain_cpu(device: &Device) -> bool {
     !device.is_autodiff() && cpu.contains(device)
 }
 
-/// Sets how many threads decode and compute in this process; by default one a core.
-/// Results are the same whatever the number.
+/// Memory of this machine in bytes, or of what this process may have of it; `None` where the
+/// system does not tell (it is Linux that does).
+pub fn host_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    // A control group's bound is a number, or `max`.
+    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max");
+    let bound = group.ok().and_then(|text| text.trim().parse().ok());
+    Some(
+        bound
+            .unwrap_or(u64::MAX)
+            .min(kilobytes.saturating_mul(1024)),
+    )
+}
+
+/// Refuses `what`, which `subject` asks for, where its `bytes` are more than the machine's
+/// memory.
 ///
 /// # Errors
-/// The threads have begun their work already.
-pub fn set_threads(threads: usize) -> Result<()> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-    (pool.build_global()).map_err(|e| Error::usage(format!("--threads {threads}: {e}")))
+/// The bytes that are asked for, and those there are.
+pub(crate) fn check_memory(subject: &str, what: &str, bytes: u128) -> Result<()> {
+    match host_memory().map(u128::from) {
+        Some(memory) if bytes > memory => Err(Error::limits(
+            subject,
+            format!(
+                "{what} take {:.1} GB of memory at least, and this machine has {:.1} GB",
+                bytes as f64 / 1e9,
+                memory as f64 / 1e9
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Threads that a process may ask for: more than any machine has cores.
+const MAX_THREADS: usize = 1024;
+
+/// Starts the threads that decode and compute in this process; without a number one a core,
+/// or as the variable `RAYON_NUM_THREADS` says. Results are the same whatever the number.
+///
+/// # Errors
+/// More than 1024 threads, or more than the system lets this process start; or they have
+/// begun their work already.
+pub fn start_threads(threads: Option<usize>) -> Result<()> {
+    let variable = || std::env::var("RAYON_NUM_THREADS").ok()?.trim().parse().ok();
+    let (subject, asked) = match threads {
+        Some(threads) => (format!("--threads {threads}"), Some(threads)),
+        None => ("threads".to_owned(), variable()),
+    };
+    if let Some(asked) = asked.filter(|asked| *asked > MAX_THREADS) {
+        let message = format!("{asked} threads, at most {MAX_THREADS} are started");
+        return Err(Error::limits(subject, message));
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(asked.unwrap_or(0));
+    pool.build_global().map_err(|e| {
+        Error::limits(
+            subject,
+            format!(
+                "the threads that compute can't be started ({e}); fewer are asked for with \
+                 the environment variable RAYON_NUM_THREADS, or --threads of `nephos predict`"
+            ),
+        )
+    })
 }
 
 fn not_built(name: &str) -> Error {

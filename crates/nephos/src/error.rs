@@ -8,6 +8,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::text::{one_line, printable};
+
 /// The result of every fallible function of the library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -16,7 +18,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A file does not hold what its format promises.
-    #[error("{}{}: {message}", path.display(), Place(*offset))]
+    #[error("{}{}: {}", Name(path), Place(*offset), printable(message))]
     Format {
         /// The file.
         path: PathBuf,
@@ -26,7 +28,7 @@ pub enum Error {
         message: String,
     },
     /// A file or request is valid, but nephos does not handle it.
-    #[error("{subject}: {message}")]
+    #[error("{}: {}", one_line(subject), printable(message))]
     Unsupported {
         /// The file, option or device.
         subject: String,
@@ -34,10 +36,10 @@ pub enum Error {
         message: String,
     },
     /// A configuration or argument is wrong.
-    #[error("{0}")]
+    #[error("{}", printable(.0))]
     Usage(String),
     /// Input asks for more than a stated bound.
-    #[error("{subject}: {message}")]
+    #[error("{}: {}", one_line(subject), printable(message))]
     Limits {
         /// The file or request.
         subject: String,
@@ -45,13 +47,22 @@ pub enum Error {
         message: String,
     },
     /// The operating system refused a read or a write.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", Name(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// The system's own error.
         source: std::io::Error,
     },
+}
+
+/// Renders a path on one line: its name may hold anything.
+struct Name<'a>(&'a Path);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&one_line(&self.0.to_string_lossy()))
+    }
 }
 
 /// Renders a byte offset as ` at byte N`, or as nothing.
@@ -130,5 +141,11 @@ mod tests {
             Error::format("b.tif", "cut off").to_string(),
             "b.tif: cut off"
         );
+    }
+
+    #[test]
+    fn what_files_say_does_not_act_on_a_terminal() {
+        let error = Error::format("a\u{1b}[2J\nb.tif", "band `\u{7}`");
+        assert_eq!(error.to_string(), "a\\u001b[2J\\nb.tif: band `\\u0007`");
     }
 }

@@ -50,12 +50,15 @@ pub mod dataset;
 pub mod device;
 pub mod error;
 pub mod kernel;
+pub mod lock;
 pub mod mask;
+mod mirror;
 pub mod model;
 pub mod output;
 pub mod predict;
 pub mod report;
 pub mod scene;
+pub mod text;
 pub mod train;
 
 pub use error::{Error, Result};

@@ -6,8 +6,10 @@ use anyhow::{Context, bail};
 use nephos::config::{AugmentConfig, Config};
 use nephos::dataset::Example;
 use nephos::dataset::augment::{Augmenter, Draw};
+use nephos::output::Declared;
 use nephos::report::{Stretch, Tile, contact_sheet, rgb_channels, save_png, true_colour};
 
+use crate::args::Overwrite;
 use crate::model_args::{open_whole, positions};
 use crate::ui::{Ui, say};
 
@@ -17,13 +19,13 @@ use crate::ui::{Ui, say};
 /// together: the sample as it is, then variations of it, true colour above classes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  nephos augment ../shared/data/l8biome --config configs/augment.toml -o augmented.png
-  nephos augment train_split.pkl --config configs/augment.toml --only haze,paste -o haze.png")]
+  nephos augment l8biome --config augment -o augmented.png
+  nephos augment train_split.pkl --config augment --only haze,paste -o haze.png")]
 pub struct Args {
     /// Labelled samples: a pickle, .npy, .npz, or a folder with image/ and label/
     data: PathBuf,
-    /// Configuration whose `data.augment` is drawn
-    #[arg(long, short, value_name = "FILE")]
+    /// Configuration whose `data.augment` is drawn: a name of `nephos config`, or a TOML file
+    #[arg(long, short, value_name = "NAME|FILE")]
     config: PathBuf,
     /// Override a key of the configuration, as in data.augment.haze=0.4
     #[arg(long, value_name = "KEY=VALUE")]
@@ -56,6 +58,8 @@ pub struct Args {
     /// Picture to write
     #[arg(long, short, value_name = "FIGURE.png")]
     out: PathBuf,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 /// An augmentation: its key in `data.augment`, whether it is on, and its setting taken
@@ -148,7 +152,13 @@ const KINDS: [Kind; 15] = [
 ];
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let config = Config::load(&args.config, &args.set)?;
+    let config = Config::open(&args.config, &args.set)?;
+    (Declared::default())
+        .reads(&args.data)
+        .reads(&args.config)
+        .reads_all(config.data.mix.iter().map(|mix| &mix.train))
+        .writes(&args.out)
+        .check(args.overwrite.overwrite)?;
     let rows = rows(&args, &config)?;
     let dataset = open_whole(&args.data, &config.data)?;
     let channels = rgb_channels(&config.data.bands, &args.rgb)?;

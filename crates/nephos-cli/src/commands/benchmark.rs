@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use nephos::benchmark::{Benchmark, Budget, Contender};
 use nephos::config::Config;
 use nephos::device;
+use nephos::output::{Declared, may_write};
 
 use super::train::{INTERRUPTED, STOP, stop_on_signals};
 use super::train_progress::EpochBars;
@@ -23,15 +24,15 @@ use crate::ui::{Ui, say};
 /// there: the same command goes on where it was stopped.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  nephos benchmark l8biome --config configs/l8biome.toml --models reference,unet,segformer --steps 400 --folds 6
+  nephos benchmark l8biome --config l8biome --models reference,unet,segformer --steps 400 --folds 6
   nephos benchmark l8biome --models tiny --variant no-graph:model.graph.layers=0 --steps 400
   nephos benchmark train.taco --models mine.toml,deeplabv3plus --budget 30 --group-by roi_id")]
 pub struct Args {
     /// Labelled samples: a pickle, .npy, .npz, a CloudSEN12+ container, or a folder with
     /// image/ and label/
     data: PathBuf,
-    /// Models: names of configurations that come with nephos (reference, tiny, small, base,
-    /// demo, cloudsen12, l8biome, unet, deeplabv3plus, segformer), or paths of TOML files
+    /// Models: configurations that come with nephos (`nephos config` lists them), or paths of
+    /// TOML files
     #[arg(
         long,
         value_name = "A,B.toml,…",
@@ -44,8 +45,8 @@ pub struct Args {
     #[arg(long, value_name = "NAME:KEY=VALUE")]
     variant: Vec<String>,
     /// Configuration whose section data says how the samples are read [default: that of
-    /// the first model]
-    #[arg(long, short, value_name = "FILE")]
+    /// the first model]: a name of `nephos config`, or a TOML file
+    #[arg(long, short, value_name = "NAME|FILE")]
     config: Option<PathBuf>,
     /// Override a key, as in train.batch_size=2 for all models, or data.scale=5000 for
     /// the samples; may be repeated
@@ -119,12 +120,21 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         }
     }
     let reading = match &args.config {
-        Some(path) => Config::load(path, &data_sets)?.data,
+        Some(path) => Config::open(path, &data_sets).context("--config")?.data,
         None => match args.models.first() {
             Some(first) => load(first, &data_sets)?.data,
             None => bail!("--models: at least one is expected"),
         },
     };
+    let table = ["md", "json", "png"].map(|ending| args.out.join(format!("benchmark.{ending}")));
+    (Declared::default())
+        .reads(&args.data)
+        .reads_all(args.config.iter().chain(&args.init))
+        .reads_all(&args.models)
+        .writes_all(&table)
+        .check_places()?;
+    // The same command goes on where it was stopped, and writes its table again.
+    table.iter().try_for_each(|path| may_write(path, true))?;
     stop_on_signals()?;
     let benchmark = Benchmark {
         data: args.data,
@@ -216,10 +226,5 @@ fn variants(
 }
 
 fn load(model: &str, overrides: &[String]) -> anyhow::Result<Config> {
-    let config = if Path::new(model).extension().is_some_and(|e| e == "toml") {
-        Config::load(Path::new(model), overrides)
-    } else {
-        Config::preset(model, overrides)
-    };
-    config.with_context(|| format!("--models {model}"))
+    Config::open(Path::new(model), overrides).with_context(|| format!("--models {model}"))
 }

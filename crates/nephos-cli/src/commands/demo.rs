@@ -5,12 +5,10 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
+use nephos::text;
 
 use crate::args::Cli;
 use crate::ui::{Ui, say};
-
-/// The configuration the demo trains, as it stands in `configs/`.
-const CONFIG: &str = include_str!("../../../../configs/demo.toml");
 
 /// Simulate, train, evaluate and draw, in a few minutes
 ///
@@ -27,7 +25,7 @@ pub struct Args {
     /// Simulated scenes to train on
     #[arg(long, default_value_t = 1200)]
     train: usize,
-    /// Passes over them; the default is that of configs/demo.toml
+    /// Passes over them; the default is that of `nephos config demo`
     #[arg(long)]
     epochs: Option<usize>,
     /// Where to compute: auto, cpu, vulkan:0, …
@@ -43,11 +41,6 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         "{} holds an earlier demo: remove it, or choose another folder with --out",
         out.display()
     );
-    let config = out.join("demo.toml");
-    nephos::output::write_atomic(&config, |file| {
-        std::io::Write::write_all(file, CONFIG.as_bytes())
-            .map_err(|e| nephos::Error::io(&config, e))
-    })?;
     for command in commands(&args)? {
         ui.status(format!("\n$ nephos {}", command.join(" ")));
         let words = std::iter::once("nephos").chain(command.iter().map(String::as_str));
@@ -55,12 +48,12 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         crate::dispatch(cli.command, ui)?;
     }
     say!(
-        "\nThe demo took {:.0} s. Look at:",
-        started.elapsed().as_secs_f64()
+        "\nThe demo took {}. Look at:",
+        text::duration(started.elapsed().as_secs_f64())
     );
     for (file, what) in [
         ("overlay.png", "RGB, truth and prediction side by side"),
-        ("explain.png", "what one patch attends to"),
+        ("explain.png", "what a patch at a cloud's edge attends to"),
         (
             "scores/confusion_normalised.png",
             "which classes are taken for which",
@@ -78,17 +71,17 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
 
 /// The demo, as one would type it.
 fn commands(args: &Args) -> anyhow::Result<Vec<Vec<String>>> {
-    let text = |path: &Path| {
+    let unicode = |path: &Path| {
         path.to_str()
             .map(str::to_owned)
             .with_context(|| format!("{}: not valid Unicode", path.display()))
     };
-    let at = |name: &str| text(&args.out.join(name));
+    let at = |name: &str| unicode(&args.out.join(name));
     let (model, test) = (at("run/best.nephos")?, at("data/test_split.pkl")?);
     let mut train = vec![
         "train".to_owned(),
         "--config".to_owned(),
-        at("demo.toml")?,
+        "demo".to_owned(),
         "--out".to_owned(),
         at("run")?,
         "--device".to_owned(),
@@ -126,6 +119,7 @@ fn commands(args: &Args) -> anyhow::Result<Vec<Vec<String>>> {
             "1",
             "--preview",
             &at("simulated.png")?,
+            "--overwrite",
         ]),
         train,
         words(&[
@@ -135,6 +129,7 @@ fn commands(args: &Args) -> anyhow::Result<Vec<Vec<String>>> {
             &model,
             "--out",
             &at("scores")?,
+            "--overwrite",
         ]),
         words(&[
             "overlay",
@@ -145,16 +140,16 @@ fn commands(args: &Args) -> anyhow::Result<Vec<Vec<String>>> {
             "4",
             "-o",
             &at("overlay.png")?,
+            "--overwrite",
         ]),
         words(&[
             "explain",
             &test,
             "--model",
             &model,
-            "--at",
-            "48,48",
             "-o",
             &at("explain.png")?,
+            "--overwrite",
         ]),
     ])
 }

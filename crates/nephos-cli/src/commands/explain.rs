@@ -2,73 +2,205 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
-use nephos::dataset::Dataset;
-use nephos::device;
-use nephos::model::Bundle;
-use nephos::report::{Gaze, Stretch, sample_picture};
+use anyhow::{bail, ensure};
+use nephos::config::{DataConfig, ModelConfig};
+use nephos::output::Declared;
+use nephos::predict::{Decision, Network, Prediction};
+use nephos::report::{CloudEdge, Gaze, Stretch, rgb_channels, true_colour};
+use nephos::scene::{Window, is_container};
 
+use crate::args::Overwrite;
+use crate::model_args::{ModelArgs, open_whole, positions};
+use crate::scene_args::SceneArgs;
+use crate::subject::{Subject, View, check_pixel, pixel};
 use crate::ui::{Ui, say};
+
+/// Windows of a large scene, or samples of a container, in which a cloud's edge is looked
+/// for, along each axis and in all.
+const LOOKS: usize = 3;
 
 /// Draw what a patch attends to
 ///
 /// Over the image: how alike the encoder finds every patch to the chosen one
 /// (the affinity, as cosines), and how much of each patch every graph attention
-/// layer mixes into it (the mean of its heads; the weights sum to one).
+/// layer mixes into it (the mean of its heads; the weights sum to one). The patch
+/// is framed; each panel has colours of its own, whose numbers stand under it.
+///
+/// The model sees what it sees in `nephos predict`: a scene of up to twice the
+/// model's size whole, of a larger one a window around the patch.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  nephos explain test_split.pkl --sample 3 --model runs/reference/best.nephos --at 200,310 -o why.png")]
+#[command(after_help = "Examples:
+  nephos explain scene.tif -o why.png
+  nephos explain S2A_MSIL2A_….SAFE --resolution 20 --at 2900,1310 -o why.png
+  nephos explain test_split.pkl --sample 3 --model best.nephos --at 200,310 -o why.png")]
 pub struct Args {
-    /// Image or container of samples, with the bands the model was trained on
+    /// Scene, or container of samples, as `nephos predict` takes them
+    #[arg(value_name = "SCENE")]
     image: PathBuf,
-    /// Bundle of the model
-    #[arg(long, short, value_name = "NAME.nephos")]
-    model: PathBuf,
-    /// Pixel whose patch is chosen
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Pixel whose patch is chosen; without it, a patch at a cloud's edge: where the
+    /// probability of cloud changes most, in nine windows of a large scene or nine samples
+    /// of a container
     #[arg(long, value_name = "ROW,COL", value_parser = pixel)]
-    at: (usize, usize),
-    /// Sample of the container, counted from 0
-    #[arg(long, value_name = "I", default_value_t = 0)]
-    sample: usize,
+    at: Option<[usize; 2]>,
+    /// Side of the window that the model sees, in pixels; default: as `nephos predict`
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    size: Option<u16>,
+    #[command(flatten)]
+    read: SceneArgs,
+    /// Sample of the container, by name or counted from 0; with --at the first, unless
+    /// said otherwise
+    #[arg(long, value_name = "SAMPLE")]
+    sample: Option<String>,
     /// Picture to write
     #[arg(long, short, value_name = "OUT.png")]
     output: PathBuf,
-    /// auto, cpu, vulkan, metal, webgpu or cuda, with a number after a colon
-    #[arg(long, default_value = "auto")]
-    device: String,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
-fn pixel(text: &str) -> Result<(usize, usize), String> {
-    let parsed = (text.split_once(','))
-        .and_then(|(row, col)| Some((row.trim().parse().ok()?, col.trim().parse().ok()?)));
-    parsed.ok_or_else(|| "expected ROW,COL in pixels, as in 200,310".to_owned())
+/// A window with what the model says of it, and the pixel whose patch is chosen.
+struct Chosen {
+    view: View,
+    prediction: Prediction,
+    at: (usize, usize),
+    change: Option<f32>,
 }
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let device = device::select(&args.device)?;
-    let bundle = Bundle::load(&args.model, &device)?;
-    let (config, patch) = (&bundle.config, &bundle.config.model.patch);
-    let dataset = Dataset::open(&args.image, &config.data)?;
-    anyhow::ensure!(
-        args.sample < dataset.len(),
-        "--sample {}: {} holds {} samples, counted from 0",
-        args.sample,
-        args.image.display(),
-        dataset.len()
-    );
-    let example = dataset.get_unlabelled(args.sample)?;
-    let gaze = Gaze::follow(
-        &bundle.segmenter,
-        &config.model,
-        &example.image,
-        args.at,
-        &device,
-    )
-    .context("--at")?;
-    let picture = sample_picture(&example, &config.data.bands, Stretch::default());
-    gaze.figure(&picture, patch)?.save(&args.output)?;
-    let (row, col) = gaze.patch;
-    ui.status(format!("patch {row},{col} of sample {}", example.name));
+    (Declared::default())
+        .reads(&args.image)
+        .reads(&args.model.model)
+        .writes(&args.output)
+        .check(args.overwrite.overwrite)?;
+    let (bundle, device) = args.model.load()?;
+    let (data, model) = (&bundle.config.data, &bundle.config.model);
+    let decision = Decision::new(&bundle.config.calibration, model.classes);
+    let network = Network::new(bundle.segmenter.clone(), &device).decided_by(decision);
+    let chosen = choose(&args, data, model, &network, ui)?;
+    let (view, Window { row, col, .. }) = (&chosen.view, chosen.view.window);
+    let gaze = Gaze::follow(&bundle.segmenter, model, &view.image, chosen.at, &device)?;
+    let rgb = ["red", "green", "blue"].map(String::from);
+    let channels = rgb_channels(&data.bands, &rgb).unwrap_or([0; 3]);
+    let picture = true_colour(&view.image, channels, &view.valid, Stretch::default());
+    let mut figure = gaze.figure(&picture, Some(&chosen.prediction.classes), &model.patch)?;
+    let at = [row + chosen.at.0, col + chosen.at.1];
+    figure.title = format!("{}, the patch at {},{}", view.name, at[0], at[1]);
+    figure.save(&args.output)?;
+    let (patch_row, patch_col) = gaze.patch;
+    ui.status(format!(
+        "patch {patch_row},{patch_col} of {}, rows {row} to {} and columns {col} to {}; at pixel \
+         {},{}{}",
+        view.name,
+        row + view.window.rows - 1,
+        col + view.window.cols - 1,
+        at[0],
+        at[1],
+        match (args.at, chosen.change) {
+            (Some(_), _) => String::new(),
+            (None, Some(change)) => format!(
+                ", a cloud's edge: the probability of cloud changes by {change:.2} across the patch"
+            ),
+            (None, None) => ", the middle: no cloud's edge was found (--at chooses)".to_owned(),
+        }
+    ));
     say!("{}", args.output.display());
     Ok(())
+}
+
+/// The window with the pixel asked for, or with the steepest edge of a cloud.
+fn choose(
+    args: &Args,
+    data: &DataConfig,
+    model: &ModelConfig,
+    network: &Network,
+    ui: &Ui,
+) -> anyhow::Result<Chosen> {
+    let mut best: Option<Chosen> = None;
+    let mut look = |subject: &Subject| -> anyhow::Result<()> {
+        if let Some(at) = args.at {
+            check_pixel(at, subject.size(), &subject.name)?;
+        }
+        for window in windows(subject, model, args) {
+            let view = subject.view(window)?;
+            let prediction = view.predict(network, model)?;
+            let edge = match args.at {
+                Some(_) => None,
+                None => CloudEdge::steepest(&prediction.probabilities, model.patch.size),
+            };
+            let change = edge.map(|edge| edge.change);
+            // A window without an edge is better than none.
+            if best.as_ref().is_some_and(|best| change <= best.change) {
+                continue;
+            }
+            let middle = (window.rows / 2, window.cols / 2);
+            let at = match (args.at, edge) {
+                (Some([row, col]), _) => (row - window.row, col - window.col),
+                (None, Some(edge)) => edge.pixel,
+                (None, None) => middle,
+            };
+            best = Some(Chosen {
+                view,
+                prediction,
+                at,
+                change,
+            });
+        }
+        Ok(())
+    };
+    if is_container(&args.image) {
+        let data = args.read.samples(data)?;
+        let dataset = open_whole(&args.image, &data)?;
+        ensure!(!dataset.is_empty(), "{}: no samples", args.image.display());
+        let looks = (LOOKS * LOOKS).min(dataset.len());
+        let samples = match (&args.sample, args.at) {
+            (Some(sample), _) => positions(&dataset, std::slice::from_ref(sample))?,
+            (None, Some(_)) => vec![0],
+            (None, None) => (0..looks)
+                .map(|look| look * dataset.len() / looks)
+                .collect(),
+        };
+        for index in samples {
+            look(&Subject::sample(&dataset, index, &data)?)?;
+        }
+    } else {
+        if args.sample.is_some() {
+            bail!(
+                "{}: --sample is for containers of samples",
+                args.image.display()
+            );
+        }
+        let options = args.read.options()?;
+        look(&Subject::open(&args.image, &options, data, ui)?)?;
+    }
+    match best {
+        Some(best) => Ok(best),
+        None => bail!("{}: no pixels", args.image.display()),
+    }
+}
+
+/// The window around the pixel asked for; else the whole scene where it is one window, or
+/// windows spread over it.
+fn windows(subject: &Subject, model: &ModelConfig, args: &Args) -> Vec<Window> {
+    let side = args.size.map(usize::from);
+    let around = |at| subject.around(at, model, side);
+    if let Some(at) = args.at {
+        return vec![around(at)];
+    }
+    let size = subject.size();
+    let window = around([0, 0]);
+    let places = |length: usize, count: usize| -> Vec<usize> {
+        match count < length {
+            true => (0..LOOKS)
+                .map(|look| (2 * look + 1) * length / (2 * LOOKS))
+                .collect(),
+            false => vec![length / 2],
+        }
+    };
+    let (rows, cols) = (places(size[0], window.rows), places(size[1], window.cols));
+    let places = rows
+        .iter()
+        .flat_map(|row| cols.iter().map(move |col| [*row, *col]));
+    places.map(around).collect()
 }

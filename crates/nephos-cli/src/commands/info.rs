@@ -1,7 +1,11 @@
 //! `nephos info`
 
+mod config;
+mod document;
+mod mask;
 mod samples;
 mod scene;
+mod table;
 mod weights;
 
 use std::path::PathBuf;
@@ -9,30 +13,19 @@ use std::path::PathBuf;
 use nephos::dataset::split::Filter;
 use nephos::model::weights::Shipped;
 use nephos::scene::{Kind, detect, is_container};
+use nephos::text::one_line;
 use serde::Serialize;
 
 use crate::ui::{Ui, say};
 
 /// Tell what a file holds
-///
-/// Scenes (GeoTIFF, a folder with one file a band, Sentinel-2 SAFE, Landsat, PNG or
-/// JPEG): product, size, place, bands and how their numbers become reflectance.
-///
-/// Samples (pickle, .npy, .npz, CloudSEN12+ container, or a folder with image/ and
-/// label/): how many, their shapes, number format and channel names,
-/// the range of each channel in the first sample, and how the labels are distributed;
-/// of a CloudSEN12+ container also the columns of its metadata.
-///
-/// Weights (.pth, .safetensors, .nephos): the tensors, and of a .nephos bundle its
-/// configuration and training history.
-///
-/// tiny: the model that comes with nephos, with its model card.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(long_about = long_about(), after_help = "Examples:\n  \
     nephos info train_split.pkl\n  \
     nephos info S2A_MSIL2A_….SAFE\n  \
     nephos info cloudsen12-l1c.0000.part.taco --where label_type=high --list\n  \
     nephos info model.nephos --json\n  \
+    nephos info scene_mask.tif\n  \
     nephos info tiny")]
 pub struct Args {
     /// File or folder
@@ -54,11 +47,30 @@ pub struct Args {
     list: bool,
 }
 
+fn long_about() -> String {
+    use nephos::scene::formats::{RESULTS, SAMPLES, SCENES, WEIGHTS};
+    format!(
+        "Tell what a file holds\n\n\
+         Scenes ({SCENES}): product, size, place, bands and how their numbers become \
+         reflectance.\n\n\
+         Samples ({SAMPLES}): how many, their shapes, number format and channel names, the range \
+         of each channel in the first sample, and how the labels are distributed; of a \
+         CloudSEN12+ container also the columns of its metadata.\n\n\
+         Weights ({WEIGHTS}): the tensors, and of a .nephos bundle its configuration and training \
+         history; of tiny its model card.\n\n\
+         What nephos writes ({RESULTS})."
+    )
+}
+
 /// What a file holds.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Report {
+    Config(config::Report),
+    Document(document::Report),
+    Mask(mask::Report),
     Samples(samples::Report),
+    Table(table::Report),
     Scene(scene::Report),
     Weights(weights::Report),
 }
@@ -73,11 +85,50 @@ pub fn run(args: Args, _ui: &Ui) -> anyhow::Result<()> {
     }
     if args.list {
         for name in samples::names(path, &args.filters)? {
-            say!("{name}");
+            say!("{}", one_line(&name));
         }
         return Ok(());
     }
-    let report = match detect(path) {
+    let report = report(&args)?;
+    if args.json {
+        say!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        say!("{}", one_line(&path.to_string_lossy()));
+        let text = match report {
+            Report::Config(report) => report.to_string(),
+            Report::Document(report) => report.to_string(),
+            Report::Mask(report) => report.to_string(),
+            Report::Samples(report) => report.to_string(),
+            Report::Table(report) => report.to_string(),
+            Report::Scene(report) => report.to_string(),
+            Report::Weights(report) => report.to_string(),
+        };
+        say!("{}", text.trim_end());
+    }
+    Ok(())
+}
+
+/// Looks at a file: what it is by its content, or by its extension where that says more.
+fn report(args: &Args) -> anyhow::Result<Report> {
+    let path = args.path.as_path();
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    let is_file = path.is_file();
+    match extension.to_lowercase().as_str() {
+        "toml" if is_file => return Ok(Report::Config(config::report(path)?)),
+        "csv" if is_file => return Ok(Report::Table(table::report(path)?)),
+        _ => {}
+    }
+    let found = detect(path);
+    if is_file && let Some(report) = mask::report(path)? {
+        return Ok(Report::Mask(report));
+    }
+    if is_file
+        && !matches!(found, Ok(Kind::Selection))
+        && let Some(report) = document::report(path)?
+    {
+        return Ok(Report::Document(report));
+    }
+    Ok(match found {
         _ if Shipped::find(path).is_some() => Report::Weights(weights::safetensors(path)?),
         Ok(Kind::Torch) => Report::Weights(weights::torch(path)?),
         Ok(Kind::Safetensors) => Report::Weights(weights::safetensors(path)?),
@@ -89,17 +140,23 @@ pub fn run(args: Args, _ui: &Ui) -> anyhow::Result<()> {
         )?),
         Ok(_) => Report::Scene(scene::report(path)?),
         // A product may be named by its metadata file, which holds no samples.
-        Err(error) => Report::Scene(scene::report(path).map_err(|_| error)?),
-    };
-    if args.json {
-        say!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        say!("{}", path.display());
-        match report {
-            Report::Samples(report) => say!("{}", report.to_string().trim_end()),
-            Report::Scene(report) => say!("{}", report.to_string().trim_end()),
-            Report::Weights(report) => say!("{}", report.to_string().trim_end()),
+        Err(error) => Report::Scene(scene::report(path).map_err(|_| unknown(error))?),
+    })
+}
+
+/// An unknown format is one that is neither read nor written.
+fn unknown(error: nephos::Error) -> nephos::Error {
+    use nephos::scene::formats::{RESULTS, SCENES, WEIGHTS};
+    match error {
+        nephos::Error::Unsupported { subject, message } if message.contains("unknown format") => {
+            nephos::Error::Unsupported {
+                message: format!(
+                    "{message}; scenes from {SCENES}; weights from {WEIGHTS}; nephos info also \
+                     describes {RESULTS}"
+                ),
+                subject,
+            }
         }
+        other => other,
     }
-    Ok(())
 }

@@ -2,6 +2,7 @@
 
 pub mod augment;
 pub mod benchmark;
+pub mod config;
 pub mod demo;
 pub mod evaluate;
 pub mod explain;

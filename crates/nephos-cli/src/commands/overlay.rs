@@ -2,42 +2,60 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
+use ndarray::s;
 use nephos::class::IGNORE;
 use nephos::config::{Config, DataConfig, ModelConfig};
-use nephos::dataset::Dataset;
+use nephos::dataset::{Dataset, Inputs};
 use nephos::device;
 use nephos::mask;
 use nephos::model::Bundle;
-use nephos::predict::{Decision, Network};
+use nephos::output::Declared;
+use nephos::predict::{Decision, Network, model_input};
 use nephos::report::{Sample, Stretch, overlay_figure, rgb_channels, true_colour};
+use nephos::scene::{Window, is_container, open_scene};
 
+use crate::args::Overwrite;
+use crate::commands::predict::jobs::scene_name;
 use crate::model_args::{ReadArgs, mask_name, open_whole, positions};
+use crate::scene_args::SceneArgs;
+use crate::subject::{Subject, check_pixel, pixel};
 use crate::ui::{Ui, say};
 
 /// Draw image, truth and prediction side by side
 ///
 /// Thick cloud is red, thin cloud green, cloud shadow yellow, at 50 % over the
-/// image; pixels without label or data are hatched. Samples without labels have
-/// no column of truth; without --model or --prediction there is none of
+/// image; pixels without label or data are hatched. Scenes, and samples without
+/// labels, have no column of truth; without --model or --prediction there is none of
 /// predictions.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   nephos overlay test_split.pkl --model best.nephos --rows 4 -o overlay.png
   nephos overlay l8biome --model best.nephos --samples Forest_05,Urban_01 -o overlay.png
-  nephos overlay scene.tif --prediction mask.tif --rgb swir16,nir,red -o overlay.png")]
+  nephos overlay scene.tif --prediction mask.tif --rgb swir16,nir,red -o overlay.png
+  nephos overlay S2A_MSIL2A_….SAFE --model tiny --at 5200,3100 --size 800 -o overlay.png")]
 pub struct Args {
-    /// Samples: a pickle, .npy, .npz, an image, or a folder with image/ and label/
+    /// A scene, or a container of samples, as `nephos predict` takes them
     data: PathBuf,
-    /// Model whose predictions to draw
+    /// Model whose predictions to draw; tiny comes with nephos
     #[arg(long, short, value_name = "NAME.nephos")]
     model: Option<PathBuf>,
-    /// Prediction to draw: the mask of the one sample, or a folder with a mask
-    /// NAME.tif, .png or .npy a sample
+    /// Prediction to draw: the mask of the scene or of the one sample, or a folder with a
+    /// mask NAME.tif, .png or .npy of each
     #[arg(long, value_name = "PATH", conflicts_with = "model")]
     prediction: Option<PathBuf>,
     #[command(flatten)]
     read: ReadArgs,
+    #[command(flatten)]
+    scene: SceneArgs,
+    /// Draw a window around this pixel; without it all of the image, or, of a scene of
+    /// more than 4096 × 4096 pixels, a window in the middle
+    #[arg(long, value_name = "ROW,COL", value_parser = pixel)]
+    at: Option<[usize; 2]>,
+    /// Side of the window in pixels; default: 1024. With a model, a scene's window is
+    /// segmented by itself, with some pixels around it
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    size: Option<u16>,
     /// Samples to draw, by name or counted from 0, as in 0,3,7
     #[arg(
         long,
@@ -60,14 +78,29 @@ pub struct Args {
         default_value = "red,green,blue"
     )]
     rgb: Vec<String>,
-    /// Numbers of the bands, in stored units / scale, that are drawn black and
-    /// white, as in 0,0.6; without it, percentiles 2 and 98 of each image
-    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', num_args = 1)]
+    /// Numbers of the bands that are drawn black and white, as in 0,0.6: reflectance of
+    /// a scene, stored units / scale of samples; without it, percentiles 2 and 98 of each
+    /// image
+    #[arg(
+        long,
+        value_name = "LOW,HIGH",
+        value_delimiter = ',',
+        num_args = 1,
+        allow_hyphen_values = true
+    )]
     levels: Vec<f32>,
     /// auto, cpu, vulkan, metal, webgpu or cuda, with a number after a colon
     #[arg(long, default_value = "auto")]
     device: String,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
+
+/// Most pixels of a scene that are drawn without being asked for a window.
+const WHOLE: usize = 4096 * 4096;
+
+/// Side of a window.
+const WINDOW: usize = 1024;
 
 /// Where predictions come from.
 enum Source {
@@ -77,22 +110,141 @@ enum Source {
 }
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    (Declared::default())
+        .reads(&args.data)
+        .reads_all(args.model.iter().chain(&args.prediction))
+        .writes(&args.out)
+        .check(args.overwrite.overwrite)?;
     let stretch = match args.levels[..] {
         [] => Stretch::default(),
         [low, high] if low < high => Stretch::Fixed(low, high),
         _ => bail!("--levels takes two rising numbers, as in 0,0.6"),
     };
     let (source, config) = source(&args)?;
-    let dataset = open_whole(&args.data, &config.data)?;
-    let colours = DataConfig {
+    let samples = match is_container(&args.data) {
+        true => of_samples(&args, &source, &config, stretch, ui)?,
+        false => vec![of_scene(&args, &source, &config, stretch, ui)?],
+    };
+    overlay_figure(&samples)?.save(&args.out)?;
+    say!("{}", args.out.display());
+    Ok(())
+}
+
+/// How the bands that are drawn are read.
+fn colours(args: &Args, data: &DataConfig) -> DataConfig {
+    DataConfig {
         bands: args.rgb.clone(),
         optional_bands: Vec::new(),
         withhold: Vec::new(),
-        ..config.data
+        ..data.clone()
+    }
+}
+
+/// The window of an image of `size` that is drawn.
+fn window(args: &Args, size: [usize; 2], name: &str) -> anyhow::Result<Window> {
+    if let Some(at) = args.at {
+        check_pixel(at, size, name)?;
+    }
+    let large = size[0].saturating_mul(size[1]) > WHOLE;
+    let side = match (args.size, args.at.is_some() || large) {
+        (Some(side), _) => [usize::from(side); 2],
+        (None, true) => [WINDOW; 2],
+        (None, false) => size,
     };
+    let at = args.at.unwrap_or(size.map(|side| side / 2));
+    Ok(Window::around(at, side, size, 1))
+}
+
+/// The one row of a scene.
+fn of_scene(
+    args: &Args,
+    source: &Source,
+    config: &Config,
+    stretch: Stretch,
+    ui: &Ui,
+) -> anyhow::Result<Sample> {
+    if !args.samples.is_empty() {
+        bail!(
+            "{}: --samples is for containers of samples",
+            args.data.display()
+        );
+    }
+    let colours = colours(args, &config.data);
+    let channels = rgb_channels(&colours.bands, &args.rgb)?;
+    let options = args.scene.options()?;
+    let scene = open_scene(&args.data, &options)?;
+    let (info, size) = (scene.info(), scene.info().size);
+    let window = window(args, size, &info.name)?;
+    if [window.rows, window.cols] != size {
+        ui.status(format!(
+            "{}: rows {} to {} of {}, columns {} to {} of {}",
+            info.name,
+            window.row,
+            window.row + window.rows - 1,
+            size[0],
+            window.col,
+            window.col + window.cols - 1,
+            size[1]
+        ));
+    }
+    let inputs = Inputs::of_scene(info, &colours)?;
+    let (image, valid) = model_input(scene.as_ref(), &inputs, 1.0, window)?;
+    let name = scene_name(&args.data);
+    let prediction = match source {
+        Source::None => None,
+        Source::Model(network, model) => {
+            let subject = Subject::open(&args.data, &options, &config.data, ui)?;
+            // What lies around the window tells the model more of what is at its edge.
+            let middle = [window.row + window.rows / 2, window.col + window.cols / 2];
+            let sides = [window.rows, window.cols].map(|side| side + model.image_size);
+            let wide = Window::around(middle, sides, size, model.alignment());
+            let prediction = subject.view(wide)?.predict(network, model)?;
+            let [row, col] = [window.row - wide.row, window.col - wide.col];
+            let rows = row..row + window.rows;
+            let cols = col..col + window.cols;
+            Some(prediction.classes.slice(s![rows, cols]).to_owned())
+        }
+        Source::Masks(path) => {
+            let mask = mask::read(&match path.is_dir() {
+                true => mask_in(path, &name)?,
+                false => path.clone(),
+            })?;
+            let (rows, cols) = mask.dim();
+            ensure!(
+                [rows, cols] == size,
+                "{}: a mask of {rows} × {cols} pixels for {} with {} × {}",
+                path.display(),
+                info.name,
+                size[0],
+                size[1]
+            );
+            let rows = window.row..window.row + window.rows;
+            let cols = window.col..window.col + window.cols;
+            Some(mask.slice(s![rows, cols]).to_owned())
+        }
+    };
+    Ok(Sample {
+        picture: true_colour(&image, channels, &valid, stretch),
+        truth: None,
+        name,
+        prediction,
+    })
+}
+
+/// A row for each sample that was chosen.
+fn of_samples(
+    args: &Args,
+    source: &Source,
+    config: &Config,
+    stretch: Stretch,
+    ui: &Ui,
+) -> anyhow::Result<Vec<Sample>> {
+    let data = args.scene.samples(&config.data)?;
+    let dataset = open_whole(&args.data, &data)?;
+    let colours = colours(args, &data);
     let channels = rgb_channels(&colours.bands, &args.rgb)?;
     let pictures = open_whole(&args.data, &colours)?;
-    let chosen = chosen(&args, &dataset)?;
+    let chosen = chosen(args, &dataset)?;
     let mut progress = ui.progress("overlay", chosen.len());
     let mut samples = Vec::with_capacity(chosen.len());
     for index in chosen {
@@ -105,12 +257,21 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         };
         source.predict(&dataset, index, &mut sample)?;
         progress.step(&sample.name);
-        samples.push(sample);
+        let size = sample.size();
+        let window = window(args, size, &sample.name)?;
+        samples.push(sample.cropped(window)?);
     }
     progress.finish();
-    overlay_figure(&samples)?.save(&args.out)?;
-    say!("{}", args.out.display());
-    Ok(())
+    Ok(samples)
+}
+
+/// The mask of that name in a folder.
+fn mask_in(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    ["tif", "tiff", "png", "npy"]
+        .map(|extension| folder.join(format!("{name}.{extension}")))
+        .into_iter()
+        .find(|path| path.is_file())
+        .with_context(|| format!("{}: no mask {name}.tif, .png or .npy", folder.display()))
 }
 
 fn source(args: &Args) -> anyhow::Result<(Source, Config)> {
@@ -154,21 +315,13 @@ impl Source {
         sample.prediction = match self {
             Self::None => None,
             Self::Model(network, model) => {
-                let example = dataset.get_unlabelled(index)?;
+                let example = dataset.image(index)?;
                 let prediction = (network.predict(model, &example.image, &example.valid))
                     .with_context(|| format!("sample {}", example.name))?;
                 Some(prediction.classes)
             }
             Self::Masks(folder) if folder.is_dir() => {
-                let name = mask_name(dataset, index);
-                let found = ["tif", "tiff", "png", "npy"]
-                    .map(|extension| folder.join(format!("{name}.{extension}")))
-                    .into_iter()
-                    .find(|path| path.is_file())
-                    .with_context(|| {
-                        format!("{}: no mask {name}.tif, .png or .npy", folder.display())
-                    })?;
-                Some(mask::read(&found)?)
+                Some(mask::read(&mask_in(folder, &mask_name(dataset, index))?)?)
             }
             Self::Masks(file) if dataset.len() == 1 => Some(mask::read(file)?),
             Self::Masks(file) => bail!(

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use nephos::config::Config;
 use nephos::dataset::open_unlabelled;
+use nephos::scene::SceneOptions;
+use nephos::text;
 use nephos::train::{Ending, Trainer};
 
-use super::train::{INTERRUPTED, RunArgs, STOP, stop_on_signals};
+use super::train::{INTERRUPTED, RunArgs, STOP, refuse_inputs, stop_on_signals};
 use super::train_progress::EpochBars;
 use crate::scene_args::SceneArgs;
 use crate::ui::{Ui, say};
@@ -24,9 +26,9 @@ use crate::ui::{Ui, say};
 /// pixels where there is none). Ctrl-C saves and leaves; --resume goes on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  nephos pretrain scenes/*.tif --config configs/tiny.toml --out runs/pretrained
-  nephos pretrain S2A_MSIL2A_….SAFE l8biome --config configs/tiny.toml --set pretrain.share=0.6
-  nephos train --config configs/tiny.toml --init runs/pretrained/last.nephos")]
+  nephos pretrain scenes/*.tif --config tiny --out runs/pretrained
+  nephos pretrain S2A_MSIL2A_….SAFE l8biome --config tiny --set pretrain.share=0.6
+  nephos train --config tiny --init runs/pretrained/last.nephos")]
 pub struct Args {
     /// Scenes (GeoTIFF, Sentinel-2 SAFE, Landsat folder …) and containers of samples
     #[arg(required = true)]
@@ -44,7 +46,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let mut config = Config::load(&args.run.config, &args.run.set)?.for_pretraining();
+    let mut config = Config::open(&args.run.config, &args.run.set)?.for_pretraining();
     if let Err(message) = config.validate() {
         bail!("{}: {message}", args.run.config.display());
     }
@@ -53,12 +55,17 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         Some(folder) => folder.clone(),
         None => Path::new("runs").join(format!("{}-pretrained", config.name)),
     };
+    refuse_inputs(&args.run, &config, None, &folder)?;
     let device = nephos::device::select(&args.run.device)?;
-    let images = open_unlabelled(&args.images, &config.data, &args.read.options()?, args.tile)?;
+    let options = SceneOptions {
+        model_bands: config.data.bands.clone(),
+        ..args.read.options()?
+    };
+    let images = open_unlabelled(&args.images, &config.data, &options, args.tile)?;
     ui.status(format!(
-        "{}: {} images without labels; run folder {}",
+        "{}: {} without labels; run folder {}",
         config.name,
-        images.len(),
+        text::count(images.len(), "image"),
         folder.display()
     ));
     stop_on_signals()?;
@@ -71,8 +78,8 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let outcome = outcome?;
     if outcome.ending == Ending::Interrupted {
         ui.status(format!(
-            "Stopped after {} steps and saved; the same command with --resume goes on.",
-            outcome.steps
+            "Stopped after {} and saved; the same command with --resume continues.",
+            text::count(outcome.steps, "step")
         ));
         std::process::exit(INTERRUPTED);
     }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use nephos::dataset::simulate::{Simulator, SplitPlan, write_preview, write_splits};
+use nephos::output::Declared;
 
+use crate::args::Overwrite;
 use crate::ui::{Ui, say};
 
 const EXAMPLES: &str = "\
@@ -63,20 +65,26 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 6, requires = "preview",
           value_parser = clap::value_parser!(u16).range(1..=64))]
     preview_count: u16,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
+    let plan = SplitPlan {
+        counts: [args.train, args.val, args.test],
+        size: args.size,
+        seed: args.seed,
+    };
+    let splits = (args.out.iter()).flat_map(|folder| plan.files(folder));
+    (Declared::default())
+        .writes_all(splits.chain(args.preview.clone()))
+        .check(args.overwrite.overwrite)?;
     let simulator = Simulator {
         pixel: args.pixel_size,
         images_per_roi: args.images_per_roi,
         hard: args.hard,
     };
     if let Some(folder) = &args.out {
-        let plan = SplitPlan {
-            counts: [args.train, args.val, args.test],
-            size: args.size,
-            seed: args.seed,
-        };
         let mut progress = ui.progress("simulating", plan.counts.iter().sum());
         write_splits(&simulator, folder, &plan, |split| progress.step(split))
             .context("can't write simulated samples")?;

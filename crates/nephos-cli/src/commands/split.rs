@@ -8,7 +8,10 @@ use nephos::dataset::SPLIT_NAMES;
 use nephos::dataset::split::{
     Candidate, Filter, Leakage, Neighbourhood, Split, SplitOptions, check_leakage, split, split_by,
 };
+use nephos::output::Declared;
+use nephos::text;
 
+use crate::args::Overwrite;
 use crate::ui::{Ui, say};
 
 const EXAMPLES: &str = "\
@@ -43,7 +46,9 @@ const MOST_SHOWN: usize = 5;
 ///
 /// A CloudSEN12+ container has metadata of its own, which are taken without --metadata.
 /// Rows of --metadata belong to the samples that a column `name` or `id` names; else
-/// to the positions in a column `index`; else they are in the samples' order.
+/// to the positions in a column `index`; else they are in the samples' order. Of the table
+/// of `nephos simulate`, which is of several files, the rows are taken whose `split` the
+/// file of the samples is called: train_split.pkl, split train.
 ///
 /// With --by, the splits are those that a column of the containers' own metadata names.
 /// They are written as lists of samples (.json), which can be given wherever samples can,
@@ -99,6 +104,8 @@ pub struct Args {
     /// Channel that holds the label, from 0
     #[arg(long, value_name = "N", default_value_t = 13)]
     label_channel: usize,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 fn kilometres(text: &str) -> Result<f64, String> {
@@ -128,10 +135,23 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         return Ok(());
     }
     let out = args.out.context("--out is needed")?;
+    let counts = [args.train, args.val, args.test].map(Option::unwrap_or_default);
+    // With --by all three lists may come about, and one of an earlier choice goes.
+    let (ending, record) = match &args.by {
+        Some(_) => ("json", None),
+        None => ("pkl", Some("split.json".to_owned())),
+    };
+    let files = (SPLIT_NAMES.iter().zip(counts))
+        .filter(|(_, count)| args.by.is_some() || *count > 0)
+        .map(|(name, _)| format!("{name}_split.{ending}"));
+    (Declared::default())
+        .reads_all(args.samples.iter().chain(&args.metadata))
+        .writes_all(files.chain(record).map(|name| out.join(name)))
+        .check(args.overwrite.overwrite)?;
     if let Some(column) = &args.by {
         let result = split_by(&args.samples, column, &args.filters, &near, &out)?;
         for (path, count) in result.lists.iter().flatten() {
-            say!("{}: {count} samples", path.display());
+            say!("{}: {}", path.display(), text::count(*count, "sample"));
         }
         say!("{}", leakage_report(&result.leakage, &near).trim_end());
         if !args.allow_leakage && result.leakage.is_any() {
@@ -142,7 +162,6 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let [samples] = args.samples.as_slice() else {
         bail!("one container at a time; several need --by or --check");
     };
-    let counts = [args.train, args.val, args.test].map(Option::unwrap_or_default);
     let options = SplitOptions {
         counts,
         seed: args.seed,
@@ -171,6 +190,13 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     if let Some((_, bar)) = bar {
         bar.finish();
     }
+    if let Some(name) = &result.rows_of {
+        ui.status(format!(
+            "note: the metadata are of several files; the rows of split {name} were taken, as \
+             {} is called",
+            samples.display()
+        ));
+    }
     if !args.allow_leakage && !result.shared_groups.is_empty() {
         ui.status(leakage_warning(&result.shared_groups));
     }
@@ -183,10 +209,10 @@ fn leakage_report(found: &Leakage, near: &Neighbourhood) -> String {
     let mut text = match found.grouped {
         0 => format!("regions: no sample has a column `{}`\n", near.group_by),
         _ => format!(
-            "regions ({}): {} of {} samples, {} in two splits\n",
+            "regions ({}): {} of {}, {} in two splits\n",
             near.group_by,
             found.groups,
-            found.grouped,
+            text::count(found.grouped, "sample"),
             found.shared.len()
         ),
     };
@@ -198,10 +224,11 @@ fn leakage_report(found: &Leakage, near: &Neighbourhood) -> String {
         0 => text += "neighbours: no sample tells where it lies (proj_centroid, centroid)\n",
         placed => {
             text += &format!(
-                "neighbours: {} pairs of other regions within {} km in two splits, of {placed} \
-                 samples that tell where they lie\n",
-                found.neighbours.len(),
-                near.distance
+                "neighbours: {} of other regions within {} km in two splits, among {} with a \
+                 known place\n",
+                text::count(found.neighbours.len(), "pair"),
+                near.distance,
+                text::count(placed, "sample")
             );
         }
     }
@@ -228,9 +255,12 @@ fn leakage_warning(groups: &[String]) -> String {
         .join(", ");
     let more = if groups.len() > 3 { ", …" } else { "" };
     format!(
-        "warning: {} regions of interest are in more than one split ({shown}{more}); scores \
+        "warning: {} in more than one split ({shown}{more}); scores \
          will be too good. Keep them apart with --group-by roi_id, or say --allow-leakage",
-        groups.len()
+        match groups.len() {
+            1 => "1 region of interest is".to_owned(),
+            number => format!("{number} regions of interest are"),
+        }
     )
 }
 
@@ -238,7 +268,7 @@ fn leakage_warning(groups: &[String]) -> String {
 fn table(split: &Split) -> String {
     let mut text = format!("{:<8}{:>8}", "split", "samples");
     for distinct in 0..=4 {
-        text += &format!("{:>10}", format!("{distinct} classes"));
+        text += &format!("{:>10}", text::count(distinct, "class"));
     }
     for name in class_names() {
         text += &format!("{name:>14}");

@@ -7,11 +7,15 @@ use anyhow::Context;
 use nephos::config::Config;
 use nephos::dataset::open_training;
 use nephos::model::weights;
-use nephos::train::{CHECKPOINT_FILE, Ending, Outcome, TrainObserver, Trainer};
+use nephos::output::{Declared, may_write};
+use nephos::text;
+use nephos::train::{
+    CHECKPOINT_FILE, EVENT_FILE, Ending, Outcome, TrainObserver, Trainer, run_files,
+};
 
 use super::train_progress::EpochBars;
 use super::weights::tell;
-use crate::ui::{Ui, say};
+use crate::ui::{Ui, message, say};
 
 /// Exit status of a run that Ctrl-C stopped: 128 + SIGINT, as shells have it.
 pub(super) const INTERRUPTED: i32 = 130;
@@ -26,9 +30,9 @@ pub(super) static STOP: AtomicBool = AtomicBool::new(false);
 /// leaves; --resume goes on as if the run had never stopped.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  nephos train --config configs/reference.toml --set data.train=train_split.pkl --set data.val=val_split.pkl
-  nephos train --config configs/l8biome.toml --set train.epochs=2 --out runs/quick
-  nephos train --config configs/reference.toml --out runs/reference --resume")]
+  nephos train --config reference --set data.train=train_split.pkl --set data.val=val_split.pkl
+  nephos train --config tiny --init tiny --set data.train=samples --set data.val_fraction=0.2 --out runs/mine
+  nephos train --config reference --out runs/reference --resume")]
 pub struct Args {
     #[command(flatten)]
     run: RunArgs,
@@ -48,8 +52,9 @@ pub struct Args {
 /// What every training run is told, with labels or without.
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
-    /// Configuration in TOML; see configs/reference.toml for every key
-    #[arg(long, short, value_name = "FILE")]
+    /// Configuration: a name of `nephos config`, or a TOML file; `nephos config reference`
+    /// has every key
+    #[arg(long, short, value_name = "NAME|FILE")]
     pub config: PathBuf,
     /// Override a key of the configuration; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
@@ -61,16 +66,25 @@ pub(super) struct RunArgs {
     #[arg(long)]
     pub resume: bool,
     /// Write a checkpoint after every so many steps too, not only after epochs
-    #[arg(long, value_name = "STEPS")]
+    #[arg(long, value_name = "STEPS", value_parser = at_least_one)]
     pub checkpoint_every: Option<usize>,
 }
 
+/// A number of steps.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(steps) if steps > 0 => Ok(steps),
+        _ => Err("expected a whole number of steps, at least 1".to_owned()),
+    }
+}
+
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let config = Config::load(&args.run.config, &args.run.set)?;
+    let config = Config::open(&args.run.config, &args.run.set)?;
     let folder = args
         .out
         .clone()
         .unwrap_or_else(|| Path::new("runs").join(&config.name));
+    refuse_inputs(&args.run, &config, args.init.as_deref(), &folder)?;
     let device = nephos::device::select(&args.run.device)?;
     let (train, val) = open_training(&config)?;
     let init = match &args.init {
@@ -84,15 +98,23 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         None => None,
     };
     ui.status(format!(
-        "{}: {} training samples, {}; run folder {}",
+        "{}: {}, {}; run folder {}",
         config.name,
-        train.len(),
-        val.as_ref().map_or("no validation".to_owned(), |v| format!(
-            "{} validation samples",
-            v.len()
-        )),
+        text::count(train.len(), "training sample"),
+        val.as_ref()
+            .map_or("no validation".to_owned(), |val| text::count(
+                val.len(),
+                "validation sample"
+            )),
         folder.display()
     ));
+    // Samples held out of the training set share its notes.
+    let mut notes: Vec<&String> = train.notes().iter().collect();
+    notes.extend(val.iter().flat_map(|val| val.notes()));
+    notes.dedup();
+    for note in notes {
+        ui.status(format!("  note: {note}"));
+    }
     stop_on_signals()?;
     let trainer = Trainer::new(config, &folder, device)
         .init(init)
@@ -110,11 +132,42 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
             resume += &format!(" --set '{set}'");
         }
         ui.status(format!(
-            "Stopped after {} steps and saved. To go on: {resume} --out {} --resume",
-            outcome.steps,
+            "Stopped after {} and saved. To continue: {resume} --out {} --resume",
+            text::count(outcome.steps, "step"),
             folder.display()
         ));
         std::process::exit(INTERRUPTED);
+    }
+    Ok(())
+}
+
+/// Refuses a run folder whose files are what the run reads, or, for a new run, are there and
+/// of another origin.
+pub(super) fn refuse_inputs(
+    run: &RunArgs,
+    config: &Config,
+    init: Option<&Path>,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    let data = &config.data;
+    (Declared::default())
+        .reads(&run.config)
+        .reads_all(init)
+        .reads_all(data.train.iter().chain(&data.val).chain(&data.test))
+        .reads_all(data.mix.iter().map(|mix| &mix.train))
+        .writes_all(run_files(folder, run.resume))
+        .check_places()?;
+    // A run that ended before its first checkpoint may be begun again.
+    let is_config = |path: &Path| -> bool {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let config = Config::parse(&text, "config.toml", &[]).and_then(|config| config.to_toml());
+        config.is_ok_and(|written| written == text)
+    };
+    let files = run_files(folder, run.resume).into_iter();
+    for path in files.filter(|path| !run.resume && !path.ends_with(EVENT_FILE)) {
+        if !is_config(&path) {
+            may_write(&path, true).with_context(|| format!("--out {}", folder.display()))?;
+        }
     }
     Ok(())
 }
@@ -133,19 +186,17 @@ pub(super) fn stop_on_signals() -> anyhow::Result<()> {
         if STOP.swap(true, Ordering::SeqCst) {
             std::process::exit(INTERRUPTED);
         }
-        eprintln!("\nStopping after this batch; once more to leave at once, without saving.");
+        message("\nStopping after this batch; once more to leave at once, without saving.");
     })
     .context("Ctrl-C can't be caught")
 }
 
 /// The summary on standard output.
 fn report(outcome: &Outcome, folder: &Path) {
+    let epochs = text::count(outcome.history.len(), "epoch");
     match outcome.ending {
-        Ending::Finished => say!("Finished after {} epochs.", outcome.history.len()),
-        Ending::StoppedEarly => say!(
-            "Stopped early after {} epochs: the loss got no better.",
-            outcome.history.len()
-        ),
+        Ending::Finished => say!("Finished after {epochs}."),
+        Ending::StoppedEarly => say!("Stopped early after {epochs}: the loss got no better."),
         Ending::Interrupted => say!("Interrupted in epoch {}.", outcome.history.len() + 1),
     }
     if let Some(best) = &outcome.best {

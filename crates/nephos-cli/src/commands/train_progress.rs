@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use nephos::text;
 use nephos::train::{BatchReport, EpochRecord, EpochStart, TrainObserver};
 
 use crate::ui::Ui;
@@ -45,8 +46,10 @@ impl<'a> EpochBars<'a> {
             if let Some(start) = &self.start {
                 let total = start.images + start.val_images;
                 self.ui.status(format!(
-                    "epoch {}/{} {done}/{total} images {message}",
-                    start.epoch, start.epochs
+                    "epoch {}/{}: {done} of {}, {message}",
+                    start.epoch,
+                    start.epochs,
+                    text::count(total, "image")
                 ));
             }
         }
@@ -54,6 +57,10 @@ impl<'a> EpochBars<'a> {
 }
 
 impl TrainObserver for EpochBars<'_> {
+    fn note(&mut self, text: &str) {
+        self.ui.status(format!("  note: {text}"));
+    }
+
     fn epoch_started(&mut self, start: &EpochStart) {
         // Validation images count too, so that the bar ends with the epoch.
         let bar = ProgressBar::new((start.images + start.val_images) as u64);
@@ -70,40 +77,38 @@ impl TrainObserver for EpochBars<'_> {
 
     fn batch(&mut self, report: &BatchReport) {
         self.loss = report.mean_loss;
-        let message = format!(
-            "loss {:.4} {:.2} images/s",
-            report.mean_loss, report.images_per_second
-        );
+        let speed = text::rate(report.images_per_second, "images");
+        let message = format!("loss {:.4}, {speed}", report.mean_loss);
         self.show(report.images_done, message);
     }
 
     fn validation_batch(&mut self, report: &BatchReport) {
         let trained = self.start.as_ref().map_or(0, |s| s.images);
-        let message = format!("loss {:.4} validation {:.4}", self.loss, report.mean_loss);
+        let message = format!("loss {:.4}, validation {:.4}", self.loss, report.mean_loss);
         self.show(trained + report.images_done, message);
     }
 
     fn epoch_finished(&mut self, record: &EpochRecord, best: bool) {
         let mut message = format!("loss {:.4}", record.train_loss);
         if let Some(loss) = record.val_loss {
-            message += &format!(" validation {loss:.4}");
+            message += &format!(", validation {loss:.4}");
         }
         if let Some(miou) = record.val_miou {
-            message += &format!(" mIoU {miou:.4}");
+            message += &format!(", mIoU {miou:.4}");
         }
-        message += &format!(" {:.2} images/s", record.images_per_second);
-        if best {
-            message += " best";
-        }
+        let speed = text::rate(record.images_per_second, "images");
+        message += &format!(", {speed}");
+        let best = if best { " (best so far)" } else { "" };
         if !self.ui.is_terminal() {
             let epochs = self.start.as_ref().map_or(0, |s| s.epochs);
             self.ui.status(format!(
-                "epoch {}/{epochs} {message} {:.0} s",
-                record.epoch, record.seconds
+                "epoch {}/{epochs}: {message}, {}{best}",
+                record.epoch,
+                text::duration(record.seconds)
             ));
         }
         if let Some(bar) = self.bar.take() {
-            bar.finish_with_message(message);
+            bar.finish_with_message(message + best);
         }
     }
 

@@ -29,6 +29,20 @@ pub struct FullScreen<'a> {
     started: bool,
     validating: bool,
     val_images: usize,
+    /// After the renderer: fields are dropped in this order.
+    notes: Notes,
+}
+
+/// What is said once the terminal is given back.
+#[derive(Default)]
+struct Notes(Vec<String>);
+
+impl Drop for Notes {
+    fn drop(&mut self) {
+        for note in &self.0 {
+            tracing::info!("{note}");
+        }
+    }
 }
 
 impl<'a> FullScreen<'a> {
@@ -65,6 +79,7 @@ impl<'a> FullScreen<'a> {
             started: false,
             validating: false,
             val_images: 0,
+            notes: Notes::default(),
         })
     }
 }
@@ -83,6 +98,10 @@ fn value(name: &str, value: f64, mean: Option<f64>) -> MetricState {
 }
 
 impl TrainObserver for FullScreen<'_> {
+    fn note(&mut self, text: &str) {
+        self.notes.0.push(text.to_owned());
+    }
+
     fn epoch_started(&mut self, start: &EpochStart) {
         if !self.started {
             self.started = true;

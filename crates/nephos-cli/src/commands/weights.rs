@@ -8,13 +8,16 @@ use nephos::config::Config;
 use nephos::device;
 use nephos::model::weights::Transfer;
 use nephos::model::{Bundle, Summary, weights};
+use nephos::output::Declared;
+use nephos::text;
 
+use crate::args::Overwrite;
 use crate::ui::{Ui, say};
 
 /// Convert weights between nephos and PyTorch
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  nephos weights import best_model.pth --config configs/reference.toml -o best.nephos
+  nephos weights import best_model.pth --config reference -o best.nephos
   nephos weights export best.nephos -o best.safetensors")]
 pub struct Args {
     #[command(subcommand)]
@@ -32,16 +35,17 @@ enum Direction {
 /// The tensors must have the names of the published model, with or without the
 /// prefix `module.` of DataParallel. Every name and shape is checked against the
 /// configuration; all that don't fit are listed. A ViT of timm or transformers is
-/// taken as the encoder, the rest is drawn by the seed: see docs/pretraining.md.
+/// taken as the encoder, and the rest is drawn by the seed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  nephos weights import best_model.pth --config configs/reference.toml -o best.nephos
+  nephos weights import best_model.pth --config reference -o best.nephos
   nephos weights import vit.safetensors --config my.toml -o init.nephos")]
 struct ImportArgs {
     /// State dict: .pth or .pt (torch.save), or .safetensors
     file: PathBuf,
-    /// Configuration of the model the weights belong to
-    #[arg(long, short, value_name = "FILE")]
+    /// Configuration of the model the weights belong to: a name of `nephos config`, or a
+    /// TOML file
+    #[arg(long, short, value_name = "NAME|FILE")]
     config: PathBuf,
     /// Override a key of the configuration, as in model.graph.width=256
     #[arg(long, value_name = "KEY=VALUE")]
@@ -49,6 +53,8 @@ struct ImportArgs {
     /// Bundle to write
     #[arg(long, short, value_name = "NAME.nephos")]
     output: PathBuf,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 /// Write a bundle's weights for PyTorch
@@ -64,6 +70,8 @@ struct ExportArgs {
     /// File to write: .safetensors, .pth or .pt
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
@@ -74,7 +82,12 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
 }
 
 fn import(args: &ImportArgs, ui: &Ui) -> anyhow::Result<()> {
-    let config = Config::load(&args.config, &args.set).context("--config")?;
+    let config = Config::open(&args.config, &args.set).context("--config")?;
+    (Declared::default())
+        .reads(&args.file)
+        .reads(&args.config)
+        .writes(&args.output)
+        .check(args.overwrite.overwrite)?;
     let (segmenter, transfer) = weights::initial(&config, &args.file, &device::select("cpu")?)?;
     let bundle = Bundle {
         config,
@@ -86,7 +99,8 @@ fn import(args: &ImportArgs, ui: &Ui) -> anyhow::Result<()> {
         Some(transfer) => tell(transfer, &args.file, ui),
         None => {
             let count = weights::collect(&bundle.segmenter).len();
-            ui.status(format!("{count} tensors from {}", args.file.display()));
+            let count = text::count(count, "tensor");
+            ui.status(format!("{count} from {}", args.file.display()));
         }
     }
     say!("{}", args.output.display());
@@ -109,12 +123,16 @@ pub(super) fn tell(transfer: &Transfer, file: &Path, ui: &Ui) {
 }
 
 fn export(args: &ExportArgs, ui: &Ui) -> anyhow::Result<()> {
+    (Declared::default())
+        .reads(&args.bundle)
+        .writes(&args.output)
+        .check(args.overwrite.overwrite)?;
     let bundle = Bundle::load(&args.bundle, &device::select("cpu")?)?;
     let tensors = weights::collect(&bundle.segmenter);
     weights::write(&args.output, &tensors)?;
     ui.status(format!(
-        "{} tensors from {}",
-        tensors.len(),
+        "{} from {}",
+        text::count(tensors.len(), "tensor"),
         args.bundle.display()
     ));
     say!("{}", args.output.display());

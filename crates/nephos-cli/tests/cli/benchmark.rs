@@ -37,8 +37,8 @@ fn write_samples(path: &Path, count: usize) {
                 let class = (pixel / (SIDE * 4) + sample) % 4;
                 let value = match channel {
                     3 => class,
-                    2 => 1000 + 2000 * class,
-                    _ => 1500 + 10 * (pixel % 7) + 20 * sample,
+                    2 => 300 + 2000 * class,
+                    _ => 500 + 10 * (pixel % 7) + 20 * sample,
                 };
                 values.extend_from_slice(&(value as u16).to_le_bytes());
             }

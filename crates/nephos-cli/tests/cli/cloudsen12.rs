@@ -127,7 +127,7 @@ fn a_region_or_its_neighbourhood_in_two_splits_is_found() {
     assert!(succeed(folder, &check).contains("0 in two splits"));
 
     // All samples: strokes in a region of test, and a large patch beside another.
-    let output = split(folder, &[]);
+    let output = split(folder, &["--overwrite"]);
     succeed_split(&output);
     assert!(String::from_utf8_lossy(&output.stderr).contains("splits share land"));
     let output = run(folder, &check);
@@ -136,7 +136,7 @@ fn a_region_or_its_neighbourhood_in_two_splits_is_found() {
     for text in [
         "regions (roi_id): 7 of 10 samples, 1 in two splits",
         "ROI_0004: cloudsen12/test_split.json, cloudsen12/train_split.json",
-        "neighbours: 1 pairs of other regions within 10 km",
+        "neighbours: 1 pair of other regions within 10 km",
         "ROI_0005__20200108 (cloudsen12/test_split.json), ROI_0006__20200109",
         "7.0 km",
     ] {

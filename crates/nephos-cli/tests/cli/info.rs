@@ -103,7 +103,7 @@ fn a_bundle_tells_its_configuration() {
     let (success, text, _) = info(&path, &[]);
     assert!(success);
     for part in [
-        "nephos bundle, 1 tensors, 2 parameters",
+        "nephos bundle, 1 tensor, 2 parameters",
         "epochs: 3",
         "name = \"small\"",
     ] {
@@ -120,11 +120,106 @@ fn a_bundle_tells_its_configuration() {
 fn what_is_not_known_is_an_error_that_names_the_file() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("notes.txt");
-    std::fs::write(&path, "hello world, no samples").unwrap();
+    // No text, which is named as such.
+    std::fs::write(&path, b"\x01\xfe\x02 neither").unwrap();
     let (success, _, error) = info(&path, &[]);
     assert!(!success);
+    use nephos::scene::formats::{RESULTS, SAMPLES, SCENES, WEIGHTS};
+    for words in ["notes.txt", RESULTS, SAMPLES, SCENES, WEIGHTS] {
+        assert!(error.contains(words), "{error}");
+    }
+    // Other commands say the same of what they read.
+    let predict = |path: &Path| {
+        let mut command = Command::cargo_bin("nephos").unwrap();
+        let output = command.arg("predict").arg(path).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(predict(&path).contains(SCENES), "{}", predict(&path));
+    let help = Command::cargo_bin("nephos")
+        .unwrap()
+        .args(["info", "--help"])
+        .output()
+        .unwrap();
+    let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let help = flat(&String::from_utf8(help.stdout).unwrap());
+    for words in [RESULTS, SAMPLES, SCENES, WEIGHTS] {
+        assert!(help.contains(&flat(words)), "{help}");
+    }
+    // And so does the README, where it has the list.
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md"));
+    let readme = flat(&readme.unwrap());
+    if readme.contains("What nephos reads") {
+        for words in [SAMPLES, SCENES, WEIGHTS] {
+            assert!(readme.contains(&flat(words)), "README.md lacks: {words}");
+        }
+    }
+}
+
+#[test]
+fn a_configuration_is_described() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("small.toml");
+    let built_in = nephos::config::Config::preset("small", &[]).unwrap();
+    std::fs::write(&path, built_in.to_toml().unwrap()).unwrap();
+    let report = json(&path);
+    assert_eq!(report["built_in"], "small");
+    assert_eq!(report["bands"], json!(built_in.data.bands));
+    assert!(report["parameters"].as_u64().unwrap() > 1_000_000);
+    std::fs::write(&path, "name = 'mine'\n[data]\nbands = ['red', 'nir']\n").unwrap();
+    let (success, text, _) = info(&path, &[]);
+    assert!(success);
+    for line in [
+        "configuration of nephos, valid",
+        "Name:        mine",
+        "Bands:       red, nir",
+    ] {
+        assert!(text.contains(line), "no `{line}` in\n{text}");
+    }
+    for wrong in [
+        "[data]\nbandz = 1\n",
+        "[package]\nname = 'x'\n",
+        "[model]\nclasses = 0\n",
+        "a =",
+    ] {
+        std::fs::write(&path, wrong).unwrap();
+        let (success, _, error) = info(&path, &[]);
+        assert!(!success && error.contains("small.toml"), "{error}");
+        assert!(error.contains("configuration of nephos"), "{error}");
+    }
+}
+
+#[test]
+fn tables_are_described() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("t.csv");
+    std::fs::write(
+        &path,
+        "split,index,roi_id,lat\ntrain,0,a,1.5\ntrain,1,\u{1b}[2Jb,-2\nval,0,,3\n",
+    )
+    .unwrap();
+    let report = json(&path);
+    assert_eq!(report["rows"], 3);
+    assert_eq!(report["columns"][3]["range"], json!([-2.0, 3.0]));
+    assert_eq!(report["columns"][2]["filled"], 2);
+    let (success, text, _) = info(&path, &[]);
+    assert!(success && !text.contains('\u{1b}'), "{text}");
     assert!(
-        error.contains("notes.txt") && error.contains(".npz"),
-        "{error}"
+        text.contains("metadata of samples") && text.contains("3 rows, 4 columns"),
+        "{text}"
     );
+    assert!(
+        text.contains("train, val") && text.contains("-2 to 3"),
+        "{text}"
+    );
+    std::fs::write(&path, "epoch,train_loss\n1,0.5\n").unwrap();
+    let (_, text, _) = info(&path, &[]);
+    assert!(
+        text.contains("history of a training: 1 row, 2 columns"),
+        "{text}"
+    );
+    for wrong in ["a,b\n1\n", ""] {
+        std::fs::write(&path, wrong).unwrap();
+        let (success, _, error) = info(&path, &[]);
+        assert!(!success && error.contains("t.csv"), "{error}");
+    }
 }

@@ -3,10 +3,15 @@
 mod augment;
 mod benchmark;
 mod cloudsen12;
+mod configs;
 mod explain;
+mod foreign;
 mod info;
+mod inputs;
+mod outputs;
 mod pictures;
 mod pretrain;
+mod radiometry;
 mod scenes;
 mod shipped;
 mod simulate;

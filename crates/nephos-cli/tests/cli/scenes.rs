@@ -21,12 +21,12 @@ scale = 10000.0
 const SIZE: [usize; 2] = [150, 90];
 
 /// A folder with `m.nephos`, an untrained model, and scenes `a.tif`, `b.tif`, ….
-struct Place {
+pub struct Place {
     folder: tempfile::TempDir,
 }
 
 impl Place {
-    fn new(scenes: &[&str]) -> Self {
+    pub fn new(scenes: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         save_untrained(DATA, &folder.path().join("m.nephos"));
         let place = Self { folder };
@@ -36,11 +36,11 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
     }
 
-    fn command(&self, arguments: &str) -> Command {
+    pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nephos"));
         command
             .current_dir(self.folder.path())
@@ -49,24 +49,24 @@ impl Place {
         command
     }
 
-    fn run(&self, arguments: &str) -> Output {
+    pub fn run(&self, arguments: &str) -> Output {
         self.command(arguments).output().unwrap()
     }
 
-    fn succeed(&self, arguments: &str) -> String {
+    pub fn succeed(&self, arguments: &str) -> String {
         let output = self.run(arguments);
         assert!(output.status.success(), "{}", text(&output.stderr));
         text(&output.stdout)
     }
 
-    fn fail(&self, arguments: &str) -> String {
+    pub fn fail(&self, arguments: &str) -> String {
         let output = self.run(arguments);
         assert!(!output.status.success(), "{}", text(&output.stdout));
         text(&output.stderr)
     }
 
     /// Names of the files of a folder, sorted; hidden ones too.
-    fn names(&self, folder: &str) -> Vec<String> {
+    pub fn names(&self, folder: &str) -> Vec<String> {
         let entries = self.path(folder).read_dir().unwrap();
         let mut names: Vec<String> = entries
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -75,21 +75,25 @@ impl Place {
         names
     }
 
-    fn read(&self, name: &str) -> Vec<u8> {
+    pub fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap()
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// A scene of 8 bits in blue, green and red with a corner without data (255).
-pub fn write_scene(path: &Path, [rows, cols]: [usize; 2], seed: usize) {
-    let spec = CogSpec {
+pub fn write_scene(path: &Path, size: [usize; 2], seed: usize) {
+    write_with(path, spec(3, size), size, seed);
+}
+
+fn spec(bands: usize, [rows, cols]: [usize; 2]) -> CogSpec {
+    CogSpec {
         width: cols,
         height: rows,
-        bands: 3,
+        bands,
         georeference: utm(30.0),
         nodata: Some(255),
         palette: None,
@@ -97,7 +101,10 @@ pub fn write_scene(path: &Path, [rows, cols]: [usize; 2], seed: usize) {
         scale: None,
         tags: Vec::new(),
         overview: Resampling::Mean,
-    };
+    }
+}
+
+fn write_with(path: &Path, spec: CogSpec, [rows, cols]: [usize; 2], seed: usize) {
     let pixels = Array3::from_shape_fn((3, rows, cols), |(band, row, col)| {
         let bright = (row / 17 + col / 13 + seed) % 5;
         match row + col < 40 {
@@ -111,13 +118,13 @@ pub fn write_scene(path: &Path, [rows, cols]: [usize; 2], seed: usize) {
 }
 
 fn utm(pixel: f64) -> Georeference {
-    Georeference {
-        transform: Some([500_000.0, pixel, 0.0, 5_000_000.0, 0.0, -pixel]),
-        keys: Some(GeoKeys::projected(32633)),
-    }
+    Georeference::new(
+        Some([500_000.0, pixel, 0.0, 5_000_000.0, 0.0, -pixel]),
+        Some(GeoKeys::projected(32633)),
+    )
 }
 
-const PREDICT: &str = "predict --scale 255 --model m.nephos";
+pub const PREDICT: &str = "predict --scale 255 --model m.nephos";
 
 #[test]
 fn a_batch_survives_a_bad_scene_and_skips_what_is_done() {
@@ -145,19 +152,22 @@ fn a_batch_survives_a_bad_scene_and_skips_what_is_done() {
             .all(|((row, col), class)| (row + col < 40) == (*class == 255))
     );
 
-    // Nothing is written again, unless other options or --overwrite ask for it.
+    // Nothing is written again, unless --overwrite asks for it.
     let modified = |name: &str| place.path(name).metadata().unwrap().modified().unwrap();
     let before = modified("masks/a.tif");
     let good = format!("{PREDICT} a.tif b.tif --out-dir masks");
     let again = place.run(&good);
     assert!(again.status.success());
     assert!(
-        text(&again.stderr).contains("2 done before"),
+        text(&again.stderr).contains("2 skipped (up to date)"),
         "{}",
         text(&again.stderr)
     );
     assert_eq!(modified("masks/a.tif"), before);
-    place.succeed(&format!("{good} --overlap 0.4"));
+    let error = place.fail(&format!("{good} --overlap 0.4"));
+    assert!(error.contains("other options; --overwrite"), "{error}");
+    assert_eq!(modified("masks/a.tif"), before);
+    place.succeed(&format!("{good} --overlap 0.4 --overwrite"));
     let other = modified("masks/a.tif");
     assert!(other > before);
     place.succeed(&format!("{good} --overlap 0.4 --overwrite"));
@@ -301,8 +311,10 @@ fn wrong_requests_say_what_was_expected() {
         let error = place.fail(arguments);
         assert!(error.contains(expected), "{error}");
     };
+    let nir = format!("{PREDICT} a.tif --out m.tif --bands red,green,nir");
+    fails(&nir, "needs band `blue`; the scene has red");
     let nir = format!(r#"{PREDICT} a.tif --out m.tif --set data.bands=["red","green","nir"]"#);
-    fails(&nir, "needs band `nir`; the scene has blue, green, red");
+    fails(&nir, "--bands names those of a scene");
     fails(
         &format!("{PREDICT} a.tif --out m.jpg"),
         ".tif, .png or .npy",
@@ -346,7 +358,7 @@ fn a_scale_that_cannot_be_is_a_warning() {
         text(&output.stderr)
     );
     // Judged by its number format, and said aloud.
-    let output = place.run("predict a.tif --model m.nephos --out m.tif");
+    let output = place.run("predict a.tif --model m.nephos --out n.tif");
     assert!(
         text(&output.stderr).contains("--scale"),
         "{}",
@@ -408,4 +420,196 @@ fn scenes_are_scored_against_rasters_of_their_names() {
     std::fs::create_dir(place.path("empty")).unwrap();
     let error = place.fail("evaluate --scale 255 --model m.nephos a.tif --labels empty");
     assert!(error.contains("a_label.tif"), "{error}");
+}
+
+/// `info` on what nephos wrote tells how it was made.
+#[test]
+fn info_prints_the_record_of_a_mask() {
+    let place = Place::new(&["a"]);
+    let with = "probabilities,cloud,polygons,stac,summary";
+    place.succeed(&format!(
+        "{PREDICT} a.tif --out m.tif --with {with} --dilate 45"
+    ));
+    let sha = place.succeed("info m.tif --json");
+    let record: serde_json::Value = serde_json::from_str(&sha).unwrap();
+    assert_eq!(record["rows"], SIZE[0]);
+    assert_eq!(record["no_data"], 40 * 41 / 2);
+    assert_eq!(record["record"]["dilation_metres"], "45");
+    assert_eq!(record["record"]["model_sha256"].as_str().unwrap().len(), 64);
+    let counted: u64 = (record["classes"].as_array().unwrap().iter())
+        .map(|class| class["pixels"].as_u64().unwrap())
+        .sum();
+    assert_eq!(counted, (SIZE[0] * SIZE[1] - 40 * 41 / 2) as u64);
+    for file in ["m.tif", "m_cloud.tif", "m_probabilities.tif"] {
+        let text = place.succeed(&format!("info {file}"));
+        for words in [
+            "of nephos",
+            "SHA-256:",
+            "Model:",
+            "Radiometry:",
+            "Bands:",
+            "Windows:",
+            "EPSG:32633",
+        ] {
+            assert!(text.contains(words), "no `{words}` of {file} in\n{text}");
+        }
+    }
+    let text = place.succeed("info m.tif");
+    assert!(
+        text.contains("thick cloud") && text.contains("Dilation:    45 m"),
+        "{text}"
+    );
+    for (file, words) in [
+        ("m.json", "summary of a mask"),
+        ("m.stac.json", "STAC item"),
+        ("m.geojson", "polygons (GeoJSON)"),
+    ] {
+        assert!(
+            place.succeed(&format!("info {file}")).contains(words),
+            "{file}"
+        );
+        place.succeed(&format!("info {file} --json"));
+    }
+    for name in ["p.png", "q.npy"] {
+        place.succeed(&format!("{PREDICT} a.tif --out {name} --with summary"));
+        let text = place.succeed(&format!("info {name}"));
+        assert!(
+            text.contains("Record, from ") && text.contains("SHA-256:"),
+            "{text}"
+        );
+    }
+    // A PNG of other colours is a scene.
+    place.succeed(&format!("{PREDICT} a.tif --out x.tif --with quicklook"));
+    assert!(place.succeed("info x_quicklook.png").contains("Scene:"));
+}
+
+/// Dates of STAC items: the option's, the file's own, else bounds; said before the work.
+#[test]
+fn a_stac_item_has_a_date_or_says_that_none_is_known() {
+    let place = Place::new(&["a"]);
+    let item = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&place.read(&format!("{name}.stac.json"))).unwrap()
+    };
+    let output = place.run(&format!("{PREDICT} a.tif --out m.tif --with stac"));
+    assert!(output.status.success() && text(&output.stderr).contains("--datetime"));
+    let unknown = item("m");
+    assert!(unknown["properties"]["datetime"].is_null());
+    assert!(
+        unknown["properties"]["end_datetime"]
+            .as_str()
+            .unwrap()
+            .ends_with('Z')
+    );
+    assert_ne!(unknown["id"], "a");
+    assert_eq!(unknown["links"][0]["href"], "./a.tif");
+    place.succeed(&format!(
+        "{PREDICT} a.tif --out n/m.tif --with stac --datetime 2022-10-05T11:54:11+02:00"
+    ));
+    let known = item("n/m");
+    assert_eq!(known["properties"]["datetime"], "2022-10-05T09:54:11Z");
+    assert_eq!(known["links"][0]["href"], "../a.tif");
+    // The record of another run: the tag ACQUIRED, and TIFF's own.
+    let mut spec = spec(3, SIZE);
+    spec.tags = vec![(
+        "ACQUISITIONDATETIME".to_owned(),
+        "2021-02-03T04:05:06Z".to_owned(),
+    )];
+    write_with(&place.path("dated.tif"), spec, SIZE, 0);
+    place.succeed(&format!("{PREDICT} dated.tif --out d.tif --with stac"));
+    assert_eq!(item("d")["properties"]["datetime"], "2021-02-03T04:05:06Z");
+    let fails = |arguments: &str, expected: &str| {
+        let error = place.fail(&format!("{PREDICT} a.tif --out f.tif {arguments}"));
+        assert!(error.contains(expected), "{error}");
+        assert!(!place.path("f.tif").exists());
+    };
+    fails("--with stac --datetime yesterday", "2022-10-05T11:54:11Z");
+    fails("--datetime 2022-10-05", "--with stac");
+    // Without a place neither is possible: said before anything is written.
+    let mut nowhere = self::spec(3, SIZE);
+    nowhere.georeference = Georeference::default();
+    write_with(&place.path("nowhere.tif"), nowhere, SIZE, 0);
+    for with in ["stac", "polygons"] {
+        let error = place.fail(&format!(
+            "{PREDICT} nowhere.tif --out f.tif --with {with},summary"
+        ));
+        assert!(error.contains("needs"), "{error}");
+        assert!(!place.path("f.tif").exists() && !place.path("f.json").exists());
+    }
+    let output = place.run(&format!("{PREDICT} nowhere.tif --out f.tif"));
+    assert!(
+        text(&output.stderr).contains("no place"),
+        "{}",
+        text(&output.stderr)
+    );
+    let output = place.run(&format!("{PREDICT} a.tif --out f.npy"));
+    assert!(
+        text(&output.stderr).contains("no place"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+/// Neither names of bands nor of files reach the terminal as what it acts on.
+#[test]
+fn control_characters_of_files_are_escaped() {
+    let place = Place::new(&[]);
+    // Of the control characters XML, and so a GeoTIFF, can hold those of C1 alone.
+    let hostile = "red\u{9b}31m\nerror: all is lost\u{202e}";
+    let mut spec = spec(3, SIZE);
+    spec.band_names = ["blue", "green", hostile].map(String::from).into();
+    let name = "s\u{1b}[2J\n☁è.tif";
+    write_with(&place.path(name), spec, SIZE, 0);
+    for arguments in [
+        vec!["info"],
+        vec!["info", "--json"],
+        vec![
+            "predict", "--model", "m.nephos", "--scale", "255", "--out", "m.tif",
+        ],
+        vec![
+            "predict",
+            "--model",
+            "m.nephos",
+            "--scale",
+            "255",
+            "--out-dir",
+            "masks",
+            "-v",
+        ],
+    ] {
+        let mut command = place.command("");
+        let output = command
+            .arg(arguments[0])
+            .arg(name)
+            .args(&arguments[1..])
+            .output()
+            .unwrap();
+        for stream in [text(&output.stdout), text(&output.stderr)] {
+            let bad = |c: char| c.is_control() && c != '\n' && c != '\t' || c == '\u{202e}';
+            assert!(!stream.contains(bad), "{arguments:?}: {stream:?}");
+            assert!(
+                !stream.lines().any(|line| line.starts_with("error: all")),
+                "{stream}"
+            );
+            assert!(
+                !stream.lines().any(|line| line.starts_with('☁')),
+                "{stream}"
+            );
+        }
+        if arguments == ["info", "--json"] {
+            let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(report["bands"][2]["source"], hostile);
+        }
+        if arguments == ["info"] {
+            assert!(
+                text(&output.stdout).contains("☁è"),
+                "{}",
+                text(&output.stdout)
+            );
+        }
+    }
+    let error = place.fail("info \u{1b}[31mmissing\u{7}.tif");
+    assert!(
+        !error.contains(['\u{1b}', '\u{7}']) && error.contains("missing"),
+        "{error}"
+    );
 }

@@ -98,3 +98,42 @@ fn real_scenes_of_two_sensors_are_read_and_segmented() {
     let share = cloud as f64 / mask.len() as f64;
     assert!((0.03..0.9).contains(&share), "cloud over {share:.2}");
 }
+
+#[test]
+fn products_are_drawn_and_explained_around_a_pixel() {
+    let Some(shared) = shared() else {
+        eprintln!("SKIPPED: there is no ../shared/data");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let product = |name: &str, ending: &str| {
+        let mut entries = shared
+            .join(name)
+            .read_dir()
+            .unwrap()
+            .map(|e| e.unwrap().path());
+        let found = entries.find(|path| path.to_string_lossy().ends_with(ending));
+        found.unwrap().to_str().unwrap().to_owned()
+    };
+    let landsat = shared.join("landsat8_scene").to_str().unwrap().to_owned();
+    let safe = product("sentinel2_safe_60m", ".SAFE");
+    for scene in [&landsat, &safe] {
+        let at = ["--at", "300,300"];
+        let explain = ["explain", scene, at[0], at[1], "-o", "why.png"];
+        let told = nephos(folder.path(), &explain).stderr;
+        let told = String::from_utf8_lossy(&told);
+        assert!(
+            told.contains("rows 200 to 391 and columns 200 to 391"),
+            "{told}"
+        );
+        let overlay = [
+            "overlay", scene, "--model", "tiny", at[0], at[1], "--size", "200",
+        ];
+        let told = nephos(folder.path(), &[&overlay[..], &["-o", "part.png"]].concat()).stderr;
+        let told = String::from_utf8_lossy(&told);
+        assert!(told.contains("rows 200 to 399"), "{told}");
+        for picture in ["why.png", "part.png"] {
+            std::fs::remove_file(folder.path().join(picture)).unwrap();
+        }
+    }
+}

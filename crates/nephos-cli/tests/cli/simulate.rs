@@ -1,6 +1,7 @@
 //! `nephos simulate` and `nephos split`.
 
 use assert_cmd::Command;
+use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 
 fn nephos() -> Command {
@@ -83,6 +84,63 @@ fn simulated_samples_can_be_split() {
     split(&["--train", "99", "--val", "2", "--test", "2"], "d")
         .failure()
         .stderr(contains("103 samples were asked for"));
+}
+
+/// The table that `simulate` writes is of three files: the rows of the one at hand are taken.
+#[test]
+fn nephos_own_table_fits_nephos_own_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &str| {
+        let mut command = nephos();
+        command
+            .current_dir(folder.path())
+            .args(arguments.split_whitespace());
+        command.assert()
+    };
+    run("simulate --out data --train 6 --val 4 --test 1 --size 40 --pixel-size 80").success();
+    let split = "--metadata data/metadata.csv --train 2 --val 1 --test 1 --group-by roi_id";
+    for name in ["train", "val"] {
+        run(&format!("split data/{name}_split.pkl {split} --out {name}"))
+            .success()
+            .stderr(contains(format!("the rows of split {name} were taken")));
+    }
+    // As chosen by hand.
+    run(&format!(
+        "split data/train_split.pkl {split} --where split=train --out hand"
+    ))
+    .success()
+    .stderr("");
+    let read = |file: &str| std::fs::read(folder.path().join(file)).unwrap();
+    assert!(read("train/train_split.pkl") == read("hand/train_split.pkl"));
+    // Under another name it can't be told.
+    std::fs::rename(
+        folder.path().join("data/train_split.pkl"),
+        folder.path().join("data/all.pkl"),
+    )
+    .unwrap();
+    run(&format!("split data/all.pkl {split} --out other"))
+        .failure()
+        .stderr(contains("same sample").and(contains("--where split=train")));
+}
+
+#[test]
+fn more_samples_than_can_be_counted_are_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &str| {
+        let mut command = nephos();
+        command
+            .current_dir(folder.path())
+            .args(arguments.split_whitespace());
+        command.assert()
+    };
+    run("simulate --out data --train 2 --val 0 --test 0 --size 40").success();
+    run("split data/train_split.pkl --out s --train 18446744073709551615 --val 1 --test 0")
+        .failure()
+        .code(1)
+        .stderr(contains("were asked for, but data/train_split.pkl has 2"));
+    run("split data/train_split.pkl --out s --train 1 --val 1 --test 0")
+        .success()
+        .stdout(contains(" 1 class ").and(contains("2 classes")));
 }
 
 #[test]

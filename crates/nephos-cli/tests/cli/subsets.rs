@@ -71,7 +71,9 @@ impl Place {
 
     /// What the run says on standard error.
     fn predict(&self, arguments: &str) -> String {
-        let output = self.run(&format!("predict --scale 255 --model m.nephos {arguments}"));
+        let output = self.run(&format!(
+            "predict --scale 255 --model m.nephos --overwrite {arguments}"
+        ));
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{said}");
         said
@@ -140,8 +142,129 @@ fn what_is_declared_absent_changes_the_answer() {
 #[test]
 fn a_required_band_that_is_absent_is_an_error() {
     let place = Place::new(true);
-    let output = place.run("predict a.tif --bands blue,green,nir,x --model m.nephos --out o.npy");
+    let output =
+        place.run("predict a.tif --bands blue,green,nir,swir22 --model m.nephos --out o.npy");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success(), "{said}");
     assert!(said.contains("`red`"), "{said}");
+}
+
+/// A place whose scene and sample hold these numbers of 8 bits; 255 is no data.
+fn place_with(bands: usize, number: impl Fn(usize, usize, usize) -> u8) -> Place {
+    let place = Place::new(false);
+    let pixels = Array3::from_shape_fn((bands, SIDE, SIDE), |(band, row, col)| {
+        number(band, row, col)
+    });
+    write_scene(&place.path("a.tif"), &pixels);
+    let file = BufWriter::new(File::create(place.path("a.pkl")).unwrap());
+    let mut writer = Writer::new(file).unwrap();
+    let bytes: Vec<u8> = pixels.iter().copied().collect();
+    writer.push(DType::U8, [bands, SIDE, SIDE], &bytes).unwrap();
+    std::io::Write::flush(&mut writer.finish().unwrap()).unwrap();
+    place
+}
+
+fn ground(band: usize, row: usize, col: usize) -> u8 {
+    (20 + (row / 9 + col / 7) % 5 * 45 + band * 5 + (row * 7 + col) % 11) as u8
+}
+
+fn made(place: &Place, name: &str) -> serde_json::Value {
+    let summary = std::fs::read_to_string(place.path(name)).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    summary["made"].clone()
+}
+
+#[test]
+fn an_optional_band_that_is_empty_is_absent() {
+    let without = place_with(3, ground);
+    without.predict("a.tif --out right.npy");
+    let right = mask::read(&without.path("right.npy")).unwrap();
+    assert!(right.iter().all(|class| *class != 255));
+    for nothing in [255, 0] {
+        let place = place_with(4, |band, row, col| match band {
+            3 => nothing,
+            _ => ground(band, row, col),
+        });
+        // Each place has a model of its own.
+        std::fs::copy(without.path("m.nephos"), place.path("m.nephos")).unwrap();
+        for (input, flags) in [("a.tif", ""), ("a.tif", "--graph scene"), ("a.pkl", "")] {
+            let said = place.predict(&format!("{input} {flags} --out m.npy --with summary"));
+            assert!(said.contains("nir is empty"), "{said}");
+            assert_eq!(made(&place, "m.json")["bands_absent"], "nir, swir16");
+            let found = mask::read(&place.path("m.npy")).unwrap();
+            let differ = found.iter().zip(&right).filter(|(a, b)| a != b).count();
+            // The last bits of scale and blending may tip a tie.
+            let most = if input == "a.tif" && flags.is_empty() {
+                0
+            } else {
+                5
+            };
+            assert!(differ <= most, "{input} {flags}: {differ} pixels differ");
+        }
+    }
+}
+
+#[test]
+fn gaps_of_an_optional_band_are_declared_and_said() {
+    let place = place_with(4, |band, row, col| match (band, col < SIDE / 2) {
+        (3, true) => 255,
+        _ => ground(band, row, col),
+    });
+    for (input, flags) in [("a.tif", ""), ("a.tif", "--graph scene"), ("a.pkl", "")] {
+        let said = place.predict(&format!("{input} {flags} --out m.npy --with summary"));
+        assert!(said.contains("nir has no data in 50 %"), "{said}");
+        let made = made(&place, "m.json");
+        assert_eq!(made["bands_absent_in_part"], "nir in 50 %");
+        assert_eq!(made["bands_absent"], "swir16");
+        let found = mask::read(&place.path("m.npy")).unwrap();
+        assert!(found.iter().all(|class| *class != 255));
+    }
+    // The record is in the mask itself too.
+    place.predict("a.tif --out m.tif");
+    let bytes = std::fs::read(place.path("m.tif")).unwrap();
+    let tag = b"BANDS_ABSENT_IN_PART";
+    assert!(bytes.windows(tag.len()).any(|window| window == tag));
+    // Where a required band has none there is none.
+    let place = place_with(4, |band, row, col| match (band, col < SIDE / 2) {
+        (1, true) => 255,
+        _ => ground(band, row, col),
+    });
+    place.predict("a.tif --out m.npy");
+    let found = mask::read(&place.path("m.npy")).unwrap();
+    let empty = found.iter().filter(|class| **class == 255).count();
+    assert_eq!(empty, SIDE * SIDE / 2);
+}
+
+#[test]
+fn a_required_band_without_data_is_an_error_by_name() {
+    let place = place_with(4, |band, row, col| match band {
+        1 => 255,
+        _ => ground(band, row, col),
+    });
+    let output = place.run("predict --scale 255 --model m.nephos a.tif --out m.npy");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("band green has no data"),
+        "{said}"
+    );
+}
+
+#[test]
+fn no_number_is_no_data_where_none_is_asked_for() {
+    let place = place_with(3, |band, row, col| match col < 8 {
+        true => 255,
+        false => ground(band, row, col),
+    });
+    place.predict("a.tif --out declared.npy");
+    place.predict("a.tif --nodata none --out none.npy");
+    place.predict("a.pkl --nodata none --out sample.npy");
+    let empty = |name: &str| {
+        let mask = mask::read(&place.path(name)).unwrap();
+        mask.iter().filter(|class| **class == 255).count()
+    };
+    assert_eq!(empty("declared.npy"), SIDE * 8);
+    assert_eq!([empty("none.npy"), empty("sample.npy")], [0, 0]);
+    let output = place.run("predict a.tif --model m.nephos --nodata nothing");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("a number is expected, or none"), "{said}");
 }

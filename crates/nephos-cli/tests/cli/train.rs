@@ -437,6 +437,289 @@ fn a_full_disk_is_an_error_and_the_checkpoint_stays() {
 }
 
 #[test]
+fn a_second_training_in_a_folder_is_refused_and_a_killed_one_locks_nothing() {
+    let place = Place::new();
+    let long = ["--checkpoint-every", "1", "--set", "train.epochs=100000"];
+    let mut first = place.train("run", &long);
+    let mut first = first
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while place.state("run").is_none() {
+        assert!(
+            started.elapsed() < Duration::from_secs(120),
+            "no checkpoint"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let resume: Vec<&str> = long.into_iter().chain(["--resume"]).collect();
+    for more in [&long[..], &resume] {
+        let error = fail(place.train("run", more));
+        assert!(
+            error.contains("run: another process is training in this folder"),
+            "{error}"
+        );
+    }
+    // Another folder is free.
+    succeed(place.train("other", &["--set", "train.epochs=1"]));
+    assert!(!place.path("other/.nephos.lock").exists());
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert!(
+        place.path("run/.nephos.lock").exists(),
+        "a file that locks nothing"
+    );
+    let error = fail(place.train("run", &long));
+    assert!(error.contains("holds a run already"), "{error}");
+    let code = interrupt(place.train("run", &resume), Duration::from_secs(2), "-INT");
+    assert!(matches!(code, Some(130) | None), "{code:?}");
+}
+
+#[test]
+fn a_benchmark_locks_its_folder_too() {
+    let place = Place::new();
+    let run = |steps: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nephos"));
+        command
+            .current_dir(place.folder.path())
+            .args(["benchmark", "train.pkl", "--models", "tiny.toml"])
+            .args(["--folds", "2", "--steps", steps, "--out", "bench"])
+            .stdin(Stdio::null());
+        command
+    };
+    let mut first = run("100000");
+    let mut first = first
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while !place.path("bench/.nephos.lock").exists() {
+        assert!(started.elapsed() < Duration::from_secs(120), "no lock");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let error = fail(run("100000"));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert!(error.contains("bench: another process"), "{error}");
+    // The lock went with its process; more steps than can be counted are none.
+    let error = fail(run("18446744073709551615"));
+    assert!(
+        error.contains("--steps") && error.contains("at most 500000000 steps"),
+        "{error}"
+    );
+}
+
+/// A checkpoint's header as JSON, and the numbers after it.
+fn parts(bytes: &[u8]) -> (serde_json::Value, Vec<u8>) {
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    (header, bytes[8 + length..].to_vec())
+}
+
+fn whole(header: &serde_json::Value, numbers: &[u8]) -> Vec<u8> {
+    let mut text = header.to_string().into_bytes();
+    text.resize(text.len().next_multiple_of(8), b' ');
+    [&(text.len() as u64).to_le_bytes()[..], &text, numbers].concat()
+}
+
+#[test]
+fn a_checkpoint_whose_bytes_changed_is_refused_by_name() {
+    let place = Place::new();
+    succeed(place.train("run", &["--set", "train.epochs=1"]));
+    let file = place.path("run/checkpoint.safetensors");
+    let bytes = place.read("run/checkpoint.safetensors");
+    let (mut header, numbers) = parts(&bytes);
+    let length = bytes.len() - numbers.len();
+    let rate = bytes
+        .windows(10)
+        .position(|part| part == b"loss_sum =")
+        .unwrap();
+    for place_of in [
+        length + 5,
+        length + numbers.len() / 2,
+        bytes.len() - 1,
+        rate + 11,
+    ] {
+        let mut changed = bytes.clone();
+        changed[place_of] ^= 1;
+        std::fs::write(&file, &changed).unwrap();
+        let error = fail(place.train("run", &["--resume"]));
+        assert!(error.contains("run/checkpoint.safetensors"), "{error}");
+        assert!(error.contains("checksum"), "{place_of}: {error}");
+    }
+    std::fs::write(&file, &bytes[..bytes.len() - 100]).unwrap();
+    let error = fail(place.train("run", &["--resume"]));
+    assert!(error.contains("run/checkpoint.safetensors"), "{error}");
+
+    // One of a version without a checksum, whose moments are too short by a number.
+    let old = header.as_object_mut().unwrap();
+    old.remove("checksum");
+    let state = old["__metadata__"]["state"].as_str().unwrap();
+    let state = state.replacen("version = 2", "version = 1", 1);
+    old["__metadata__"]["state"] = state.into();
+    let numbers = &numbers[..numbers.len() - 32];
+    let good = whole(&header, numbers);
+    let last = (header.as_object().unwrap().iter())
+        .filter(|(name, _)| *name != "__metadata__")
+        .max_by_key(|(_, tensor)| tensor["data_offsets"][1].as_u64())
+        .map(|(name, _)| name.clone())
+        .unwrap();
+    assert!(last.starts_with("second."), "{last}");
+    let tensor = &mut header[&last];
+    let end = tensor["data_offsets"][1].as_u64().unwrap() - 4;
+    tensor["data_offsets"][1] = end.into();
+    tensor["shape"][0] = (tensor["shape"][0].as_u64().unwrap() - 1).into();
+    std::fs::write(&file, whole(&header, &numbers[..end as usize])).unwrap();
+    let error = fail(place.train("run", &["--resume"]));
+    assert!(
+        error.contains("run/checkpoint.safetensors") && error.contains(&last),
+        "{error}"
+    );
+    // A whole one of that version goes on.
+    std::fs::write(&file, good).unwrap();
+    succeed(place.train("run", &["--resume"]));
+}
+
+#[test]
+fn more_epochs_say_what_the_learning_rate_does() {
+    let place = Place::new();
+    let run = |out: &str, more: &[&str]| {
+        let output = place.train(out, more).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let cosine = [
+        "--set",
+        "train.schedule.kind=cosine",
+        "--set",
+        "train.epochs=1",
+    ];
+    let told = run("cosine", &cosine);
+    assert!(!told.contains("learning rate"), "{told}");
+    let more = [&cosine[..2], &["--resume", "--set", "train.epochs=2"]].concat();
+    let told = run("cosine", &more);
+    let wanted = "note: train.epochs goes from 1 to 2; the cosine schedule now spans 24 steps: the \
+                  learning rate goes from 0.000e0 at the last step to ";
+    assert!(
+        told.contains(wanted) && told.contains("and ends at 0.000e0"),
+        "{told}"
+    );
+    run("constant", &["--set", "train.epochs=1"]);
+    let told = run("constant", &["--resume"]);
+    let wanted = "train.epochs goes from 1 to 3; the learning rate stays at 1.000e-3";
+    assert!(told.contains(wanted), "{told}");
+    // An epoch's line, and its time, in words.
+    let line = told
+        .lines()
+        .find(|line| line.starts_with("epoch 2/3: loss "));
+    assert!(
+        line.is_some_and(|line| {
+            line.contains(", validation 0.")
+                && line.contains(" images/s, ")
+                && (line.ends_with(" s") || line.ends_with(" s (best so far)"))
+        }),
+        "{told}"
+    );
+    // Nothing changed, nothing said.
+    assert!(!run("constant", &["--resume"]).contains("learning rate"));
+}
+
+#[test]
+fn absurd_settings_are_errors_before_anything_is_written() {
+    let place = Place::new();
+    for (set, told) in [
+        (
+            "train.prefetch=999999999999",
+            "`train.prefetch` must be 1 to 1024 batches, not 999999999999",
+        ),
+        (
+            "train.batch_size=999999999999",
+            "`train.batch_size` must be 1 to 65536, not",
+        ),
+        (
+            "train.epochs=999999999999",
+            "`train.epochs` must be 1 to 1000000, not",
+        ),
+        ("data.size=65536", "train.batch_size = 2"),
+        (
+            "model.encoder={ depth = 1000, feed_forward = 65536, heads = 4 }",
+            "[model]",
+        ),
+    ] {
+        let mut more = vec!["--set", set];
+        if set.starts_with("model.encoder") {
+            more.extend([
+                "--set",
+                "model.patch.width=65536",
+                "--set",
+                "train.batch_size=1",
+            ]);
+        }
+        let error = fail(place.train("run", &more));
+        assert!(error.contains(told), "{set}: {error}");
+        assert!(!place.path("run").exists(), "{set}");
+    }
+    let output = place
+        .train("run", &["--checkpoint-every", "0"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(
+        text(&output).contains("--checkpoint-every"),
+        "{}",
+        text(&output)
+    );
+}
+
+/// Of classes that were not drawn everywhere only samples of the same names can tell.
+#[test]
+fn names_of_other_samples_change_nothing_in_training() {
+    let place = Place::new();
+    let run = |out: &str, more: &[&str]| {
+        let output = place.train(out, &[&["--set", "train.epochs=1"], more].concat());
+        let output = { output }.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        (
+            place.read(&format!("{out}/last.nephos")),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (plain, _) = run("plain", &[]);
+    let (foreign, told) = run("foreign", &["--set", "data.labels.drawn={3=['Forest_05']}"]);
+    assert!(plain == foreign, "the same weights");
+    for file in ["train.pkl", "val.pkl"] {
+        let note = format!("note: data.labels.drawn does not count in {file}");
+        assert!(told.contains(&note), "{told}");
+    }
+    // A name of the training samples counts in both: 20 is none of the four of validation.
+    let (own, told) = run("own", &["--set", "data.labels.drawn={3=['20']}"]);
+    assert!(plain != own);
+    assert!(
+        !told.contains("count in train.pkl") && told.contains("count in val.pkl"),
+        "{told}"
+    );
+    // What is held out of the training samples is of the same container.
+    let held = [
+        "--set",
+        "data.val_names=['1', '2']",
+        "--set",
+        "data.labels.drawn={3=['0']}",
+    ];
+    let mut command =
+        place.train_without_val("held", &[&["--set", "train.epochs=1"], &held[..]].concat());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(
+        !text(&output).contains("does not count"),
+        "{}",
+        text(&output)
+    );
+}
+
+#[test]
 fn a_changed_configuration_does_not_resume() {
     let place = Place::new();
     succeed(place.train("run", &["--set", "train.epochs=1"]));

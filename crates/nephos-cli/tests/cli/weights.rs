@@ -97,7 +97,7 @@ position = "learned"
     assert_eq!(bundle.config.model.encoder.norm_eps, 1e-6);
     // The rest is drawn by the seed: the same file again.
     let first = std::fs::read(file("m.nephos")).unwrap();
-    import(folder.path()).assert().success();
+    import(folder.path()).arg("--overwrite").assert().success();
     assert!(std::fs::read(file("m.nephos")).unwrap() == first);
 }
 

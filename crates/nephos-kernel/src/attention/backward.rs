@@ -50,11 +50,15 @@ pub(super) fn backward_at(
     backward: &mut [f32],
 ) {
     shape.check(&[
-        ("qkv", qkv.len(), 3 * shape.width),
-        ("the gradient of qkv", backward.len(), 3 * shape.width),
-        ("output", output.len(), shape.width),
-        ("the gradient of the output", gradient.len(), shape.width),
-        ("saved", saved.len(), shape.heads),
+        ("qkv", qkv.len(), [3, shape.width]),
+        ("the gradient of qkv", backward.len(), [3, shape.width]),
+        ("output", output.len(), [1, shape.width]),
+        (
+            "the gradient of the output",
+            gradient.len(),
+            [1, shape.width],
+        ),
+        ("saved", saved.len(), [1, shape.heads]),
     ]);
     if shape.tokens == 0 || shape.width == 0 {
         return;

@@ -12,6 +12,7 @@ use crate::gemm::aligned::Aligned;
 use crate::lanes::{Lanes, Level, Work, dispatch, exp2};
 use crate::pool::each;
 use crate::shared::Shared;
+use crate::sizes::count;
 
 thread_local! {
     /// What a block computes with: see [`Block::run_vectors`].
@@ -51,19 +52,19 @@ pub(super) fn forward_at(
     scratch: &mut Vec<f32>,
 ) {
     shape.check(&[
-        ("qkv", qkv.len(), 3 * shape.width),
-        ("output", output.len(), shape.width),
+        ("qkv", qkv.len(), [3, shape.width]),
+        ("output", output.len(), [1, shape.width]),
     ]);
     if let Some(saved) = &saved {
-        shape.check(&[("saved", saved.len(), shape.heads)]);
+        shape.check(&[("saved", saved.len(), [1, shape.heads])]);
     }
     if shape.tokens == 0 || shape.width == 0 {
         return;
     }
     let head = shape.head();
     let (rows, features) = (round_up(shape.tokens, PAD), round_up(head, PAD));
-    let per_sequence = rows * (head + features);
-    scratch.resize(shape.sequences() * per_sequence, 0.0);
+    let per_sequence = count([rows, head + features]);
+    scratch.resize(count([shape.sequences(), per_sequence]), 0.0);
     (scratch.par_chunks_exact_mut(per_sequence))
         .enumerate()
         .for_each(|(sequence, packed)| {

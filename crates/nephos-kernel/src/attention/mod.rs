@@ -15,6 +15,8 @@ mod tile;
 pub use backward::backward;
 pub use forward::forward;
 
+use crate::sizes::count;
+
 /// Vectors of queries in a block.
 const VECTORS: usize = 3;
 
@@ -46,19 +48,21 @@ impl Shape {
 
     /// Sequences of all heads.
     fn sequences(self) -> usize {
-        self.batch * self.heads
+        count([self.batch, self.heads])
     }
 
     /// Panics where the sizes do not fit each other or a slice.
-    fn check(self, slices: &[(&str, usize, usize)]) {
+    ///
+    /// Of a slice: its name, its length, and two numbers whose product is that of its columns.
+    fn check(self, slices: &[(&str, usize, [usize; 2])]) {
         assert!(
             self.heads > 0 && self.width.is_multiple_of(self.heads),
             "{} heads divide {}",
             self.heads,
             self.width
         );
-        for (name, length, columns) in slices {
-            let expected = self.batch * self.tokens * columns;
+        for (name, length, parts) in slices {
+            let expected = count([self.batch, self.tokens, parts[0], parts[1]]);
             assert_eq!(*length, expected, "{name} of {self:?} holds {expected}");
         }
     }

@@ -11,6 +11,7 @@ use super::{Shape, apply_gelu, check_image};
 use crate::gemm::aligned::Aligned;
 use crate::gemm::{Act, BatchLayout, Matrix, Packed, matmul_batch};
 use crate::kept;
+use crate::sizes::count;
 
 /// Filters that take less room than this stay in a thread's cache; each thread then
 /// goes through tiles of its own.
@@ -102,7 +103,7 @@ impl Conv3x3Packed {
             Direction::Forward => [self.outputs, self.inputs],
             Direction::Backward => [self.inputs, self.outputs],
         };
-        assert_eq!(weight.len(), size[0] * size[1] * 9, "3 x 3 filters");
+        assert_eq!(weight.len(), count([size[0], size[1], 9]), "3 x 3 filters");
         let filters = &mut self.filters;
         match self.tile {
             TileSize::Two => {

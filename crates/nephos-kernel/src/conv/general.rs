@@ -8,6 +8,7 @@ use super::strip::{Strip, Windows};
 use super::{Layout, Shape, Window, check_image};
 use crate::gemm::aligned::Aligned;
 use crate::gemm::{Epilogue, Matrix, Packed, matmul_left};
+use crate::sizes::count;
 
 /// Numbers of a strip that stay in a thread's cache.
 const STRIP: usize = 1 << 16;
@@ -39,7 +40,7 @@ impl ConvPacked {
     /// The weight has another size.
     pub fn new(weight: &[f32], [outputs, inputs]: [usize; 2], window: Window) -> Self {
         let area = window.area();
-        assert_eq!(weight.len(), outputs * inputs * area, "filters");
+        assert_eq!(weight.len(), count([outputs, inputs, area]), "filters");
         // Terms in the order of a strip: taps before channels.
         let mut ordered = vec![0.0; weight.len()];
         for (k, filter) in weight.chunks_exact((inputs * area).max(1)).enumerate() {
@@ -153,7 +154,10 @@ impl ConvPacked {
 
 /// How many rows of the output make a strip.
 fn strip_rows(window: Window, shape: Shape, channels: usize, out: Shape) -> usize {
-    let line = (shape.width + 2 * window.padding[1]) * channels.max(1) * window.stride;
+    let line = shape.width + 2 * window.padding[1];
+    let line = line
+        .saturating_mul(channels.max(1))
+        .saturating_mul(window.stride);
     let fit = STRIP / line.max(1);
     let wanted = (out.batch * out.height).div_ceil(STRIPS * rayon::current_num_threads());
     fit.min(wanted).clamp(1, out.height)

@@ -13,6 +13,7 @@ use super::strip::{Strip, Windows};
 use super::{Layout, Shape, Window, check_image};
 use crate::gemm::aligned::Aligned;
 use crate::gemm::{Epilogue, Matrix, Packed, matmul_left};
+use crate::sizes::count;
 
 /// Numbers that a band of input rows comes from and that stay in a thread's cache.
 const BAND: usize = 1 << 16;
@@ -52,7 +53,8 @@ impl ConvInputGradient {
     /// The weight has another size.
     pub fn new(weight: &[f32], [outputs, inputs]: [usize; 2], window: Window) -> Self {
         let [rows, cols] = window.kernel;
-        assert_eq!(weight.len(), outputs * inputs * rows * cols, "filters");
+        let numbers = count([outputs, inputs, rows, cols]);
+        assert_eq!(weight.len(), numbers, "filters");
         let stride = window.stride;
         let phase = |remainder: [usize; 2]| {
             let taps = [0, 1]
@@ -74,8 +76,9 @@ impl ConvInputGradient {
                 filters: Packed::new(matrix),
             }
         };
-        let phases = (0..stride)
-            .flat_map(|i| (0..stride).map(move |j| [i, j]))
+        // Beyond the window no tap is left.
+        let phases = (0..stride.min(rows))
+            .flat_map(|i| (0..stride.min(cols)).map(move |j| [i, j]))
             .map(phase)
             .filter(|phase| phase.taps[0] > 0 && phase.taps[1] > 0)
             .collect();
@@ -105,7 +108,7 @@ impl ConvInputGradient {
         }
         let row = shape.width * self.inputs;
         let threads = rayon::current_num_threads();
-        let fit = BAND * self.window.stride / (size.width * self.outputs).max(1);
+        let fit = BAND.saturating_mul(self.window.stride) / (size.width * self.outputs).max(1);
         let wanted = (shape.batch * shape.height).div_ceil(BANDS * threads);
         let rows = fit.min(wanted).clamp(1, shape.height);
         let rows = rows.next_multiple_of(self.window.stride).min(shape.height);

@@ -28,6 +28,7 @@ pub use weight_gradient3x3::add_weight_gradient3x3;
 pub use window::{Layout, Window};
 
 use crate::gemm::gelu_in_place;
+use crate::sizes::count;
 
 /// How many images there are, and their size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +51,7 @@ fn check_image(image: &[f32], shape: Shape, channels: usize) {
     } = shape;
     assert_eq!(
         image.len(),
-        batch * height * width * channels,
+        count([batch, height, width, channels]),
         "{batch} images of {height} x {width} pixels of {channels} channels"
     );
 }

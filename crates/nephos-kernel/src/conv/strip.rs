@@ -8,6 +8,7 @@ use crate::gemm::aligned::Aligned;
 use crate::gemm::left::{DEPTH, Left, Rows, part};
 use crate::gemm::tile::Kernel;
 use crate::gemm::transpose::transpose;
+use crate::sizes::{count, reach};
 
 /// Some rows of a padded image, channels-last; as a matrix, the windows of some rows
 /// of the output: a row for each output pixel, terms ordered by row, column and
@@ -48,29 +49,29 @@ impl Strip {
         mut data: Aligned,
     ) -> Self {
         let [lines, padded] =
-            [0, 1].map(|i| (windows.count[i].max(1) - 1) * windows.stride + windows.kernel[i]);
-        data.resize(lines * padded * channels);
+            [0, 1].map(|i| reach(windows.count[i].max(1), windows.stride, windows.kernel[i]));
+        data.resize(count([lines, padded, channels]));
         let [top, left] = windows.first;
         // Columns of the strip that lie within the image, and the first of the image.
         let start = left.min(0).unsigned_abs().min(padded);
         let skip = left.max(0).unsigned_abs().min(width);
-        let count = (padded - start).min(width - skip);
+        let seen = (padded - start).min(width - skip);
         for (i, to) in data
             .chunks_exact_mut((padded * channels).max(1))
             .enumerate()
         {
             let row = usize::try_from(top + i as isize).ok();
-            let Some(row) = row.filter(|&row| row < height && count > 0) else {
+            let Some(row) = row.filter(|&row| row < height && seen > 0) else {
                 to.fill(0.0);
                 continue;
             };
             to[..start * channels].fill(0.0);
-            to[(start + count) * channels..].fill(0.0);
-            let to = &mut to[start * channels..(start + count) * channels];
+            to[(start + seen) * channels..].fill(0.0);
+            let to = &mut to[start * channels..(start + seen) * channels];
             match layout {
                 Layout::ChannelsLast => {
                     let from = &image[(row * width + skip) * channels..];
-                    let from = &from[..count * channels];
+                    let from = &from[..seen * channels];
                     match rectified {
                         true => positive(from, to),
                         false => to.copy_from_slice(from),
@@ -78,7 +79,7 @@ impl Strip {
                 }
                 Layout::ChannelsFirst => {
                     let from = &image[row * width + skip..];
-                    transpose(from, height * width, to, channels, [count, channels]);
+                    transpose(from, height * width, to, channels, [seen, channels]);
                     if rectified {
                         let negative = to.iter_mut().filter(|x| **x < 0.0);
                         negative.for_each(|x| *x = 0.0);

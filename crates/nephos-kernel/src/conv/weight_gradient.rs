@@ -9,6 +9,7 @@ use super::{Layout, Shape, Window, check_image};
 use crate::gemm::aligned::Aligned;
 use crate::gemm::left::DEPTH;
 use crate::gemm::{Epilogue, Matrix, Packed, matmul_left};
+use crate::sizes::count;
 
 /// Numbers that a strip has, so that it stays in a thread's cache; more where it
 /// would have fewer than [`DEPTH`] pixels.
@@ -51,14 +52,21 @@ pub fn add_weight_gradient(
     } = window;
     check_image(image, shape, inputs);
     check_image(gradient, size, outputs);
-    assert_eq!(out.len(), outputs * inputs * window.area(), "filters");
+    assert_eq!(
+        out.len(),
+        count([outputs, inputs, window.area()]),
+        "filters"
+    );
     if out.is_empty() || gradient.is_empty() {
         return;
     }
     let pixels = [shape.height, shape.width, inputs];
     // Strips and parts depend on the shapes alone, so that sums do not depend on the
     // number of threads.
-    let line = (shape.width + 2 * padding[1]) * inputs * stride + size.width * outputs;
+    let line = (shape.width + 2 * padding[1])
+        .saturating_mul(inputs)
+        .saturating_mul(stride);
+    let line = line.saturating_add(size.width * outputs);
     let rows = (STRIP / line)
         .max(DEPTH.div_ceil(size.width))
         .min(size.height);

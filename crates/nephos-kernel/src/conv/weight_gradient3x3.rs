@@ -14,6 +14,7 @@ use super::{Shape, check_image};
 use crate::gemm::aligned::Aligned;
 use crate::gemm::transpose::transpose;
 use crate::gemm::{BatchLayout, Matrix, Packed, matmul_batch};
+use crate::sizes::count;
 
 /// Outputs and inputs of a tile, along each side.
 const OUTPUTS: usize = 3;
@@ -62,7 +63,7 @@ pub fn add_weight_gradient3x3(
 ) {
     check_image(image, shape, inputs);
     check_image(gradient, shape, outputs);
-    assert_eq!(out.len(), outputs * inputs * TAPS * TAPS, "filters");
+    assert_eq!(out.len(), count([outputs, inputs, TAPS, TAPS]), "filters");
     if out.is_empty() || gradient.is_empty() {
         return;
     }

@@ -1,6 +1,7 @@
 //! What a convolution sees of an image.
 
 use super::Shape;
+use crate::sizes::{count, sum};
 
 /// The order of an image's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,10 +28,12 @@ impl Window {
     /// The size of the output.
     ///
     /// # Panics
-    /// The window is larger than the padded image, or the stride is zero.
+    /// The window is larger than the padded image, or the stride is zero; the padded image
+    /// has more rows or columns than `isize` counts.
     pub fn output(&self, shape: Shape) -> Shape {
         let size = |len: usize, axis: usize| {
-            let len = len + 2 * self.padding[axis];
+            let len = sum([len, self.padding[axis], self.padding[axis]]);
+            assert!(isize::try_from(len).is_ok(), "an image {len} pixels wide");
             assert!(len >= self.kernel[axis], "a window larger than its image");
             (len - self.kernel[axis]) / self.stride + 1
         };
@@ -43,6 +46,6 @@ impl Window {
 
     /// Taps.
     pub fn area(&self) -> usize {
-        self.kernel[0] * self.kernel[1]
+        count(self.kernel)
     }
 }

@@ -4,6 +4,7 @@ use super::{Dropouts, Weights};
 use crate::activation::drop;
 use crate::attention::{self, Shape};
 use crate::gemm::Act;
+use crate::sizes::count;
 
 /// What the backward pass of attention needs beside its input.
 #[derive(Debug, Clone)]
@@ -26,7 +27,7 @@ pub(super) fn forward(
     let mut packed = vec![0.0; 3 * x.len()];
     weights.in_proj.forward(x, Act::None, &mut packed);
     let mut context = vec![0.0; x.len()];
-    let mut sums = vec![0.0; shape.batch * shape.heads * shape.tokens];
+    let mut sums = vec![0.0; count([shape.batch, shape.heads, shape.tokens])];
     let (dropout, mut scratch) = (&dropouts.weights, Vec::new());
     attention::forward(
         &packed,

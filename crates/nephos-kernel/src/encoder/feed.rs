@@ -3,6 +3,7 @@
 use super::{Dropouts, Weights};
 use crate::activation::{drop, gelu, gelu_backward, relu_backward};
 use crate::gemm::Act;
+use crate::sizes::count;
 
 /// What the backward pass of the feed-forward part needs beside its input.
 #[derive(Debug, Clone)]
@@ -20,10 +21,11 @@ pub(super) fn forward(
     weights: &Weights<'_>,
     dropouts: &Dropouts,
 ) -> (Vec<f32>, FeedSaved) {
-    let count = x.len() / weights.linear1.inputs() * weights.linear1.outputs();
-    let mut hidden = vec![0.0; count];
+    let rows = x.len() / weights.linear1.inputs();
+    let numbers = count([rows, weights.linear1.outputs()]);
+    let mut hidden = vec![0.0; numbers];
     let before = if activation == Act::Gelu {
-        let mut before = vec![0.0; count];
+        let mut before = vec![0.0; numbers];
         weights.linear1.forward(x, Act::None, &mut before);
         gelu(&before, &dropouts.hidden, &mut hidden);
         Some(before)

@@ -4,6 +4,7 @@ use super::{AttendSaved, Dropouts, FeedSaved, Order, Weights, attend, feed};
 use crate::attention::Shape;
 use crate::gemm::Act;
 use crate::norm;
+use crate::sizes::count;
 
 /// An encoder layer but for its weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,16 +70,13 @@ impl Layer {
             dropouts,
             ..
         } = self;
-        assert_eq!(
-            x.len(),
-            shape.batch * shape.tokens * shape.width,
-            "{shape:?}"
-        );
+        let numbers = count([shape.batch, shape.tokens, shape.width]);
+        assert_eq!(x.len(), numbers, "{shape:?}");
         let attend = |x: &[f32]| attend::forward(x, *shape, weights, dropouts);
         let feed = |x: &[f32]| feed::forward(x, *activation, weights, dropouts);
         let norm = |x: &[f32], residual, norm| {
             let mut out = vec![0.0; x.len()];
-            let mut moments = vec![0.0; 2 * shape.batch * shape.tokens];
+            let mut moments = vec![0.0; count([2, shape.batch, shape.tokens])];
             norm::forward(x, residual, norm, &mut out, Some(&mut moments));
             (out, moments)
         };

@@ -1,5 +1,7 @@
 //! What happens to a product before it is stored.
 
+use crate::sizes::reach;
+
 /// An activation function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Act {
@@ -38,7 +40,7 @@ impl Epilogue<'_> {
         if let Some(residual) = self.residual
             && rows > 0
         {
-            let least = (rows - 1) * out_stride + cols;
+            let least = reach(rows, out_stride, cols);
             assert!(
                 residual.len() >= least,
                 "a residual of {} numbers for an output of {least}",

@@ -18,8 +18,12 @@ const CLASH: usize = 512;
 const NEAR: usize = 128;
 
 /// Part `index` of `count` nearly equal parts of `0..len`.
+///
+/// # Panics
+/// `len` is so large that it can't be cut exactly: no slice holds so many rows.
 pub(crate) fn part(len: usize, count: usize, index: usize) -> Range<usize> {
-    len * index / count..len * (index + 1) / count
+    let end = len.checked_mul(index + 1).expect("rows that there are");
+    (end - len) / count..end / count
 }
 
 /// Where a kernel finds some rows and terms of a left-hand matrix: term `k` of row

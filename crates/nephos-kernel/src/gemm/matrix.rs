@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::sizes::count;
+
 /// A view of a matrix of `f32`: element `(i, j)` is `data[i * row_stride + j * col_stride]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Matrix<'a> {
@@ -18,7 +20,7 @@ impl<'a> Matrix<'a> {
     /// # Panics
     /// `data` does not have `rows * cols` numbers.
     pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
-        assert_eq!(data.len(), rows * cols, "a {rows} x {cols} matrix");
+        assert_eq!(data.len(), count([rows, cols]), "a {rows} x {cols} matrix");
         Self::strided(data, [rows, cols], [cols, 1])
     }
 
@@ -66,7 +68,8 @@ impl<'a> Matrix<'a> {
     /// The range leaves the matrix.
     pub fn row_range(self, range: Range<usize>) -> Self {
         assert!(range.start <= range.end && range.end <= self.rows);
-        let start = (range.start * self.row_stride).min(self.data.len());
+        // Without columns strides are any numbers.
+        let start = (range.start.saturating_mul(self.row_stride)).min(self.data.len());
         Self {
             data: &self.data[start..],
             rows: range.len(),

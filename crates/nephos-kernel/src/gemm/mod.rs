@@ -27,6 +27,8 @@ use isa::Isa;
 use product::{batch, product};
 use run::Output;
 
+use crate::sizes::reach;
+
 pub use epilogue::{Act, Epilogue};
 pub use gelu::gelu_in_place;
 pub use matrix::Matrix;
@@ -86,7 +88,7 @@ pub(crate) fn matmul_left(
             return;
         }
         let m = a.rows::<K>(tiles - 1).end;
-        assert!(out_stride >= n && out.len() >= (m - 1) * out_stride + n);
+        assert!(out_stride >= n && out.len() >= reach(m, out_stride, n));
         epilogue.check(m, n, out_stride);
         let out = Output {
             start: out.as_mut_ptr(),
@@ -164,12 +166,12 @@ pub fn matmul_batch(
         return;
     }
     let (row, step) = (layout.row, layout.product);
-    let (all_rows, all_products) = ((m - 1) * row + n, (a.len() - 1) * step + n);
+    let (all_rows, all_products) = (reach(m, row, n), reach(a.len(), step, n));
     assert!(
         (row >= n && step >= all_rows) || (step >= n && row >= all_products),
         "products overlap"
     );
-    assert!(out.len() >= all_rows + (a.len() - 1) * step);
+    assert!(out.len() >= reach(a.len(), step, all_rows));
     let out = Output {
         start: out.as_mut_ptr(),
         stride: row,

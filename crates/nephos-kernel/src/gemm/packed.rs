@@ -8,6 +8,7 @@ use super::Matrix;
 use super::aligned::Aligned;
 use super::isa::Isa;
 use super::transpose::transpose;
+use crate::sizes::count;
 
 /// Panels with fewer numbers than this in all are packed by one thread.
 const SMALL: usize = 1 << 15;
@@ -52,8 +53,7 @@ impl Packed {
     pub fn repack(&mut self, matrix: Matrix<'_>) {
         (self.rows, self.cols) = (matrix.rows(), matrix.cols());
         let width = self.isa.panel();
-        self.data
-            .resize(self.rows * self.cols.next_multiple_of(width));
+        self.data.resize(self.numbers());
         if self.rows == 0 || self.cols == 0 {
             return;
         }
@@ -80,8 +80,13 @@ impl Packed {
     /// [`Packed::panels_mut`].
     pub(crate) fn reshape(&mut self, rows: usize, cols: usize) {
         (self.rows, self.cols) = (rows, cols);
-        self.data
-            .resize(rows * cols.next_multiple_of(self.isa.panel()));
+        self.data.resize(self.numbers());
+    }
+
+    /// Numbers of all panels.
+    fn numbers(&self) -> usize {
+        let panel = self.isa.panel();
+        count([self.rows, self.cols.div_ceil(panel), panel])
     }
 
     /// Columns of a panel.

@@ -1,5 +1,7 @@
 //! Columns that lie apart, brought together.
 
+use crate::sizes::reach;
+
 /// Copies the transpose of a block: `to[i * to_row + j] = from[i + j * from_row]`.
 ///
 /// # Shapes
@@ -18,8 +20,8 @@ pub(crate) fn transpose(
     if rows == 0 || cols == 0 {
         return;
     }
-    assert!(from.len() >= (cols - 1) * from_row + rows);
-    assert!(to.len() >= (rows - 1) * to_row + cols && to_row >= cols);
+    assert!(from.len() >= reach(cols, from_row, rows));
+    assert!(to.len() >= reach(rows, to_row, cols) && to_row >= cols);
     let (mut full_rows, mut full_cols) = (0, 0);
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx") {

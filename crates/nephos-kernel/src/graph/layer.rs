@@ -6,6 +6,7 @@ use super::{Pairs, Shape, pairwise, scores, sorted};
 use crate::gemm::{Epilogue, Matrix, matmul_unpacked};
 use crate::kept;
 use crate::pool::awake;
+use crate::sizes::count;
 use crate::versions::versions;
 
 /// Numbers that one task takes.
@@ -250,14 +251,18 @@ impl Layer {
     }
 
     fn rows(&self) -> usize {
-        self.shape.batch * self.shape.nodes
+        count([self.shape.batch, self.shape.nodes])
     }
 
     fn check(&self, nodes: &[f32], weights: &Weights<'_>) {
         let (shape, inputs) = (&self.shape, self.inputs);
         assert!(inputs > 0, "nodes without features");
-        assert_eq!(nodes.len(), self.rows() * inputs, "nodes of {shape:?}");
-        let projection = inputs * shape.width();
+        assert_eq!(
+            nodes.len(),
+            count([self.rows(), inputs]),
+            "nodes of {shape:?}"
+        );
+        let projection = count([inputs, shape.width()]);
         assert_eq!(weights.project.len(), projection, "projection to {shape:?}");
     }
 }

@@ -23,6 +23,7 @@ pub mod sorted;
 mod strip;
 
 use crate::dropout::Dropout;
+use crate::sizes::count;
 
 /// The sizes of a layer of graph attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,18 +40,27 @@ pub struct Shape {
 
 impl Shape {
     /// Elements of the features, `[batch, nodes, heads * head]`.
+    ///
+    /// # Panics
+    /// They do not fit a `usize`.
     pub fn features(&self) -> usize {
-        self.batch * self.nodes * self.width()
+        count([self.batch, self.nodes, self.heads, self.head])
     }
 
     /// Elements of one kind of score, `[batch, heads, nodes]`.
+    ///
+    /// # Panics
+    /// They do not fit a `usize`.
     pub fn scores(&self) -> usize {
-        self.batch * self.heads * self.nodes
+        count([self.batch, self.heads, self.nodes])
     }
 
     /// Features of a node, all heads together.
+    ///
+    /// # Panics
+    /// They do not fit a `usize`.
     pub fn width(&self) -> usize {
-        self.heads * self.head
+        count([self.heads, self.head])
     }
 }
 

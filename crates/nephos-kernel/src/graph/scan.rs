@@ -17,6 +17,7 @@ use super::order::Side;
 use super::strip::{Strip, Stripwise, by_strips};
 use crate::lanes::{Lanes, Level, Work, dispatch};
 use crate::pool::each;
+use crate::sizes::{self, sum};
 
 /// Places in a block: enough for the table of block sums to be small, few enough
 /// for f32 sums and for a strip of the rows to stay in the fastest cache.
@@ -40,7 +41,7 @@ impl<'a> Rows<'a> {
     /// # Panics
     /// A row does not fit its stride, or `data` is not `count` rows.
     pub fn new(data: &'a [f32], count: usize, stride: usize, offset: usize, width: usize) -> Self {
-        assert!(offset + width <= stride && data.len() == count * stride);
+        assert!(sum([offset, width]) <= stride && data.len() == sizes::count([count, stride]));
         Self {
             data,
             stride,

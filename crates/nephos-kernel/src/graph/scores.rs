@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::Shape;
 use crate::lanes::{Lanes, Level, Work, dispatch};
 use crate::shared::Shared;
+use crate::sizes::count;
 
 /// Nodes of a task, and those whose products are added in f32.
 const NODES: usize = 128;
@@ -66,7 +67,7 @@ pub fn backward(
     let (level, by_wh, pair) = (Level::best(), Shared::new(by_wh), 2 * shape.head);
     let blocks = shape.nodes.div_ceil(NODES);
     // A row of both halves' sums a block.
-    let mut sums = vec![0.0; shape.batch * shape.heads * blocks * pair];
+    let mut sums = vec![0.0; count([shape.batch, shape.heads, blocks, pair])];
     sums.par_chunks_mut(pair)
         .enumerate()
         .for_each(|(task, sums)| {
@@ -107,7 +108,11 @@ fn place<'a>(shape: &Shape, score: &'a [f32], index: usize) -> (usize, [&'a [f32
 fn check(shape: &Shape, wh: &[f32], score: &[f32], s: &[f32], t: &[f32]) {
     assert!(shape.heads > 0 && shape.head > 0, "features in {shape:?}");
     assert_eq!(wh.len(), shape.features(), "features of {shape:?}");
-    assert_eq!(score.len(), 2 * shape.width(), "vectors of {shape:?}");
+    assert_eq!(
+        score.len(),
+        count([2, shape.width()]),
+        "vectors of {shape:?}"
+    );
     assert_eq!(s.len(), shape.scores(), "scores of {shape:?}");
     assert_eq!(t.len(), shape.scores(), "scores of {shape:?}");
 }

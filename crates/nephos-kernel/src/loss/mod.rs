@@ -29,6 +29,7 @@ mod tests;
 
 use rayon::prelude::*;
 
+use crate::sizes::count;
 pub use label::{Label, SETS, either};
 use row::{Row, Scales};
 use upsample::Taps;
@@ -121,10 +122,11 @@ impl<'a> Target<'a> {
         size: [usize; 2],
         align_corners: bool,
     ) -> Self {
-        let (cells, pixels) = (classes * grid[0] * grid[1], size[0] * size[1]);
+        let (cells, pixels) = (count([classes, grid[0], grid[1]]), count(size));
         assert!(cells > 0 && pixels > 0, "no cells or no pixels");
         assert!(
-            coarse.len().is_multiple_of(cells) && labels.len() == coarse.len() / cells * pixels,
+            coarse.len().is_multiple_of(cells)
+                && labels.len() == count([coarse.len() / cells, pixels]),
             "{} scores of {cells} an image, {} labels of {pixels}",
             coarse.len(),
             labels.len()

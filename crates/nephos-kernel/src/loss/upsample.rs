@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::sizes::sum;
+
 /// How each of a line of samples lies between two of a line of cells.
 #[derive(Debug, Clone)]
 pub(super) struct Taps {
@@ -24,7 +26,7 @@ impl Taps {
         let mut taps = Self {
             near: Vec::with_capacity(to),
             far: Vec::with_capacity(to),
-            starts: vec![0; from + 1],
+            starts: vec![0; sum([from, 1])],
         };
         for sample in 0..to {
             let position = if align_corners {

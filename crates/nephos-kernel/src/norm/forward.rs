@@ -65,7 +65,8 @@ pub(super) fn forward_at(
     let blocks = x.len().div_ceil((ROWS * width).max(1));
     let mut saved = match saved {
         Some(saved) => {
-            assert_eq!(saved.len() * width, 2 * x.len(), "two saved numbers a row");
+            let rows = x.len().checked_div(width).unwrap_or(0);
+            assert_eq!(saved.len(), 2 * rows, "two saved numbers a row");
             saved.chunks_mut(2 * ROWS).map(Some).collect()
         }
         None => Vec::new(),

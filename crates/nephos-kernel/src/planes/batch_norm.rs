@@ -4,6 +4,7 @@
 use rayon::prelude::*;
 
 use super::{BLOCK, sum_of};
+use crate::sizes::count;
 use crate::versions::versions;
 
 /// What follows the norm.
@@ -51,6 +52,13 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
+    /// # Panics
+    /// Not whole images.
+    fn check(&self, images: &[f32]) {
+        let image = count([self.channels, self.pixels]);
+        assert!(images.len().is_multiple_of(image), "images of {self:?}");
+    }
+
     /// The planes of a channel.
     fn planes<'a>(&self, images: &'a [f32], channel: usize) -> impl Iterator<Item = &'a [f32]> {
         let (stride, pixels) = (self.channels * self.pixels, self.pixels);
@@ -67,7 +75,8 @@ impl BatchNorm {
     /// # Panics
     /// No images, or not whole ones.
     pub fn statistics(&self, images: &[f32]) -> Statistics {
-        assert!(!images.is_empty() && images.len().is_multiple_of(self.channels * self.pixels));
+        assert!(!images.is_empty());
+        self.check(images);
         let count = (images.len() / self.channels) as f64;
         let (mean, variance) = (0..self.channels)
             .into_par_iter()
@@ -98,6 +107,7 @@ impl BatchNorm {
     /// # Panics
     /// Slices of other sizes.
     pub fn forward(&self, images: &[f32], statistics: &Statistics, scale: [&[f32]; 2]) -> Vec<f32> {
+        self.check(images);
         assert!(scale.iter().all(|values| values.len() == self.channels));
         let mut out = vec![0.0; images.len()];
         let bounds = self.activation.bounds();
@@ -127,6 +137,7 @@ impl BatchNorm {
         scale: [&[f32]; 2],
         gradient: &[f32],
     ) -> [Vec<f32>; 3] {
+        self.check(images);
         assert_eq!(images.len(), gradient.len(), "gradients of the images");
         let bounds = self.activation.bounds();
         let count = (images.len() / self.channels) as f64;

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::plane_sums;
 use crate::gemm::{Epilogue, Matrix, matmul_unpacked};
+use crate::sizes::{count, sum};
 
 /// Numbers of a strip's unfolding.
 const STRIP: usize = 1 << 20;
@@ -36,25 +37,25 @@ impl Conv {
     /// The padded image is smaller than the kernel, or the stride is zero.
     pub fn output(&self) -> [usize; 2] {
         self.image.map(|side| {
-            let room = (side + 2 * self.padding).checked_sub(self.kernel);
+            let padded = sum([side, self.padding, self.padding]);
+            let room = padded.checked_sub(self.kernel);
             room.expect("an image of at least one window") / self.stride + 1
         })
     }
 
     /// Numbers of an input image.
     fn image_len(&self) -> usize {
-        self.inputs * self.image[0] * self.image[1]
+        count([self.inputs, self.image[0], self.image[1]])
     }
 
     /// Pixels of an output plane.
     fn pixels(&self) -> usize {
-        let [rows, cols] = self.output();
-        rows * cols
+        count(self.output())
     }
 
     /// Numbers of a filter.
     fn taps(&self) -> usize {
-        self.inputs * self.kernel * self.kernel
+        count([self.inputs, self.kernel, self.kernel])
     }
 
     /// Whether the image is its own unfolding.
@@ -63,8 +64,9 @@ impl Conv {
     }
 
     fn check(&self, images: &[f32], weight: &[f32]) {
-        assert_eq!(images.len(), self.batch * self.image_len(), "images");
-        assert_eq!(weight.len(), self.outputs * self.taps(), "filters");
+        let numbers = count([self.batch, self.image_len()]);
+        assert_eq!(images.len(), numbers, "images");
+        assert_eq!(weight.len(), count([self.outputs, self.taps()]), "filters");
     }
 
     /// Rows of the output, cut into strips.
@@ -73,7 +75,7 @@ impl Conv {
         let strip = if self.is_pointwise() {
             rows
         } else {
-            (STRIP / (self.taps() * cols).max(1)).clamp(1, rows)
+            (STRIP / self.taps().saturating_mul(cols).max(1)).clamp(1, rows)
         };
         (0..rows)
             .step_by(strip)
@@ -93,7 +95,7 @@ impl Conv {
                     each(index, pixels, windows);
                     continue;
                 }
-                unfolded.resize(self.taps() * pixels.len(), 0.0);
+                unfolded.resize(count([self.taps(), pixels.len()]), 0.0);
                 self.unfold(image, rows, &mut unfolded);
                 let windows = Matrix::new(&unfolded, self.taps(), pixels.len());
                 each(index, pixels, windows);
@@ -114,7 +116,7 @@ impl Conv {
     pub fn forward(&self, images: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         self.check(images, weight);
         let all = self.pixels();
-        let mut out = vec![0.0; self.batch * self.outputs * all];
+        let mut out = vec![0.0; count([self.batch, self.outputs, all])];
         if let Some(bias) = bias {
             assert_eq!(bias.len(), self.outputs, "one bias an output");
             for (plane, bias) in out.chunks_exact_mut(all).zip(bias.iter().cycle()) {
@@ -144,10 +146,11 @@ impl Conv {
     /// Slices of other sizes.
     pub fn images_backward(&self, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
         let all = self.pixels();
-        assert_eq!(gradient.len(), self.batch * self.outputs * all, "gradient");
+        let numbers = count([self.batch, self.outputs, all]);
+        assert_eq!(gradient.len(), numbers, "gradient");
         let filters = Matrix::new(weight, self.outputs, self.taps()).transposed();
         let cols = self.output()[1];
-        let mut images = vec![0.0; self.batch * self.image_len()];
+        let mut images = vec![0.0; count([self.batch, self.image_len()])];
         let mut unfolded = Vec::new();
         let each = images
             .chunks_exact_mut(self.image_len())
@@ -160,7 +163,7 @@ impl Conv {
             }
             for rows in self.strips() {
                 let pixels = rows.start * cols..rows.end * cols;
-                unfolded.resize(self.taps() * pixels.len(), 0.0);
+                unfolded.resize(count([self.taps(), pixels.len()]), 0.0);
                 let (len, gradient) = (pixels.len(), gradient.col_range(pixels));
                 matmul_unpacked(filters, gradient, &mut unfolded, len, &Epilogue::default());
                 self.fold(&unfolded, rows, image);
@@ -180,8 +183,9 @@ impl Conv {
     /// Slices of other sizes.
     pub fn weights_backward(&self, images: &[f32], gradient: &[f32]) -> [Vec<f32>; 2] {
         let all = self.pixels();
-        assert_eq!(gradient.len(), self.batch * self.outputs * all, "gradient");
-        let mut weight = vec![0.0; self.outputs * self.taps()];
+        let numbers = count([self.batch, self.outputs, all]);
+        assert_eq!(gradient.len(), numbers, "gradient");
+        let mut weight = vec![0.0; count([self.outputs, self.taps()])];
         let epilogue = Epilogue {
             accumulate: true,
             ..Epilogue::default()

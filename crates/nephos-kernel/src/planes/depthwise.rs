@@ -6,6 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::plane_sums;
+use crate::sizes::{count, sum};
 use crate::versions::versions;
 
 /// A depthwise 3×3 convolution whose padding of `dilation` zeros keeps the size of the
@@ -33,13 +34,20 @@ fn taps(weight: &[f32]) -> Taps {
 
 impl Depthwise {
     /// Height and width of the output.
+    ///
+    /// # Panics
+    /// The image has no pixels, or the stride is zero.
     pub fn output(&self) -> [usize; 2] {
-        self.image.map(|side| (side - 1) / self.stride + 1)
+        let last = |side: usize| side.checked_sub(1).expect("an image with pixels");
+        self.image.map(|side| last(side) / self.stride + 1)
     }
 
     fn check(&self, images: &[f32], output: &[f32]) {
-        let planes = self.batch * self.channels;
-        let pixels = |size: [usize; 2]| planes * size[0] * size[1];
+        let pixels = |size: [usize; 2]| count([self.batch, self.channels, size[0], size[1]]);
+        // What taps reach beyond the image can be counted too.
+        for side in self.image {
+            sum([side, self.stride, count([2, self.dilation])]);
+        }
         assert_eq!(images.len(), pixels(self.image), "images of {self:?}");
         assert_eq!(output.len(), pixels(self.output()), "output of {self:?}");
     }
@@ -75,9 +83,9 @@ impl Depthwise {
     /// Slices of other sizes.
     pub fn forward(&self, images: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let [rows, cols] = self.output();
-        let mut out = vec![0.0; self.batch * self.channels * rows * cols];
+        let mut out = vec![0.0; count([self.batch, self.channels, rows, cols])];
         self.check(images, &out);
-        assert_eq!(weight.len(), 9 * self.channels, "taps");
+        assert_eq!(weight.len(), count([9, self.channels]), "taps");
         assert!(bias.is_none_or(|bias| bias.len() == self.channels));
         let planes = out.par_chunks_exact_mut(rows * cols).enumerate();
         let images = images.par_chunks_exact(self.image[0] * self.image[1]);
@@ -101,8 +109,8 @@ impl Depthwise {
     /// Slices of other sizes.
     pub fn images_backward(&self, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
         let [rows, cols] = self.output();
-        let pixels = self.image[0] * self.image[1];
-        let mut images = vec![0.0; self.batch * self.channels * pixels];
+        let pixels = count(self.image);
+        let mut images = vec![0.0; count([self.batch, self.channels, pixels])];
         self.check(&images, gradient);
         let planes = images.par_chunks_exact_mut(pixels).enumerate();
         let gradients = gradient.par_chunks_exact(rows * cols);

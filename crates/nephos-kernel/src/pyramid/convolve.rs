@@ -4,6 +4,7 @@ use crate::conv::{
     ConvInputGradient, ConvPacked, Layout, Shape, Window, add_bias_gradient, add_weight_gradient,
 };
 use crate::gemm::{Act, Epilogue};
+use crate::sizes::count;
 
 /// A convolution but for its weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl Convolve {
     /// Slices of other sizes.
     pub fn forward(&self, grid: &[f32], weight: &[f32], bias: &[f32], act: Act) -> Vec<f32> {
         let size = self.output();
-        let mut out = vec![0.0; size.batch * size.height * size.width * self.outputs];
+        let mut out = vec![0.0; count([size.batch, size.height, size.width, self.outputs])];
         let packed = ConvPacked::new(weight, self.channels(), self.window);
         let layout = Layout::ChannelsLast;
         let epilogue = Epilogue {

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::Convolve;
 use crate::conv::{Shape, Window};
 use crate::gemm::Act;
+use crate::sizes::{count, sum};
 
 /// A 1×1 convolution, each cell four times, detail appended, a 3×3 convolution; but for
 /// the weights.
@@ -34,8 +35,8 @@ impl Merge {
     pub fn doubled(&self) -> Shape {
         Shape {
             batch: self.shape.batch,
-            height: 2 * self.shape.height,
-            width: 2 * self.shape.width,
+            height: count([2, self.shape.height]),
+            width: count([2, self.shape.width]),
         }
     }
 
@@ -53,7 +54,7 @@ impl Merge {
     }
 
     fn join(&self) -> Convolve {
-        Convolve::same(self.doubled(), [self.width + self.detail, self.width])
+        Convolve::same(self.doubled(), [self.channels(), self.width])
     }
 
     /// The output, and what was joined, which the backward pass needs.
@@ -100,9 +101,22 @@ impl Merge {
     }
 
     /// Numbers of what is joined.
+    ///
+    /// # Panics
+    /// They do not fit a `usize`.
     pub fn joined(&self) -> usize {
+        count([self.cells(), self.channels()])
+    }
+
+    /// Channels of what is joined.
+    fn channels(&self) -> usize {
+        sum([self.width, self.detail])
+    }
+
+    /// Cells of the output.
+    fn cells(&self) -> usize {
         let size = self.doubled();
-        size.batch * size.height * size.width * (self.width + self.detail)
+        count([size.batch, size.height, size.width])
     }
 
     /// Each cell of `reduced` four times, and the detail beside it, or what is positive
@@ -117,11 +131,10 @@ impl Merge {
     /// Slices of other sizes.
     pub fn append(&self, reduced: &[f32], detail: &[f32], rectified: bool, joined: &mut [f32]) {
         let size = self.doubled();
-        let channels = self.width + self.detail;
-        let cells = size.batch * size.height * size.width;
+        let (channels, cells) = (self.channels(), self.cells());
+        assert_eq!(joined.len(), self.joined(), "joined of {self:?}");
         assert_eq!(reduced.len(), cells / 4 * self.width, "grid of {self:?}");
         assert_eq!(detail.len(), cells * self.detail, "detail of {self:?}");
-        assert_eq!(joined.len(), cells * channels, "joined of {self:?}");
         let least = if rectified { 0.0 } else { f32::NEG_INFINITY };
         (joined.par_chunks_exact_mut(size.width * channels))
             .enumerate()
@@ -142,8 +155,7 @@ impl Merge {
     /// The way back of [`Merge::append`].
     fn part(&self, of_joined: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let size = self.doubled();
-        let channels = self.width + self.detail;
-        let cells = size.batch * size.height * size.width;
+        let (channels, cells) = (self.channels(), self.cells());
         let mut of_reduced = vec![0.0; cells / 4 * self.width];
         let mut of_detail = vec![0.0; cells * self.detail];
         let line = size.width * channels;

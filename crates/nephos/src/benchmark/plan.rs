@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::model::weights::fingerprint;
+use crate::text;
 use crate::train::{BatchReport, EpochStart, TrainObserver, Trainer};
 
 /// Seconds of training whose pace says how many steps fit a budget of minutes, after a
@@ -37,8 +38,8 @@ impl Budget {
     /// In words.
     pub(super) fn describe(self) -> String {
         match self {
-            Self::Minutes(minutes) => format!("{minutes} minutes of training"),
-            Self::Steps(steps) => format!("{steps} steps of training"),
+            Self::Minutes(minutes) => format!("{} of training", text::count(minutes, "minute")),
+            Self::Steps(steps) => format!("{} of training", text::count(steps, "step")),
         }
     }
 
@@ -81,8 +82,11 @@ impl Budget {
         let seconds = pace.seconds / pace.steps as f64;
         let steps = ((60.0 * minutes / seconds.max(1e-6)) as usize).max(1);
         status(format!(
-            "{}: {seconds:.2} s a step, so {steps} steps in {minutes} minutes",
-            config.name
+            "{}: {} per step, so {} in {}",
+            config.name,
+            text::duration(seconds),
+            text::count(steps, "step"),
+            text::count(minutes, "minute")
         ));
         let plan = Plan {
             fingerprint: print,

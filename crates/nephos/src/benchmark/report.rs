@@ -11,6 +11,7 @@ use super::scored::{Scored, Spread, dash, heads, plain, three};
 use crate::error::{Error, Result};
 use crate::output;
 use crate::report::{CostPoint, Reliability, draw_cost, grouped, table};
+use crate::text;
 
 /// Scores with some of the bands alone.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -157,16 +158,16 @@ impl Report {
             rows.push(row);
         }
         let mut text = format!(
-            "{} folds of {}, bands {}; {} each, seed {}, {} threads.\n\n{}\nMean ± standard \
+            "{} of {}, bands {}; {} each, seed {}, {}.\n\n{}\nMean ± standard \
              deviation over folds; IoU in per cent; pooled: over the pixels of all folds \
              together; calibrated: pooled, the scores of each fold divided by the temperature \
              that suits the other folds best.\n",
-            self.folds,
+            text::count(self.folds, "fold"),
             self.data,
             self.bands.join(", "),
             self.budget,
             self.seed,
-            self.threads,
+            text::count(self.threads, "thread"),
             table(&rows)
         );
         let mut head = vec!["model".to_owned(), "bands".to_owned()];
@@ -208,7 +209,7 @@ impl Report {
                 })
             })
             .collect();
-        let title = format!("{} folds of {}", self.folds, self.data);
+        let title = format!("{} of {}", text::count(self.folds, "fold"), self.data);
         draw_cost(
             &folder.join("benchmark.png"),
             &title,

@@ -11,12 +11,12 @@ use super::report::{ModelReport, Report};
 use super::result::{FoldResult, fold_folder, write_json};
 use super::subset::reading_of;
 use super::training::{DONE_FILE, Training, of_another};
-use crate::config::{Config, DataConfig, MixConfig};
+use crate::config::{Config, DataConfig, MixConfig, SamplingConfig};
 use crate::dataset::{Dataset, open_mix};
 use crate::error::{Error, Result};
 use crate::model::Bundle;
 use crate::predict::evaluate;
-use crate::train::{LAST_FILE, TrainObserver};
+use crate::train::{LAST_FILE, TrainObserver, lock_run};
 
 /// Share of its learning rate that a model trains with once it was trained on
 /// `data.mix` alone.
@@ -80,16 +80,22 @@ impl Benchmark {
     ///
     /// # Errors
     /// Samples that can't be read or are too few, a model that can't be trained on
-    /// them, or a folder with results of another configuration.
+    /// them, or a folder with results of another configuration, or that another process
+    /// works in.
     pub fn run(
         &self,
         observer: &mut dyn TrainObserver,
         status: &mut dyn FnMut(String),
     ) -> Result<Option<Report>> {
+        let _lock = lock_run(&self.folder)?;
+        self.check_steps()?;
         let subsets = (self.also_bands.iter())
             .map(|bands| Dataset::open(&self.data, &reading_of(&self.reading, bands)?))
             .collect::<Result<Vec<_>>>()?;
         let folded = self.fold()?;
+        for note in folded.training(0)?.notes() {
+            status(format!("note: {note}"));
+        }
         let mut models = Vec::new();
         for contender in &self.models {
             (self.config_of(contender, 1).validate()).map_err(|message| {
@@ -199,9 +205,36 @@ impl Benchmark {
         };
         config.train.epochs = 1;
         config.train.patience = None;
-        let visits = steps * config.train.batch_size * config.train.accumulate;
-        config.data.sampling.epoch = Some(visits.max(1));
+        // What is beyond all bounds was refused before; a pace may still tell it.
+        let visits = steps
+            .saturating_mul(config.train.batch_size)
+            .saturating_mul(config.train.accumulate);
+        config.data.sampling.epoch = Some(visits.clamp(1, SamplingConfig::MOST_SAMPLES));
         config
+    }
+
+    /// Refuses budgets of more steps than an epoch can hold samples.
+    fn check_steps(&self) -> Result<()> {
+        for (option, budget) in [
+            ("--steps", Some(self.budget)),
+            ("--mix-before", self.mix_before),
+        ] {
+            let Some(Budget::Steps(steps)) = budget else {
+                continue;
+            };
+            for contender in &self.models {
+                let train = &contender.config.train;
+                let most = SamplingConfig::MOST_SAMPLES / (train.batch_size * train.accumulate);
+                if steps > most {
+                    return Err(Error::usage(format!(
+                        "{option} {steps}: at most {most} steps for {} in batches of {}",
+                        contender.name,
+                        train.batch_size * train.accumulate
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Trains a model on `data.mix` alone, or finds that it is done: its weights, and its
@@ -234,7 +267,7 @@ impl Benchmark {
         if Training::is_done(&folder, &print)? {
             return Ok(Some((weights, steps)));
         }
-        status(format!("{}: trains on data.mix alone", contender.name));
+        status(format!("{}: training on data.mix alone", contender.name));
         if training
             .run(&train, &folder, &self.device, observer)?
             .is_none()
@@ -266,20 +299,20 @@ impl Benchmark {
             if result.fingerprint != print {
                 return Err(of_another(folder));
             }
-            status("done already");
+            status("skipped: its result is there");
             return Ok(Some(result));
         }
         let train = folded.training(fold)?;
         status(if Training::is_begun(folder) {
-            "goes on"
+            "resuming"
         } else {
-            "trains"
+            "training"
         });
         let Some(trained) = training.run(&train, folder, &self.device, observer)? else {
             return Ok(None);
         };
         let bundle = Bundle::load(&folder.join(LAST_FILE), &self.device)?;
-        status("is scored");
+        status("scoring");
         let evaluation = evaluate(&bundle, &held, &self.device, |_| ())?;
         let result = FoldResult {
             fingerprint: print,

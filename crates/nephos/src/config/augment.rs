@@ -213,6 +213,9 @@ impl MixConfig {
 }
 
 impl SamplingConfig {
+    /// Most samples of an epoch.
+    pub const MOST_SAMPLES: usize = 1_000_000_000;
+
     /// Whether an epoch visits each sample once.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
@@ -221,9 +224,9 @@ impl SamplingConfig {
     pub(super) fn validate(&self) -> Result<(), String> {
         let share = |value: f64| (0.0..=1.0).contains(&value);
         require(
-            self.epoch != Some(0),
+            (self.epoch).is_none_or(|samples| (1..=Self::MOST_SAMPLES).contains(&samples)),
             "data.sampling.epoch",
-            "at least 1 sample",
+            "1 to 1000000000 samples",
         )?;
         require(
             share(self.class_balance),

@@ -64,6 +64,10 @@ impl fmt::Display for CalibrationConfig {
 }
 
 impl CalibrationConfig {
+    /// Largest bias of a class, either way: e³ times as likely. A larger one means that
+    /// labels and model disagree about what the class is.
+    pub const MOST_BIAS: f64 = 3.0;
+
     /// Whether it leaves a model as it is.
     pub fn is_identity(&self) -> bool {
         *self == Self::default()
@@ -71,15 +75,16 @@ impl CalibrationConfig {
 
     pub(super) fn validate(&self, classes: usize) -> Result<(), String> {
         require(
-            self.temperature.is_finite() && self.temperature > 0.0,
+            (0.01..=100.0).contains(&self.temperature),
             "calibration.temperature",
-            "a number > 0",
+            "0.01 to 100",
         )?;
         require(
             self.bias.is_empty()
-                || (self.bias.len() == classes && self.bias.iter().all(|b| b.is_finite())),
+                || (self.bias.len() == classes
+                    && self.bias.iter().all(|b| b.abs() <= Self::MOST_BIAS)),
             "calibration.bias",
-            "empty, or one number a class",
+            "empty, or one number from -3 to 3 per class",
         )?;
         let Some(threshold) = &self.threshold else {
             return Ok(());

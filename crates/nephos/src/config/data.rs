@@ -10,6 +10,11 @@ use super::require;
 use crate::band::{self, SENTINEL2};
 use crate::dataset::split::Filter;
 
+/// Longest side of a sample in pixels.
+const MOST_PIXELS: usize = 65_536;
+/// Most channels of a sample.
+const MOST_CHANNELS: usize = 65_536;
+
 /// Where samples come from and how they are read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -50,9 +55,17 @@ pub struct DataConfig {
     /// Names of the channels of samples that don't name their own (pickles and
     /// NumPy arrays); channels past the end of the list have no name.
     pub channels: Vec<String>,
+    /// Whether arrays are `[height, width, channels]` in place of
+    /// `[channels, height, width]`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub channels_last: bool,
     /// Channel that holds the label, in samples that carry it beside the bands.
     pub label_channel: usize,
-    /// Input of the model = (stored number + `offset`) / `scale`.
+    /// Input of the model = (stored number + `offset`) / `scale`, in samples that don't say
+    /// themselves how their numbers become reflectance. Others (GeoTIFFs with scale and
+    /// offset) are read as scenes are: input = reflectance × `quantification` / `scale`.
+    /// Numbers that can't be reflectance × `quantification` are judged by format and range,
+    /// as those of scenes are.
     pub scale: f32,
     /// See `scale`; stored units.
     pub offset: f32,
@@ -60,11 +73,20 @@ pub struct DataConfig {
     /// Sentinel-2's and most others. Scenes are read as reflectance and brought to
     /// the model's input by it: input = reflectance × `quantification` / `scale`.
     pub quantification: f32,
-    /// Stored number that means no data; such pixels are ignored and fed as 0.
+    /// Stored number that means no data in samples whose file states none; such pixels are
+    /// ignored and fed as 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodata: Option<f32>,
-    /// Side of the square that samples are cropped or padded to, in pixels
-    /// (top-left aligned, padding is ignored); absent: samples as they are.
+    /// Takes numbers for reflectance × `quantification` that can't be.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub assume_reflectance: bool,
+    /// What the user says of the samples at hand. No part of a configuration's file: a
+    /// model keeps how its own samples were read.
+    #[serde(skip)]
+    pub given: GivenReading,
+    /// Side of the square that samples are cropped to, in pixels (top-left aligned), and
+    /// padded to in a batch (with their reflection, which is ignored); absent: samples as
+    /// they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
     /// How stored labels become classes.
@@ -78,6 +100,21 @@ pub struct DataConfig {
     /// How training samples are varied.
     #[serde(skip_serializing_if = "AugmentConfig::is_default")]
     pub augment: AugmentConfig,
+}
+
+/// What the user says of the samples at hand, in place of what their files or the
+/// configuration say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GivenReading {
+    /// Reflectance = (stored number + `offset`) / `scale`.
+    pub scale: Option<f64>,
+    /// See `scale`; stored units.
+    pub offset: Option<f64>,
+    /// Stored number that means no data.
+    pub nodata: Option<f64>,
+    /// Whether [`DataConfig::channels`] names the channels, also of samples that name their
+    /// own.
+    pub channels: bool,
 }
 
 /// How stored labels become classes 0..=3 or 255 (ignored).
@@ -113,11 +150,14 @@ impl Default for DataConfig {
                 .iter()
                 .map(|(agency, _, _)| (*agency).to_owned())
                 .collect(),
+            channels_last: false,
             label_channel: 13,
             scale: 5000.0,
             offset: 0.0,
             quantification: 10000.0,
             nodata: None,
+            assume_reflectance: false,
+            given: GivenReading::default(),
             size: None,
             labels: LabelConfig::default(),
             mix: Vec::new(),
@@ -202,7 +242,16 @@ impl DataConfig {
                 "a list of COLUMN=VALUE, or with !=, <, <=, > or >= in place of =",
             )?;
         }
-        require(self.size != Some(0), "data.size", "at least 1")?;
+        require(
+            (self.size).is_none_or(|side| (1..=MOST_PIXELS).contains(&side)),
+            "data.size",
+            "1 to 65536 pixels",
+        )?;
+        require(
+            self.label_channel < MOST_CHANNELS,
+            "data.label_channel",
+            "0 to 65535",
+        )?;
         require(
             self.val_fraction.is_none_or(|f| f > 0.0 && f < 1.0),
             "data.val_fraction",

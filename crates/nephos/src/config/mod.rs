@@ -16,12 +16,13 @@ mod train;
 
 pub use augment::{AugmentConfig, MixConfig, PasteConfig, SamplingConfig};
 pub use calibration::{CalibrationConfig, ThresholdConfig};
-pub use data::{DataConfig, LabelConfig};
+pub use data::{DataConfig, GivenReading, LabelConfig};
 pub use kind::ModelKind;
 pub use model::{
     Activation, Affinity, DecoderConfig, EncoderConfig, GraphConfig, ModelConfig, NormOrder,
     OVERLAP, PatchConfig, PositionKind, StemConfig,
 };
+pub use preset::Preset;
 pub use pretrain::PretrainConfig;
 pub use train::{
     LossConfig, LossKind, OptimizerConfig, OptimizerKind, Precision, ScheduleConfig, ScheduleKind,
@@ -98,11 +99,11 @@ impl Config {
         // The text itself gives the better message (line and column); only with
         // overrides is there no text to point at.
         let config: Self = if overrides.is_empty() {
-            toml::from_str(text).map_err(|e| Error::usage(format!("{origin}: {e}")))?
+            toml::from_str(text).map_err(|e| Error::usage(format!("{origin}: {}", in_words(&e))))?
         } else {
             table
                 .try_into()
-                .map_err(|e| Error::usage(format!("{origin} with --set: {e}")))?
+                .map_err(|e| Error::usage(format!("{origin} with --set: {}", in_words(&e))))?
         };
         config
             .validate()
@@ -130,8 +131,12 @@ impl Config {
     /// Checks every value against its range.
     ///
     /// # Errors
-    /// A message that names the first key out of range and what was expected.
+    /// A message that names the first key out of range, what was expected, and the value.
     pub fn validate(&self) -> std::result::Result<(), String> {
+        self.check().map_err(|message| self.with_value(message))
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
         self.data.validate()?;
         self.model.validate()?;
         if let Some(pretrain) = &self.pretrain {
@@ -142,10 +147,74 @@ impl Config {
         self.train.validate()
     }
 
+    /// A message of [`require`] with the value that its key has.
+    fn with_value(&self, message: String) -> String {
+        let value = (message.strip_prefix('`'))
+            .and_then(|rest| rest.split_once('`'))
+            .and_then(|(key, _)| {
+                let table = toml::Value::try_from(self).ok()?;
+                let part = |value: toml::Value, part: &str| match value {
+                    toml::Value::Table(mut table) => table.remove(part),
+                    _ => None,
+                };
+                key.split('.').try_fold(table, part)
+            })
+            .map(|value| value.to_string())
+            .filter(|value| value.chars().count() <= LONGEST_VALUE);
+        match value {
+            Some(value) => format!("{message}, not {value}"),
+            None => message,
+        }
+    }
+
+    /// What a trained model carries of its configuration: all but the keys that are about
+    /// the samples it was trained on. They lie on another machine, and their names say
+    /// nothing of other samples.
+    #[must_use]
+    pub fn without_training_data(mut self) -> Self {
+        let usual = DataConfig::default();
+        self.data = DataConfig {
+            train: None,
+            val: None,
+            val_fraction: None,
+            val_names: usual.val_names,
+            test: None,
+            filter: usual.filter,
+            mix: usual.mix,
+            sampling: usual.sampling,
+            augment: usual.augment,
+            labels: LabelConfig {
+                drawn: usual.labels.drawn,
+                ..self.data.labels
+            },
+            ..self.data
+        };
+        self
+    }
+
     /// Number of input channels: [`DataConfig::input_channels`].
     pub fn channels(&self) -> usize {
         self.data.input_channels()
     }
+}
+
+/// What `toml` says of a value of the wrong type, with types as users call them.
+fn in_words(error: &toml::de::Error) -> String {
+    let text = error.to_string();
+    [
+        ("expected usize", "expected a whole number, 0 or more"),
+        ("expected u64", "expected a whole number, 0 or more"),
+        ("expected u8", "expected a whole number from 0 to 255"),
+        ("expected i64", "expected a whole number"),
+        ("expected f32", "expected a number"),
+        ("expected f64", "expected a number"),
+    ]
+    .into_iter()
+    .fold(text, |text, (type_name, words)| {
+        text.replace(type_name, words)
+    })
+    .trim_end()
+    .to_owned()
 }
 
 /// Sets `a.b=value` in `table`; a value that is not TOML is taken as a string,
@@ -182,7 +251,11 @@ fn apply_override(table: &mut toml::Table, entry: &str) -> Result<()> {
     Ok(())
 }
 
-/// Fails with `key` and what it must be, unless `holds`.
+/// Longest value that is repeated in an error, in characters.
+const LONGEST_VALUE: usize = 80;
+
+/// Fails with `key` and what it must be, unless `holds`; [`Config::validate`] adds the
+/// value.
 fn require(holds: bool, key: &str, expected: &str) -> std::result::Result<(), String> {
     if holds {
         Ok(())
@@ -232,12 +305,106 @@ mod tests {
     }
 
     #[test]
+    fn values_without_sense_are_refused_with_their_range() {
+        for (set, told) in [
+            (
+                "train.prefetch=9000000000000000000",
+                "1 to 1024 batches, not 9000000000000000000",
+            ),
+            ("train.prefetch=0", "1 to 1024 batches, not 0"),
+            ("train.batch_size=70000", "1 to 65536, not 70000"),
+            ("train.accumulate=70000", "1 to 65536, not 70000"),
+            ("train.epochs=2000000", "1 to 1000000, not 2000000"),
+            (
+                "train.patience=0",
+                "`train.patience` must be 1 to 1000000, not 0",
+            ),
+            (
+                "train.optimizer.lr=nan",
+                "a number above 0, at most 1e30, not nan",
+            ),
+            ("train.optimizer.lr=inf", "not inf"),
+            ("data.size=100000", "1 to 65536 pixels, not 100000"),
+            ("data.label_channel=70000", "not 70000"),
+            (
+                "data.sampling.epoch=9000000000000000000",
+                "1 to 1000000000 samples",
+            ),
+            ("data.augment.paste.probability=2.0", "in [0, 1], not 2.0"),
+            ("data.scale=0", "other than 0, not 0.0"),
+            ("model.encoder.depth=5000", "at most 1000, not 5000"),
+            ("model.patch.width=100000", "1 to 65536, not 100000"),
+            ("pretrain.block=0", "1 to 4096 pixels, not 0"),
+            ("calibration.temperature=0.0", "0.01 to 100, not 0.0"),
+        ] {
+            let error = Config::parse("", "x.toml", &[set.to_owned()])
+                .unwrap_err()
+                .to_string();
+            let key = set.split('=').next().unwrap();
+            assert!(
+                error.contains(&format!("`{key}` must be")),
+                "{set}: {error}"
+            );
+            assert!(error.contains(told), "{set}: {error}");
+        }
+        // What is no number of the right kind names its key too.
+        for set in [
+            "train.prefetch=-1",
+            "train.epochs=1e3",
+            "train.prefetch=99999999999999999999",
+        ] {
+            let error = Config::parse("", "x.toml", &[set.to_owned()])
+                .unwrap_err()
+                .to_string();
+            let key = set.split(['.', '=']).nth(1).unwrap();
+            assert!(error.contains(key), "{set}: {error}");
+            assert!(
+                error.contains("expected a whole number, 0 or more"),
+                "{set}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_model_carries_says_nothing_of_its_samples() {
+        let text = "
+[data]
+train = 'a'
+val = 'b'
+test = 'c'
+filter = ['x=1']
+bands = ['red', 'green']
+scale = 3.0
+nodata = 0.0
+mix = [{ train = 'd', share = 0.5 }]
+sampling = { epoch = 3 }
+augment = { flip = true, paste = { probability = 0.5, from = 'e' } }
+labels = { ignore = [9], map = { 4 = 255 }, drawn = { 3 = ['a'] } }";
+        let config = Config::parse(text, "x.toml", &[]).unwrap();
+        let kept = config.without_training_data();
+        let expected = "
+[data]
+bands = ['red', 'green']
+scale = 3.0
+nodata = 0.0
+labels = { ignore = [9], map = { 4 = 255 } }";
+        assert_eq!(kept, Config::parse(expected, "x.toml", &[]).unwrap());
+        let held = Config::parse("[data]\nval_names = ['a']", "x.toml", &[]).unwrap();
+        assert_eq!(held.without_training_data(), Config::default());
+    }
+
+    #[test]
     fn errors_name_file_and_key() {
         let unknown = Config::parse("[train]\nepoch = 9", "x.toml", &[]).unwrap_err();
         assert!(unknown.to_string().contains("x.toml"), "{unknown}");
         assert!(unknown.to_string().contains("epoch"), "{unknown}");
         let range = Config::parse("[train]\nbatch_size = 0", "x.toml", &[]).unwrap_err();
-        assert!(range.to_string().contains("train.batch_size"), "{range}");
+        assert!(
+            range
+                .to_string()
+                .contains("`train.batch_size` must be 1 to 65536, not 0"),
+            "{range}"
+        );
         let set = Config::parse("", "x.toml", &["train.epochs".to_owned()]).unwrap_err();
         assert!(set.to_string().contains("KEY=VALUE"), "{set}");
     }

@@ -4,6 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::require;
 
+/// Bounds far beyond any use, so that nothing that is counted in them overflows.
+const MOST_EPOCHS: usize = 1_000_000;
+const MOST_IN_A_BATCH: usize = 65_536;
+const HIGHEST_RATE: f64 = 1e30;
+
+/// Batches that may wait: with more, reading ahead is a leak of memory.
+const MOST_AHEAD: usize = 1024;
+
 /// What is minimised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -222,14 +230,30 @@ impl LossConfig {
 impl TrainConfig {
     pub(super) fn validate(&self) -> Result<(), String> {
         let (optimizer, schedule) = (&self.optimizer, &self.schedule);
-        require(self.epochs > 0, "train.epochs", "at least 1")?;
-        require(self.batch_size > 0, "train.batch_size", "at least 1")?;
-        require(self.accumulate > 0, "train.accumulate", "at least 1")?;
-        require(self.prefetch > 0, "train.prefetch", "at least 1")?;
         require(
-            optimizer.lr.is_finite() && optimizer.lr > 0.0,
+            (1..=MOST_EPOCHS).contains(&self.epochs),
+            "train.epochs",
+            "1 to 1000000",
+        )?;
+        require(
+            (1..=MOST_IN_A_BATCH).contains(&self.batch_size),
+            "train.batch_size",
+            "1 to 65536",
+        )?;
+        require(
+            (1..=MOST_IN_A_BATCH).contains(&self.accumulate),
+            "train.accumulate",
+            "1 to 65536",
+        )?;
+        require(
+            (1..=MOST_AHEAD).contains(&self.prefetch),
+            "train.prefetch",
+            "1 to 1024 batches",
+        )?;
+        require(
+            optimizer.lr > 0.0 && optimizer.lr <= HIGHEST_RATE,
             "train.optimizer.lr",
-            "a number > 0",
+            "a number above 0, at most 1e30",
         )?;
         require(
             optimizer.weight_decay.is_finite() && optimizer.weight_decay >= 0.0,
@@ -271,6 +295,10 @@ impl TrainConfig {
             "train.ema",
             "in [0, 1)",
         )?;
-        require(self.patience != Some(0), "train.patience", "at least 1")
+        require(
+            (self.patience).is_none_or(|epochs| (1..=MOST_EPOCHS).contains(&epochs)),
+            "train.patience",
+            "1 to 1000000",
+        )
     }
 }

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ndarray::{Array2, Array3, s};
+use ndarray::{Array2, Array3, Axis, s};
 
+use super::Part;
+use super::gaps;
 use super::inputs::with_flags;
-use super::{Inputs, Part};
-use crate::band;
+use super::reading::{Pixels, Readings};
 use crate::class::{CLASS_COUNT, IGNORE};
 use crate::config::{DataConfig, LabelConfig};
 use crate::error::{Error, Result};
+use crate::mirror::mirrored;
 use crate::scene::{self, SampleSource};
 
 /// A container of samples read as a [`DataConfig`] says.
@@ -24,6 +26,13 @@ pub struct Dataset {
     classes: BTreeMap<i64, u8>,
     /// The containers of a mixed data set, else none.
     pub(super) parts: Vec<Part>,
+    /// How the samples are read, as far as it was found out.
+    pub(super) readings: Arc<Readings>,
+    /// Whether all classes were drawn in all samples, or `data.labels.drawn` is about
+    /// another container.
+    pub(super) all_drawn: bool,
+    /// What is to be said of how the samples are read.
+    pub(super) notes: Vec<String>,
 }
 
 /// One sample, ready for a model.
@@ -31,16 +40,17 @@ pub struct Dataset {
 pub struct Example {
     /// Name in its container.
     pub name: String,
-    /// `[channels, height, width]`: the bands, (stored + offset) / scale, then the
-    /// channels that declare optional bands absent, see [`Inputs`]; 0 where not valid.
+    /// `[channels, height, width]`: the bands in units of the model's input (see
+    /// [`DataConfig::scale`]), then the channels that declare optional bands absent, see
+    /// [`Inputs`](super::Inputs); 0 where not valid.
     pub image: Array3<f32>,
     /// `[height, width]`, a class code, or 255 where not labelled or not valid.
     /// All 255 where the sample has no label.
     pub label: Array2<u8>,
-    /// `[height, width]`, whether every band that is there holds a finite number that
-    /// is not no-data.
+    /// `[height, width]`, whether every band that is there and not optional holds a finite
+    /// number that is not no-data, or any does where all are optional.
     pub valid: Array2<bool>,
-    /// Whether each band of the configuration is absent.
+    /// Whether each band of the configuration is absent from the whole sample.
     pub absent: Vec<bool>,
 }
 
@@ -50,7 +60,8 @@ impl Dataset {
     /// # Errors
     /// The container can't be opened, or a label mapping is not a number.
     pub fn open(path: &Path, config: &DataConfig) -> Result<Self> {
-        Self::from_source(Arc::from(scene::open(path)?), path, config)
+        let source = scene::open_as(path, config.channels_last)?;
+        Self::from_source(Arc::from(source), path, config)
     }
 
     /// Reads samples from `source`; errors call it `path`.
@@ -62,13 +73,30 @@ impl Dataset {
         path: &Path,
         config: &DataConfig,
     ) -> Result<Self> {
+        let labels = &config.labels;
+        let (mut all_drawn, mut notes) = (labels.drawn.is_empty(), Vec::new());
+        if !all_drawn {
+            let names: Vec<String> = (0..source.len()).map(|index| source.name(index)).collect();
+            if !labels.is_about(names.iter().map(String::as_str)) {
+                all_drawn = true;
+                notes.push(labels.not_about(path.display()));
+            }
+        }
         Ok(Self {
             source,
             path: path.to_owned(),
             config: config.clone(),
-            classes: label_table(&config.labels)?,
+            classes: label_table(labels)?,
             parts: Vec::new(),
+            readings: Arc::default(),
+            all_drawn,
+            notes,
         })
+    }
+
+    /// What is to be said of how the samples are read, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Number of samples.
@@ -91,7 +119,17 @@ impl Dataset {
         self.source.name(index)
     }
 
-    /// Reads sample `index` with its label.
+    /// Rows and columns of sample `index`, as stored.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub(crate) fn size_of(&self, index: usize) -> Result<[usize; 2]> {
+        let [_, rows, cols] = self.source.shape(index)?;
+        Ok([rows, cols])
+    }
+
+    /// Reads sample `index` with its label, at its own size or, where that is larger, cropped
+    /// to `data.size`.
     ///
     /// # Errors
     /// A broken file, a band the sample lacks, no label, or a label that is
@@ -110,31 +148,109 @@ impl Dataset {
         self.example(index, label)
     }
 
-    fn example(&self, index: usize, label: Option<Array2<u8>>) -> Result<Example> {
-        Ok(self.declare(self.fit(self.bands(index, label)?)))
+    /// Reads sample `index` without looking at its label, which is all 255: it need not be
+    /// there, nor be whole.
+    ///
+    /// # Errors
+    /// A broken file, or a band the sample lacks.
+    pub fn image(&self, index: usize) -> Result<Example> {
+        self.example(index, None)
     }
 
-    /// Sample `index` at its own size; its image is the bands alone, 0 where absent.
+    fn example(&self, index: usize, label: Option<Array2<u8>>) -> Result<Example> {
+        Ok(self.declare(self.crop(self.bands(index, label)?)))
+    }
+
+    /// Sample `index` at its own size; its image is the bands alone, 0 where absent, and
+    /// NaN where an optional band alone has no data, until [`Dataset::declare`].
     pub(super) fn labelled_bands(&self, index: usize) -> Result<Example> {
         let label = self.label(index)?.ok_or_else(|| self.unlabelled(index))?;
         self.bands(index, Some(label))
     }
 
     fn bands(&self, index: usize, label: Option<Array2<u8>>) -> Result<Example> {
-        let inputs = self.inputs(index)?;
-        let mut image = self.source.read(index, &inputs.positions())?;
-        let (_, height, width) = image.dim();
-        let nodata = self.config.nodata;
-        let mut valid = Array2::from_elem((height, width), true);
-        for plane in image.outer_iter() {
-            valid.zip_mut_with(&plane, |valid, v| {
-                *valid &= v.is_finite() && Some(*v) != nodata;
+        let pixels = self.pixels(index)?;
+        let (_, height, width) = pixels.image.dim();
+        if let Some([rows, cols]) = (label.as_ref())
+            .map(|label| [label.nrows(), label.ncols()])
+            .filter(|size| *size != [height, width])
+        {
+            return Err(Error::format(
+                self.origin(index),
+                format!(
+                    "sample {}: a label of {rows} × {cols} pixels for an image of {height} × {width}",
+                    self.source.name(index)
+                ),
+            ));
+        }
+        let missing = pixels.inputs.absences();
+        let example = self.masked(index, pixels, label);
+        self.say_gaps(index, &example, &missing);
+        Ok(example)
+    }
+
+    /// Warns, once of a container, of an optional band that has no data in all or some
+    /// pixels; `missing` are the bands that the sample does not have at all.
+    fn say_gaps(&self, index: usize, example: &Example, missing: &[bool]) {
+        let optional = self.config.optional_positions();
+        for band in optional.into_iter().filter(|band| !missing[*band]) {
+            let empty = example.absent[band];
+            let plane = example.image.index_axis(Axis(0), band);
+            let gaps = plane.iter().filter(|value| value.is_nan()).count();
+            if !empty && gaps == 0 {
+                continue;
+            }
+            let name = &self.config.bands[band];
+            let key = format!("{name} {empty}");
+            self.say(index, key, || match empty {
+                true => {
+                    format!("{name} is empty (no data or 0 in every pixel), and is declared absent")
+                }
+                false => {
+                    let valid = example.valid.iter().filter(|valid| **valid).count();
+                    let share = 100.0 * gaps as f64 / valid.max(1) as f64;
+                    format!(
+                        "{name} has no data in {share:.1} % of the pixels with data, and is \
+                         declared absent there"
+                    )
+                }
             });
         }
-        let (offset, scale) = (self.config.offset, self.config.scale);
+    }
+
+    /// The pixels of sample `index`, with its label: 0 where a required band has no data, NaN
+    /// where an optional band alone has none, until [`Dataset::declare`]. Where other bands
+    /// hold something, an optional band that holds nothing is absent.
+    pub(super) fn masked(
+        &self,
+        index: usize,
+        pixels: Pixels,
+        label: Option<Array2<u8>>,
+    ) -> Example {
+        let Pixels {
+            inputs,
+            image,
+            empty,
+            ..
+        } = pixels;
+        let optional = self.config.optional_positions();
+        let mut absent = inputs.absences();
+        let there: Vec<usize> = (0..absent.len()).filter(|band| !absent[*band]).collect();
+        let mut image = inputs.bands(image);
+        if empty.iter().any(|empty| !empty) {
+            let empty = there.iter().zip(&empty).filter(|(_, empty)| **empty);
+            for (band, _) in empty.filter(|(band, _)| optional.contains(band)) {
+                absent[*band] = true;
+                image.index_axis_mut(Axis(0), *band).fill(0.0);
+            }
+        }
+        let valid = gaps::valid(&image, &absent, &optional);
+        let (_, height, width) = image.dim();
         for mut plane in image.outer_iter_mut() {
-            plane.zip_mut_with(&valid, |v, valid| {
-                *v = if *valid { (*v + offset) / scale } else { 0.0 };
+            plane.zip_mut_with(&valid, |value, valid| {
+                if !valid {
+                    *value = 0.0;
+                }
             });
         }
         let mut label = label.unwrap_or_else(|| Array2::from_elem((height, width), IGNORE));
@@ -143,74 +259,59 @@ impl Dataset {
                 *class = IGNORE;
             }
         });
-        Ok(Example {
+        Example {
             name: self.source.name(index),
-            image: inputs.bands(image),
+            image,
             label,
             valid,
-            absent: inputs.absences(),
-        })
+            absent,
+        }
     }
 
-    /// Crops or pads to the configured size.
-    pub(super) fn fit(&self, example: Example) -> Example {
+    /// Crops to the configured size.
+    pub(super) fn crop(&self, example: Example) -> Example {
         match self.config.size {
-            Some(size) => example.fit(size),
+            Some(size) => example.cropped(size),
             None => example,
         }
     }
 
-    /// Adds the channels that declare bands absent to an image of bands alone.
+    /// Crops or pads to the configured size, as samples of one batch must be.
+    pub(super) fn fit(&self, example: Example) -> Example {
+        match self.config.size {
+            Some(size) => example.cropped(size).padded(size),
+            None => example,
+        }
+    }
+
+    /// Adds the channels that declare bands absent to an image of bands alone, where an
+    /// optional band has no data (NaN) too. Where another band has lost its number on the
+    /// way the pixel is not valid any more.
     pub(super) fn declare(&self, mut example: Example) -> Example {
-        let bands = self.config.optional_positions();
-        if bands.is_empty() {
+        let optional = self.config.optional_positions();
+        if optional.is_empty() {
             return example;
         }
-        let flags: Vec<bool> = bands.iter().map(|band| example.absent[*band]).collect();
-        let count = example.absent.len();
-        example.image = with_flags(example.image, &flags);
-        for mut plane in example
-            .image
-            .slice_mut(s![count.., .., ..])
-            .outer_iter_mut()
+        let finite = gaps::valid(&example.image, &example.absent, &optional);
+        for ((valid, label), finite) in
+            (example.valid.iter_mut().zip(&mut example.label)).zip(&finite)
         {
-            plane.zip_mut_with(&example.valid, |flag, valid| {
+            if *valid && !finite {
+                (*valid, *label) = (false, IGNORE);
+            }
+        }
+        let flags: Vec<bool> = optional.iter().map(|band| example.absent[*band]).collect();
+        example.image = with_flags(example.image, &flags);
+        let (valid, absent) = (&example.valid, &example.absent);
+        gaps::declare(&mut example.image, valid, absent, &optional);
+        for mut plane in example.image.outer_iter_mut() {
+            plane.zip_mut_with(valid, |value, valid| {
                 if !valid {
-                    *flag = 0.0;
+                    *value = 0.0;
                 }
             });
         }
         example
-    }
-
-    /// Channels that hold the configured bands.
-    pub(super) fn inputs(&self, index: usize) -> Result<Inputs> {
-        let named = self.source.channel_names(index)?;
-        let names = named.as_ref().unwrap_or(&self.config.channels);
-        let count = self.source.shape(index)?[0];
-        let names = &names[..names.len().min(count)];
-        let find = |wanted: &str| {
-            let wanted = band::canonical(wanted);
-            names
-                .iter()
-                .position(|name| band::canonical(name) == wanted)
-        };
-        let inputs = Inputs::find(&self.config, |name, stand_in| {
-            find(name).or_else(|| find(band::stand_in(name).filter(|_| stand_in)?))
-        });
-        inputs.map_err(|missing| {
-            let origin = if named.is_some() {
-                "its own band names"
-            } else {
-                "data.channels"
-            };
-            Error::usage(format!(
-                "{}: sample {} has no band `{missing}`; by {origin} its {count} channels are {}",
-                self.origin(index).display(),
-                self.source.name(index),
-                names.join(", "),
-            ))
-        })
     }
 
     fn unlabelled(&self, index: usize) -> Error {
@@ -230,7 +331,7 @@ impl Dataset {
                     return Ok(None);
                 }
                 let plane = self.source.read(index, &[channel])?;
-                plane.index_axis(ndarray::Axis(0), 0).mapv(|v| {
+                plane.index_axis(Axis(0), 0).mapv(|v| {
                     // NaN and fractions are no label: -1 is never a class.
                     if v.fract() == 0.0 { v as i64 } else { -1 }
                 })
@@ -275,31 +376,44 @@ pub(crate) fn label_table(config: &LabelConfig) -> Result<BTreeMap<i64, u8>> {
 }
 
 impl Example {
-    /// Crops or pads (bottom and right) to `size` × `size`; padding is not valid.
-    fn fit(self, size: usize) -> Self {
-        let (bands, height, width) = self.image.dim();
-        if (height, width) == (size, size) {
+    /// The upper left `size` × `size` pixels, or as many as there are.
+    fn cropped(self, size: usize) -> Self {
+        let (_, height, width) = self.image.dim();
+        if height <= size && width <= size {
             return self;
         }
         let (rows, cols) = (height.min(size), width.min(size));
-        let mut image = Array3::zeros((bands, size, size));
-        let mut label = Array2::from_elem((size, size), IGNORE);
-        let mut valid = Array2::from_elem((size, size), false);
-        image
-            .slice_mut(s![.., ..rows, ..cols])
-            .assign(&self.image.slice(s![.., ..rows, ..cols]));
-        label
-            .slice_mut(s![..rows, ..cols])
-            .assign(&self.label.slice(s![..rows, ..cols]));
-        valid
-            .slice_mut(s![..rows, ..cols])
-            .assign(&self.valid.slice(s![..rows, ..cols]));
         Self {
-            name: self.name,
-            image,
+            image: self.image.slice(s![.., ..rows, ..cols]).to_owned(),
+            label: self.label.slice(s![..rows, ..cols]).to_owned(),
+            valid: self.valid.slice(s![..rows, ..cols]).to_owned(),
+            ..self
+        }
+    }
+
+    /// Filled up with its own reflection, below and to the right, to `size` × `size`; what
+    /// is added has no label.
+    fn padded(self, size: usize) -> Self {
+        let (bands, height, width) = self.image.dim();
+        if height.min(width) >= size || height == 0 || width == 0 {
+            return self;
+        }
+        let (tall, wide) = (height.max(size), width.max(size));
+        let [rows, cols] = [(height, tall), (width, wide)].map(|(side, to)| {
+            let shown = (0..to as isize).map(|at| mirrored(at, side));
+            shown.collect::<Vec<usize>>()
+        });
+        let mut label = Array2::from_elem((tall, wide), IGNORE);
+        label.slice_mut(s![..height, ..width]).assign(&self.label);
+        Self {
+            image: Array3::from_shape_fn((bands, tall, wide), |(band, row, col)| {
+                self.image[[band, rows[row], cols[col]]]
+            }),
+            valid: Array2::from_shape_fn((tall, wide), |(row, col)| {
+                self.valid[[rows[row], cols[col]]]
+            }),
             label,
-            valid,
-            absent: self.absent,
+            ..self
         }
     }
 }

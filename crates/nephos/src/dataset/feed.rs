@@ -74,7 +74,7 @@ impl Feed {
 
     fn varied(&self, visit: Visit, epoch: u64, slot: usize) -> Result<Example> {
         match &self.augmenter {
-            None => self.dataset.get(visit.index),
+            None => Ok(self.dataset.fit(self.dataset.get(visit.index)?)),
             Some(augmenter) => {
                 let draw = Draw {
                     seed: self.seed,

@@ -9,6 +9,7 @@ use super::{Dataset, epoch_order, open_mix};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::scene::{self, Routed, SampleSource, Table};
+use crate::text;
 
 /// Some samples of another source, in a chosen order.
 pub struct Subset {
@@ -47,7 +48,20 @@ impl Dataset {
     /// An index past the end.
     pub fn subset(&self, indices: Vec<usize>) -> Result<Self> {
         let subset = Subset::new(Arc::clone(&self.source), indices)?;
-        Self::from_source(Arc::new(subset), self.path(), &self.config)
+        let mut chosen = self.clone();
+        chosen.source = Arc::new(subset);
+        chosen.parts.clear();
+        // What was found out is by position.
+        chosen.readings = Arc::default();
+        Ok(chosen)
+    }
+
+    /// The samples that fit all of `filters`, as [`open_filtered`].
+    fn filtered(&self, filters: &[Filter]) -> Result<Self> {
+        match fitting(self.source.as_ref(), self.path(), filters)? {
+            Some(fit) => self.subset(fit),
+            None => Ok(self.clone()),
+        }
     }
 
     /// What the samples' metadata say in the column of that name, of each sample.
@@ -97,20 +111,16 @@ pub fn open_training(config: &Config) -> Result<(Dataset, Option<Dataset>)> {
     let filters: Vec<Filter> = (data.filter.iter())
         .map(|filter| filter.parse())
         .collect::<Result<_>>()?;
-    let source = open_filtered(path, &filters)?;
-    let held = held_out(config, source.as_ref())?;
+    // What `data.labels.drawn` says is about the container, not about a part of it.
+    let open = |path: &Path| Dataset::open(path, data)?.filtered(&filters);
+    let whole = open(path)?;
+    let held = held_out(config, whole.source.as_ref())?;
     let (train, val) = if held.is_empty() {
-        let open = |val| Dataset::from_source(open_filtered(val, &filters)?, val, data);
-        let val = data.val.as_deref().map(open);
-        (Dataset::from_source(source, path, data)?, val.transpose()?)
+        (whole, data.val.as_deref().map(open).transpose()?)
     } else {
         let (held, kept): (Vec<usize>, Vec<usize>) =
-            (0..source.len()).partition(|index| held.contains(index));
-        let subset = |indices| {
-            let subset = Subset::new(source.clone(), indices)?;
-            Dataset::from_source(Arc::new(subset), path, data)
-        };
-        (subset(kept)?, Some(subset(held)?))
+            (0..whole.len()).partition(|index| held.contains(index));
+        (whole.subset(kept)?, Some(whole.subset(held)?))
     };
     let mix = open_mix(data)?;
     if train.is_empty() {
@@ -135,18 +145,29 @@ pub fn open_training(config: &Config) -> Result<(Dataset, Option<Dataset>)> {
 /// a filter is on.
 pub fn open_filtered(path: &Path, filters: &[Filter]) -> Result<Arc<dyn SampleSource>> {
     let source: Arc<dyn SampleSource> = Arc::from(scene::open(path)?);
-    if filters.is_empty() {
-        return Ok(source);
+    match fitting(source.as_ref(), path, filters)? {
+        Some(fit) => Ok(Arc::new(Subset::new(source, fit)?)),
+        None => Ok(source),
     }
-    let metadata = Metadata::of(source.as_ref(), path).ok_or_else(|| {
+}
+
+/// Positions of the samples that fit all of `filters`; `None` where there are no filters.
+fn fitting(
+    source: &dyn SampleSource,
+    path: &Path,
+    filters: &[Filter],
+) -> Result<Option<Vec<usize>>> {
+    if filters.is_empty() {
+        return Ok(None);
+    }
+    let metadata = Metadata::of(source, path).ok_or_else(|| {
         Error::usage(format!(
             "{}: samples are to be chosen by their metadata, which only a CloudSEN12+ container \
              has; `nephos split --metadata` chooses among others",
             path.display()
         ))
     })?;
-    let fit = metadata.matching(filters)?;
-    Ok(Arc::new(Subset::new(source, fit)?))
+    metadata.matching(filters).map(Some)
 }
 
 /// Positions of the training samples that are held out for validation.
@@ -160,8 +181,10 @@ fn held_out(config: &Config, source: &dyn SampleSource) -> Result<BTreeSet<usize
             .map(|name| {
                 names.iter().position(|n| n == name).ok_or_else(|| {
                     Error::usage(format!(
-                        "data.val_names: there is no sample `{name}` among the {} training samples",
-                        names.len()
+                        "data.val_names: there is no sample `{name}` among the {} of \
+                         data.train; for other samples name others, or --set \
+                         data.val_names=[] --set data.val_fraction=0.2 draws some",
+                        text::count(names.len(), "training sample")
                     ))
                 })
             })

@@ -3,6 +3,7 @@
 
 use ndarray::{Array3, s};
 
+use super::gaps;
 use crate::band;
 use crate::config::DataConfig;
 use crate::error::Result;
@@ -11,8 +12,9 @@ use crate::scene::SceneInfo;
 /// Where a model's bands lie in one source.
 ///
 /// The model's input is its bands, 0 where one is absent, then a channel for each
-/// optional band: 1 where the band is absent, 0 where it is there. Pixels without data
-/// are 0 in every channel.
+/// optional band: 1 where the band is absent, 0 where it is there. A band may be absent
+/// from single pixels. Pixels without data are 0 in every channel: those where a band
+/// that is not optional has none, or no band has any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inputs {
     names: Vec<String>,
@@ -116,17 +118,48 @@ impl Inputs {
         bands
     }
 
-    /// The model's input; its last channels say which bands are absent at every pixel,
-    /// with data or without.
+    /// The model's input; its last channels say which bands are absent at each pixel.
+    /// Where a pixel has no data some channel is not finite.
     ///
     /// # Shapes
-    /// - present: `[positions().len(), height, width]`
+    /// - present: `[positions().len(), height, width]`, NaN where a band has no data
     /// - output: `[bands + optional bands, height, width]`
     pub fn assemble(&self, present: Array3<f32>) -> Array3<f32> {
         let bands = self.bands(present);
         let absences = self.absences();
         let flags: Vec<bool> = self.optional.iter().map(|band| absences[*band]).collect();
-        with_flags(bands, &flags)
+        let valid = gaps::valid(&bands, &absences, &self.optional);
+        let mut input = with_flags(bands, &flags);
+        gaps::declare(&mut input, &valid, &absences, &self.optional);
+        input
+    }
+
+    /// The optional bands that are there: the input's channel that declares each absent,
+    /// and its name.
+    pub(crate) fn optional_present(&self) -> Vec<(usize, &str)> {
+        let there = |(_, band): &(usize, &usize)| self.positions[**band].is_some();
+        (self.optional.iter().enumerate())
+            .filter(there)
+            .map(|(flag, band)| (self.names.len() + flag, self.names[*band].as_str()))
+            .collect()
+    }
+
+    /// For each band that is there, in the model's order: whether it is optional.
+    pub(crate) fn are_optional(&self) -> Vec<bool> {
+        (0..self.names.len())
+            .filter(|band| self.positions[*band].is_some())
+            .map(|band| self.optional.contains(&band))
+            .collect()
+    }
+
+    /// The same with bands declared absent that are there; `bands` counts those that are.
+    #[must_use]
+    pub(crate) fn without(mut self, bands: &[usize]) -> Self {
+        let there = self.positions.iter_mut().filter(|p| p.is_some());
+        for (_, position) in there.enumerate().filter(|(n, _)| bands.contains(n)) {
+            *position = None;
+        }
+        self
     }
 
     fn names(&self, holds: impl Fn(&Option<usize>) -> bool) -> Vec<String> {
@@ -184,6 +217,38 @@ mod tests {
         let present = Array3::from_shape_fn((2, 1, 1), |(band, _, _)| 5.0 + band as f32);
         let input = inputs.assemble(present);
         assert_eq!(input.into_raw_vec_and_offset().0, [5.0, 0.0, 6.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn an_optional_band_is_absent_where_it_has_no_data() {
+        let data = data("bands = ['red', 'nir', 'swir16']\noptional_bands = ['swir16', 'nir']");
+        let inputs = Inputs::find(&data, among(&["red", "nir"])).unwrap();
+        const NAN: f32 = f32::NAN;
+        // Pixels: all there, no nir, no red, neither.
+        let present = ndarray::array![[[1.0, 2.0, NAN, NAN]], [[3.0, NAN, 4.0, NAN]]];
+        let input = inputs.assemble(present);
+        let pixel = |col: usize| input.slice(s![.., 0, col]).to_vec();
+        assert_eq!(pixel(0), [1.0, 3.0, 0.0, 1.0, 0.0]);
+        assert_eq!(pixel(1), [2.0, 0.0, 0.0, 1.0, 1.0]);
+        assert!(pixel(2)[0].is_nan() && pixel(3)[0].is_nan());
+        assert_eq!(inputs.optional_present(), [(4, "nir")]);
+        assert_eq!(inputs.clone().without(&[1]).absent(), ["nir", "swir16"]);
+    }
+
+    #[test]
+    fn a_pixel_without_any_band_has_no_data() {
+        // A configuration asks for one band at least that is not optional.
+        let names = ["red", "nir"].map(String::from).to_vec();
+        let data = DataConfig {
+            bands: names.clone(),
+            optional_bands: names,
+            ..DataConfig::default()
+        };
+        let inputs = Inputs::find(&data, among(&["red", "nir"])).unwrap();
+        let present = ndarray::array![[[1.0, f32::NAN]], [[f32::NAN, f32::NAN]]];
+        let input = inputs.assemble(present);
+        assert_eq!(input.slice(s![.., 0, 0]).to_vec(), [1.0, 0.0, 0.0, 1.0]);
+        assert!(input[[0, 0, 1]].is_nan());
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Loader {
     ) -> Result<Self> {
         let (dataset, count) = (dataset.clone(), order.len());
         Self::spawn(0..count, batch_size, ahead, move |slot| {
-            dataset.get(order[slot])
+            Ok(dataset.fit(dataset.get(order[slot])?))
         })
     }
 
@@ -80,7 +80,8 @@ impl Loader {
         if batch_size == 0 {
             return Err(Error::usage("`train.batch_size` must be at least 1"));
         }
-        let (sender, batches) = sync_channel(ahead);
+        // Room for more batches than there are would be memory for nothing.
+        let (sender, batches) = sync_channel(ahead.min(slots.len()));
         let worker = std::thread::Builder::new()
             .name("nephos-loader".to_owned())
             .spawn(move || {

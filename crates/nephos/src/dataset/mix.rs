@@ -18,8 +18,8 @@ pub struct Part {
     pub samples: Range<usize>,
     /// Share of an epoch's samples that is drawn from it.
     pub share: f64,
-    /// Whether all classes were drawn in all of its samples; else `data.labels.drawn` says
-    /// in which.
+    /// Whether all classes were drawn in all of its samples, as far as is known; else
+    /// `data.labels.drawn` says in which.
     pub drawn: bool,
 }
 
@@ -52,20 +52,25 @@ impl Dataset {
     /// Parts one after another, read as this data set is: each with its share of an epoch,
     /// and whether all classes were drawn in it.
     fn chained(mut self, parts: impl Iterator<Item = (Dataset, f64, bool)>) -> Self {
-        let mut chain = Chain::default();
+        let (mut chain, mut notes) = (Chain::default(), Vec::new());
         self.parts = parts
             .map(|(dataset, share, drawn)| {
                 let start = chain.len();
                 chain.push(dataset.source.clone());
+                if !drawn {
+                    notes.extend(dataset.notes.iter().cloned());
+                }
                 Part {
                     path: dataset.path().to_owned(),
                     samples: start..chain.len(),
                     share,
-                    drawn,
+                    drawn: drawn || dataset.all_drawn,
                 }
             })
             .collect();
+        self.notes = notes;
         self.source = Arc::new(chain);
+        self.readings = Arc::default();
         self
     }
 
@@ -78,7 +83,7 @@ impl Dataset {
             path: self.path().to_owned(),
             samples: 0..self.len(),
             share: 1.0,
-            drawn: false,
+            drawn: self.all_drawn,
         }]
     }
 

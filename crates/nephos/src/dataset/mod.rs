@@ -2,12 +2,15 @@
 
 pub mod augment;
 mod batch;
+mod empty;
 mod example;
 mod feed;
+mod gaps;
 mod holdout;
 mod inputs;
 mod loader;
 mod mix;
+mod reading;
 mod sampler;
 mod scene;
 pub mod simulate;

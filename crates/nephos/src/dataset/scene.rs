@@ -3,18 +3,23 @@
 use ndarray::Axis;
 
 use super::Dataset;
+use super::empty::empty_bands;
 use crate::error::Result;
 use crate::scene::MemoryScene;
 
 impl Dataset {
     /// Sample `index` as a scene, so that it goes through a model as scenes do. Its
     /// bands are those of the configured ones that it has, in units of the model's
-    /// input: gain 1.
+    /// input: gain 1; their radiometries say how that came about. Optional bands that hold
+    /// nothing are none of the scene's, and named in its notes. Its label is not looked at.
     ///
     /// # Errors
-    /// As for [`Dataset::get_unlabelled`].
+    /// As for [`Dataset::image`].
     pub fn scene(&self, index: usize) -> Result<MemoryScene> {
-        let mut example = self.get_unlabelled(index)?;
+        let pixels = self.pixels(index)?;
+        let (dtype, missing) = (pixels.dtype, pixels.inputs.absences());
+        let mut radiometry = pixels.radiometry.clone().into_iter();
+        let mut example = self.crop(self.masked(index, pixels, None));
         for mut plane in example.image.outer_iter_mut() {
             plane.zip_mut_with(&example.valid, |value, valid| {
                 if !valid {
@@ -22,12 +27,27 @@ impl Dataset {
                 }
             });
         }
-        let bands = self.inputs(index)?.present();
-        let there: Vec<usize> = (0..example.absent.len())
-            .filter(|band| !example.absent[*band])
-            .collect();
+        let (mut bands, mut there, mut empty) = (Vec::new(), Vec::new(), Vec::new());
+        let mut made = Vec::new();
+        let own = self.config.bands.iter().enumerate();
+        for ((band, name), radiometry) in
+            own.filter(|(band, _)| !missing[*band]).zip(&mut radiometry)
+        {
+            if example.absent[band] {
+                empty.push(name.as_str());
+                continue;
+            }
+            bands.push(name.clone());
+            there.push(band);
+            made.push(radiometry);
+        }
         let image = example.image.select(Axis(0), &there);
         let place = self.source.georeference(index)?;
-        MemoryScene::new(&example.name, &bands, image, place)
+        let scene = MemoryScene::new(&example.name, &bands, image, place)?;
+        let mut scene = scene.described(made, dtype);
+        if !empty.is_empty() {
+            scene.note(empty_bands(&empty));
+        }
+        Ok(scene)
     }
 }

@@ -1,5 +1,8 @@
 //! Classes that were not drawn: what is labelled clear may be one of them.
 
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
 use ndarray::{ArrayView2, ArrayViewMut2};
 use nephos_kernel::loss::either;
 
@@ -9,6 +12,30 @@ use crate::config::LabelConfig;
 use crate::error::Result;
 
 impl LabelConfig {
+    /// Whether `drawn` was written for samples of which these are the names: one of them is
+    /// listed, or no name is, which says that the class was drawn in no sample at all.
+    pub fn is_about<'a>(&self, mut names: impl Iterator<Item = &'a str>) -> bool {
+        let mut listed = self.drawn.values().flatten().peekable();
+        if listed.peek().is_none() {
+            return true;
+        }
+        let listed: BTreeSet<&str> = listed.map(String::as_str).collect();
+        names.any(|name| listed.contains(name))
+    }
+
+    /// What is said where `drawn` is not about the samples of `container`.
+    pub fn not_about(&self, container: impl Display) -> String {
+        let listed: usize = self.drawn.values().map(Vec::len).sum();
+        format!(
+            "data.labels.drawn does not count in {container}: {}. Where \
+             a class was drawn in no sample, an empty list says so",
+            match listed {
+                1 => "the name that it lists is no sample's".to_owned(),
+                number => format!("none of the {number} names that it lists is a sample's"),
+            }
+        )
+    }
+
     /// The classes that were not drawn in the sample of that name.
     pub fn undrawn(&self, sample: &str) -> Vec<usize> {
         (self.drawn.iter())
@@ -19,15 +46,21 @@ impl LabelConfig {
 }
 
 impl Dataset {
+    /// The classes that were not drawn in sample `index`, as `data.labels.drawn` says where
+    /// it is about the container that holds the sample.
+    pub fn unannotated(&self, index: usize) -> Vec<usize> {
+        match self.part(index).map_or(self.all_drawn, |part| part.drawn) {
+            true => Vec::new(),
+            false => self.config.labels.undrawn(&self.name(index)),
+        }
+    }
+
     /// The classes of which pixels of sample `index` may be that are labelled clear.
     ///
     /// # Errors
     /// A label that can't be read, where it decides.
     pub(super) fn hidden(&self, index: usize) -> Result<Vec<usize>> {
-        let undrawn = match self.part(index) {
-            Some(part) if part.drawn => Vec::new(),
-            _ => self.config.labels.undrawn(&self.name(index)),
-        };
+        let undrawn = self.unannotated(index);
         if undrawn.is_empty() {
             return Ok(undrawn);
         }
@@ -94,5 +127,19 @@ mod tests {
         labels.drawn.insert("3".to_owned(), vec!["a".to_owned()]);
         assert!(labels.undrawn("a").is_empty());
         assert_eq!(labels.undrawn("b"), [3]);
+    }
+
+    #[test]
+    fn names_are_about_the_samples_that_have_them() {
+        let mut labels = LabelConfig::default();
+        let about = |labels: &LabelConfig, names: &[&str]| labels.is_about(names.iter().copied());
+        assert!(about(&labels, &["x"]));
+        labels.drawn.insert("3".to_owned(), Vec::new());
+        assert!(about(&labels, &["x"]), "in no sample at all");
+        labels.drawn.insert("2".to_owned(), vec!["a".to_owned()]);
+        assert!(about(&labels, &["x", "a"]));
+        assert!(!about(&labels, &["x", "A", ""]));
+        let told = labels.not_about("b.pkl");
+        assert!(told.contains("does not count in b.pkl: the name"), "{told}");
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ndarray::{Array2, Array3};
 
-use super::Dataset;
 use super::mix::Chain;
+use super::{Dataset, Inputs};
 use crate::config::DataConfig;
 use crate::error::{Error, Result};
 use crate::predict::Plan;
@@ -30,9 +30,15 @@ pub fn open_unlabelled(
     let mut chain = Chain::default();
     for path in paths {
         if scene::is_container(path) {
-            chain.push(Arc::from(scene::open(path)?));
+            chain.push(Arc::from(scene::open_as(path, data.channels_last)?));
         } else {
             let scene = scene::open_scene(path, options)?;
+            let inputs = Inputs::of_scene(scene.info(), data)?;
+            match scene::implausible(scene.as_ref(), &inputs.positions())? {
+                Some(doubt) if doubt.refuses => return Err(doubt.error(&path.display())),
+                Some(doubt) => tracing::warn!("{}: {doubt}", path.display()),
+                None => {}
+            }
             chain.push(Arc::new(Tiles::new(scene, data, side)?));
         }
     }

@@ -48,21 +48,23 @@ struct Row {
 }
 
 impl Dilation {
-    /// For masks of `width` columns: grows thick and thin cloud by `radius`
+    /// For masks of `size` rows and columns: grows thick and thin cloud by `radius`
     /// metres, and shadow too where `shadow` is set.
     ///
-    /// In a geographic system, a degree of longitude is as long as it is at the
-    /// latitude of the pixel that grows.
+    /// Where the size of pixels on the ground varies with the row, as in degrees and in
+    /// Web Mercator, it is that of the pixel that grows.
     ///
     /// # Errors
     /// A radius that is negative or reaches over more than 4096 rows, or a place
     /// that does not say how large pixels are.
-    pub fn new(radius: f64, place: &Georeference, width: usize, shadow: bool) -> Result<Self> {
+    pub fn new(radius: f64, place: &Georeference, size: [usize; 2], shadow: bool) -> Result<Self> {
+        let [height, width] = size;
         if !(radius >= 0.0 && radius.is_finite()) {
             return Err(Error::usage(format!("a dilation by {radius} m")));
         }
-        let ground = Ground::of(place, "dilation by metres")?;
-        let rows = (radius / ground.pixel(0)[1] * (1.0 + 1e-9)).floor();
+        let purpose = "dilation by metres";
+        let ground = Ground::of(place, size, purpose)?.with_rectangles(purpose)?;
+        let rows = (radius / ground.least_height(height) * (1.0 + 1e-9)).floor();
         if rows > MAX_ROWS {
             return Err(Error::limits(
                 format!("a dilation by {radius} m"),
@@ -220,10 +222,10 @@ mod tests {
     use crate::scene::GeoKeys;
 
     fn place(width: f64, height: f64) -> Georeference {
-        Georeference {
-            transform: Some([0.0, width, 0.0, 0.0, 0.0, -height]),
-            keys: Some(GeoKeys::projected(32633)),
-        }
+        Georeference::new(
+            Some([0.0, width, 0.0, 0.0, 0.0, -height]),
+            Some(GeoKeys::projected(32633)),
+        )
     }
 
     /// By the definition, pixel by pixel.
@@ -262,21 +264,26 @@ mod tests {
             radius in 0.0f64..160.0,
             (width, height) in (3.0f64..30.0, 3.0f64..30.0),
             shadow in any::<bool>(),
-            geographic in any::<bool>(),
+            system in 0..3,
         ) {
             let codes = Array2::from_shape_fn((rows, cols), |(r, c)| {
                 let mixed = (seed ^ (r * 977 + c) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
                 match mixed >> 56 { 0 | 1 => 1, 2 => 2, 3..=5 => 3, 6..=20 => 255, _ => 0 }
             });
-            let place = if geographic {
-                Georeference {
-                    transform: Some([9.0, width / 1e5, 0.0, 70.0, 0.0, -height / 1e5]),
-                    keys: Some(GeoKeys::geographic(4326)),
-                }
-            } else {
-                place(width, height)
+            let place = match system {
+                0 => place(width, height),
+                1 => Georeference::new(
+                    Some([9.0, width / 1e5, 0.0, 70.0, 0.0, -height / 1e5]),
+                    Some(GeoKeys::geographic(4326)),
+                ),
+                // Web Mercator at 80 to 85° south, where its scale grows downwards.
+                _ => Georeference::new(
+                    Some([9.0, width * 4.0, 0.0, -16.0e6, 0.0, -height * 2e3]),
+                    Some(GeoKeys::projected(3857)),
+                ),
             };
-            let dilation = Dilation::new(radius, &place, cols, shadow).unwrap();
+            let radius = if system == 2 { radius * 40.0 } else { radius };
+            let dilation = Dilation::new(radius, &place, [rows, cols], shadow).unwrap();
             let expected = naive(&codes, radius, &dilation.ground, shadow);
             prop_assert_eq!(streamed(dilation, &codes, chunk), expected);
         }
@@ -286,7 +293,7 @@ mod tests {
     fn whole_pixels_are_reached() {
         let mut codes = Array2::zeros((9, 9));
         codes[[4, 4]] = 1;
-        let dilation = Dilation::new(0.3, &place(0.1, 0.1), 9, false).unwrap();
+        let dilation = Dilation::new(0.3, &place(0.1, 0.1), [9, 9], false).unwrap();
         let grown = streamed(dilation, &codes, 9);
         assert_eq!(grown.sum(), 29);
         assert_eq!((grown[[4, 1]], grown[[1, 4]], grown[[4, 0]]), (1, 1, 0));
@@ -295,7 +302,7 @@ mod tests {
     #[test]
     fn what_cant_be_grown_is_refused() {
         let refused = |radius, place: &Georeference| {
-            let error = Dilation::new(radius, place, 4, false).err().unwrap();
+            let error = Dilation::new(radius, place, [4, 4], false).err().unwrap();
             error.to_string()
         };
         assert!(refused(-1.0, &place(1.0, 1.0)).contains("-1 m"));

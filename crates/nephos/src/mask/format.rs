@@ -1,10 +1,10 @@
 //! Which file format a mask gets.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 
-use super::{geotiff, numpy, png};
+use super::{geotiff, numpy, picture_place, png};
 use crate::error::{Error, Result};
 use crate::scene::Georeference;
 
@@ -38,6 +38,37 @@ impl MaskFormat {
         }
     }
 
+    /// What a mask of this format can't keep of where the scene lies: a sentence for the
+    /// user, `None` where nothing is lost.
+    pub fn loses(self, place: &Georeference) -> Option<String> {
+        let placed = place.transform.is_some() || !place.points.is_empty() || !place.rpc.is_empty();
+        match self {
+            Self::Numpy if placed => Some(
+                "The mask as .npy has no place: NumPy arrays have none. Write it as .tif or \
+                 .png to keep it."
+                    .to_owned(),
+            ),
+            Self::Png if placed && place.keys.is_some() && !picture_place::has_system(place) => {
+                Some(
+                    "The mask as .png keeps its transform, but not its coordinate system, which \
+                     has no EPSG code. Write it as .tif to keep it."
+                        .to_owned(),
+                )
+            }
+            _ => None,
+        }
+    }
+
+    /// Files that belong to a mask of this format at `path`, whatever else is asked for:
+    /// `.aux.xml` with class names or place, the world file of a PNG.
+    pub fn side_files(self, path: &Path) -> Vec<PathBuf> {
+        match self {
+            Self::GeoTiff => picture_place::paths(path)[1..].to_vec(),
+            Self::Png => picture_place::paths(path).to_vec(),
+            Self::Numpy => Vec::new(),
+        }
+    }
+
     /// The extension, without a dot.
     pub fn extension(self) -> &'static str {
         match self {
@@ -49,7 +80,8 @@ impl MaskFormat {
 }
 
 /// Writes a class mask `[height, width]` in the format of the file's extension;
-/// only GeoTIFF keeps the georeference. `path` never holds half a mask.
+/// GeoTIFF keeps the georeference, PNG in a world file (`.pgw`) and `.aux.xml` beside it,
+/// NumPy has none. `path` never holds half a mask.
 ///
 /// # Errors
 /// An unknown extension, an empty mask, or the file can't be written.
@@ -63,7 +95,12 @@ pub fn write(path: &Path, mask: &Array2<u8>, place: Option<&Georeference>) -> Re
     }
     match format {
         MaskFormat::GeoTiff => geotiff::write_mask(path, mask, place),
-        MaskFormat::Png => png::write_mask(path, mask),
+        MaskFormat::Png => {
+            if let Some(place) = place {
+                picture_place::write(path, place)?;
+            }
+            png::write_mask(path, mask)
+        }
         MaskFormat::Numpy => numpy::write(path, &mask.view()),
     }
 }

@@ -29,10 +29,27 @@ pub(super) fn write_mask(path: &Path, mask: &Array2<u8>) -> Result<()> {
         encoder.set_depth(BitDepth::Eight);
         encoder.set_palette(palette().concat());
         encoder.set_trns(opacities().to_vec());
+        (encoder.add_text_chunk("Software".to_owned(), "nephos".to_owned())).map_err(fail)?;
         let mut writer = encoder.write_header().map_err(fail)?;
         writer.write_image_data(&codes).map_err(fail)?;
         writer.finish().map_err(fail)
     })
+}
+
+/// The palette of a PNG of 8 bits, red, green and blue of each code; `None` where it has
+/// none or is broken.
+pub(super) fn colours(path: &Path) -> Option<Vec<u8>> {
+    let mut decoder = Decoder::new(BufReader::new(File::open(path).ok()?));
+    let info = decoder.read_header_info().ok()?;
+    if info.color_type != ColorType::Indexed || info.bit_depth != BitDepth::Eight {
+        return None;
+    }
+    let reader = decoder.read_info().ok()?;
+    reader
+        .info()
+        .palette
+        .as_ref()
+        .map(|palette| palette.to_vec())
 }
 
 pub(super) fn read_mask(path: &Path) -> Result<Array2<u8>> {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::ground::Ground;
 use super::lonlat::LonLat;
+use super::meridian::split;
 use super::reader::MaskReader;
 use super::regions::{Corner, Region, Tracer};
 use crate::class::Class;
@@ -36,23 +37,33 @@ impl Default for PolygonOptions {
     }
 }
 
+/// Refuses a place of which no polygons can be made.
+///
+/// # Errors
+/// What it lacks.
+pub fn check_polygons(place: &Georeference) -> Result<()> {
+    Ground::of(place, [1, 1], "--with polygons").map(|_| ())
+}
+
 /// Writes the regions of the class mask in the GeoTIFF `mask` as GeoJSON: a feature
 /// a region of pixels that share sides, with `class`, `code`, `pixels` and
 /// `area_m2`; returns their number. Memory grows with the outlines of the regions
 /// that are open at once, not with the mask.
 ///
 /// Coordinates are longitude and latitude on WGS 84, outer rings counter-clockwise,
-/// where the mask's system has a known EPSG code; else they are the system's own,
-/// and a member `crs` and a `note` say so. Across the 180th meridian longitudes go
-/// on past 180 degrees. Areas are those of the pixels: in the plane of a projected
-/// system, on a sphere for a geographic one.
+/// where the mask's system is known; else they are the system's own, and a member
+/// `crs` and a `note` say so. What crosses the 180th meridian is cut there into a
+/// `MultiPolygon`. Areas are those of the pixels on the ground: in the plane of a
+/// projected system that is true to scale, on a sphere for a geographic one and for one
+/// that is not, as Web Mercator.
 ///
 /// # Errors
 /// A broken mask, one without a place, or the file can't be written.
 pub fn write_polygons(path: &Path, mask: &Path, options: &PolygonOptions) -> Result<u64> {
     let reader = MaskReader::open(mask)?;
     let place = reader.georeference();
-    let ground = Ground::of(place, &format!("{}: polygons", mask.display()))?;
+    let purpose = format!("{}: polygons", mask.display());
+    let ground = Ground::of(place, reader.size(), &purpose)?;
     let projection = LonLat::of(place);
     let fail = |e| Error::io(path, e);
     let mut written = 0;
@@ -83,14 +94,30 @@ pub fn write_polygons(path: &Path, mask: &Path, options: &PolygonOptions) -> Res
                 "pixels": region.pixels,
                 "area_m2": rounded(region.area, 1e3),
             });
+            let mut parts = match projection {
+                Some(_) => split(rings),
+                None => vec![rings],
+            };
+            let kind = if parts.len() == 1 {
+                "Polygon"
+            } else {
+                "MultiPolygon"
+            };
             write!(
                 writer,
                 "{comma}{{\"type\":\"Feature\",\"properties\":{properties},\
-                 \"geometry\":{{\"type\":\"Polygon\",\"coordinates\":"
+                 \"geometry\":{{\"type\":\"{kind}\",\"coordinates\":"
             )
             .map_err(fail)?;
             // Not by way of a `Value`, which takes many times the memory.
-            serde_json::to_writer(&mut *writer, &rings).map_err(|e| fail(e.into()))?;
+            match (parts.len(), parts.pop()) {
+                (1, Some(part)) => serde_json::to_writer(&mut *writer, &part),
+                (_, last) => {
+                    parts.extend(last);
+                    serde_json::to_writer(&mut *writer, &parts)
+                }
+            }
+            .map_err(|e| fail(e.into()))?;
             writer.write_all(b"}}").map_err(fail)
         };
         let mut tracers: Vec<(Class, Tracer)> = (options.classes.iter())

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array2, Ix2};
 use tiff_reader::TiffFile;
 
+use super::format::{self, MaskFormat};
 use super::geotiff::broken;
 use crate::error::{Error, Result};
 use crate::scene::Georeference;
@@ -106,4 +107,22 @@ impl MaskReader {
             .into_dimensionality::<Ix2>()
             .map_err(|e| Error::format(&self.path, e.to_string()))
     }
+}
+
+/// A mask of any format reduced to at most `side` pixels a side, as
+/// [`MaskReader::reduced`].
+///
+/// # Errors
+/// A broken file.
+pub fn reduced(path: &Path, side: usize) -> Result<Array2<u8>> {
+    if MaskFormat::of(path)? == MaskFormat::GeoTiff {
+        return MaskReader::open(path)?.reduced(side);
+    }
+    let mask = format::read(path)?;
+    let (height, width) = mask.dim();
+    let step = height.max(width).div_ceil(side.max(1)).max(1);
+    let (rows, cols) = (height.div_ceil(step), width.div_ceil(step));
+    Ok(Array2::from_shape_fn((rows, cols), |(row, col)| {
+        mask[[row * height / rows, col * width / cols]]
+    }))
 }

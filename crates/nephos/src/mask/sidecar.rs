@@ -8,6 +8,10 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use quick_xml::Reader;
+use quick_xml::escape::unescape;
+use quick_xml::events::{BytesStart, Event};
+
 use super::xml::escaped;
 use crate::class::Class;
 use crate::error::{Error, Result};
@@ -29,12 +33,24 @@ fn opacity(class: Class) -> u8 {
     if class == Class::Clear { 0 } else { 255 }
 }
 
+/// Where a record is kept in `MASK.aux.xml`.
+const DOMAIN: &str = "NEPHOS";
+const KEY: &str = "RUN";
+
+/// The file `MASK.aux.xml` of a mask.
+pub fn class_names_path(mask: &Path) -> PathBuf {
+    let mut path = mask.as_os_str().to_owned();
+    path.push(".aux.xml");
+    PathBuf::from(path)
+}
+
 /// Writes `MASK.aux.xml` with the names and colours of the classes, for GDAL and
-/// what is built on it; returns its path.
+/// what is built on it, and the text `record`, which [`sidecar_record`] gives back; returns
+/// its path.
 ///
 /// # Errors
 /// The file can't be written.
-pub fn write_class_names(mask: &Path) -> Result<PathBuf> {
+pub fn write_class_names(mask: &Path, record: Option<&str>) -> Result<PathBuf> {
     let names: String = Class::ALL
         .map(|class| format!("      <Category>{}</Category>\n", escaped(class.name())))
         .concat();
@@ -54,14 +70,49 @@ pub fn write_class_names(mask: &Path) -> Result<PathBuf> {
             opacity(class)
         );
     }
-    let mut path = mask.as_os_str().to_owned();
-    path.push(".aux.xml");
+    let record = record.map_or(String::new(), |record| {
+        format!(
+            "  <Metadata domain=\"{DOMAIN}\">\n    <MDI key=\"{KEY}\">{}</MDI>\n  \
+             </Metadata>\n",
+            escaped(record)
+        )
+    });
     let text = format!(
-        "<PAMDataset>\n  <PAMRasterBand band=\"1\">\n    <CategoryNames>\n{names}    \
+        "<PAMDataset>\n{record}  <PAMRasterBand band=\"1\">\n    <CategoryNames>\n{names}    \
          </CategoryNames>\n    <GDALRasterAttributeTable tableType=\"thematic\">\n{table}    \
          </GDALRasterAttributeTable>\n  </PAMRasterBand>\n</PAMDataset>\n"
     );
-    write_text(PathBuf::from(path), &text)
+    write_text(class_names_path(mask), &text)
+}
+
+/// The text that [`write_class_names`] left beside a mask, also where GDAL has written the
+/// file again since.
+pub fn sidecar_record(mask: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(class_names_path(mask)).ok()?;
+    let mut reader = Reader::from_str(&text);
+    let mut own = false;
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(tag) if tag.name().as_ref() == "Metadata" => {
+                own = is(&tag, "domain", DOMAIN);
+            }
+            Event::Start(tag) if own && is(&tag, "key", KEY) => {
+                let text = reader.read_text(tag.name()).ok()?;
+                return Some(unescape(&text).ok()?.into_owned());
+            }
+            Event::Eof => return None,
+            _ => {}
+        }
+    }
+}
+
+/// Whether an attribute has this value.
+fn is(tag: &BytesStart<'_>, name: &str, wanted: &str) -> bool {
+    let attribute = tag.try_get_attribute(name).ok().flatten();
+    let value = attribute.and_then(|attribute| {
+        (attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0)).ok()
+    });
+    value.is_some_and(|value| value == wanted)
 }
 
 /// Writes the style `MASK.qml` (with `.qml` in place of the mask's extension),

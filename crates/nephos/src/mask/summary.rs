@@ -97,7 +97,7 @@ impl fmt::Display for MaskSummary {
             let percent = class.percent.unwrap_or(0.0);
             write!(f, "{comma}{} {percent:.1} %", class.name)?;
         }
-        write!(f, " of {} valid pixels", self.valid)?;
+        write!(f, " of {}", crate::text::count(self.valid, "valid pixel"))?;
         match self.no_data {
             0 => Ok(()),
             count => write!(f, "; {count} no data"),

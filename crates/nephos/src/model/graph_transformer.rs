@@ -20,7 +20,8 @@ use crate::config::{ModelConfig, Precision};
 /// decoder brings back to the pixels.
 ///
 /// Images of any size work: each is cut into as many patches as fit
-/// ([`ModelConfig::grid`]); before a stem it is first padded to whole patches.
+/// ([`ModelConfig::grid`]); before a stem it is first padded to whole patches, with its own
+/// reflection.
 #[derive(Module, Debug)]
 pub struct GraphTransformer {
     stem: Stem,
@@ -194,7 +195,7 @@ impl GraphTransformer {
         scores.squeeze_dim::<3>(0)
     }
 
-    /// The image with zeros below and to the right, up to whole patches.
+    /// The image, mirrored below and to the right, up to whole patches.
     fn pad(&self, images: Tensor<4>) -> Tensor<4> {
         let [_, _, height, width] = images.dims();
         pad(images, self.config.padded(height, width))

@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 /// [`GraphTransformer`], or a published architecture to compare with ([`Baseline`]), as
 /// `model.kind` says.
 ///
-/// Images of any size work; some networks pad them with zeros
-/// ([`ModelConfig::padded`]).
+/// Images of any size work; some networks take whole patches alone and fill those up with
+/// the image's own reflection ([`ModelConfig::padded`]).
 // One network is alive at a time: its size on the stack is of no account.
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]

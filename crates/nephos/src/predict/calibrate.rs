@@ -1,16 +1,20 @@
 //! Calibration of a trained model on samples it has not seen.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use burn::tensor::Device;
 use ndarray::ArrayView1;
 
+use super::decision::Decision;
 use super::network::Network;
 use crate::class::IGNORE;
 use crate::config::{CalibrationConfig, ThresholdConfig};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::model::Bundle;
+use crate::report::{ConfusionMatrix, names};
+use crate::text;
 
 /// Pixels that are fitted on, at most: more change nothing that can be seen.
 const MOST: usize = 400_000;
@@ -18,13 +22,30 @@ const MOST: usize = 400_000;
 /// Steps of Newton's method; it converges in a few.
 const ITERATIONS: usize = 40;
 
-/// A wished-for recall of a group of classes.
+/// A bias that costs a class at most so much IoU is left out: what is likeliest is not always
+/// what overlaps best. One that costs more means that labels and model disagree about what
+/// the class is, and the fit is refused.
+const MOST_LOST: f64 = 0.1;
+
+/// Temperatures that a fit may end with.
+const TEMPERATURES: std::ops::RangeInclusive<f64> = 0.1..=10.0;
+
+/// A target recall of a group of classes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MinRecall {
     /// The classes, by code.
     pub classes: Vec<usize>,
     /// Share of their pixels that is to be found, in (0, 1).
     pub recall: f64,
+}
+
+/// How a calibration is fitted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fitting {
+    /// Whether a temperature alone is fitted, which leaves the classes as they are.
+    pub temperature_only: bool,
+    /// A recall that a threshold is to reach.
+    pub min_recall: Option<MinRecall>,
 }
 
 /// What [`calibrate`] found.
@@ -34,80 +55,222 @@ pub struct Fit {
     pub config: CalibrationConfig,
     /// Mean cross-entropy of the pixels that were fitted on, before and after, in nats.
     pub loss: [f64; 2],
-    /// Whether a bias for each class made samples that were left out likelier than a
-    /// temperature alone did, so that it is in `config`.
-    pub per_class: bool,
+    /// Why there is no bias for each class; `None` where there is one.
+    pub no_bias: Option<String>,
     /// Pixels that were fitted on.
     pub pixels: usize,
+    /// IoU of each class over them before and after, the threshold included; `None` for a
+    /// class that is neither labelled nor predicted.
+    pub iou: Vec<[Option<f64>; 2]>,
 }
 
 /// A labelled pixel.
 #[derive(Debug, Clone)]
 pub(crate) struct Pixel {
-    /// Scores of the classes; of those that were not drawn in its sample −∞.
+    /// Scores of the classes.
     scores: Vec<f64>,
     class: usize,
     /// The half of the samples it is of.
     half: bool,
+    /// The classes that were not annotated in its sample.
+    unannotated: Arc<[usize]>,
+}
+
+impl Pixel {
+    /// Whether it may be of `class`, as far as its label says.
+    fn may_be(&self, class: usize) -> bool {
+        class == self.class || !self.unannotated.contains(&class)
+    }
 }
 
 /// Fits temperature and, where it helps, a bias for each class on `dataset`, by
-/// likelihood; then, where a recall is wished for, the highest threshold that reaches it.
+/// likelihood; then, where a recall is asked for, the highest threshold that reaches it.
 ///
 /// A bias is kept if each half of the samples, scored by what the other half teaches, has
-/// a lower loss with it. In a sample in which a class was not drawn, that class is left
-/// out of the likelihood. Pixels are taken evenly over all samples, at most 400 000.
+/// a lower loss with it, and if it makes no class's IoU worse. In a sample in which a class
+/// was not annotated, that class is left out of the likelihood; a class that no pixel is
+/// labelled as is left out everywhere, and gets no bias. Pixels are taken evenly over all
+/// samples, at most 400 000.
 ///
 /// # Errors
 /// A sample that can't be read, labels that are no class of the model, too few labelled
-/// pixels, or a recall of classes that are not there.
+/// pixels, a recall of classes that are not there, or a fit that shows that labels and
+/// model don't mean the same: a bias beyond [`CalibrationConfig::MOST_BIAS`], one that costs
+/// a class more than 0.1 of IoU, or a temperature outside 0.1 to 10. The message
+/// names the class and the figures.
 pub fn calibrate(
     bundle: &Bundle,
     dataset: &Dataset,
     device: &Device,
-    wish: Option<&MinRecall>,
+    fitting: &Fitting,
     mut progress: impl FnMut(&str),
 ) -> Result<Fit> {
     let classes = bundle.config.model.classes;
     let pixels = labelled_pixels(bundle, dataset, device, MOST, &mut progress)?;
     if pixels.len() < 100 {
         let message = format!(
-            "{} labelled pixels are too few to calibrate on",
-            pixels.len()
+            "{} too few to calibrate on",
+            match pixels.len() {
+                1 => "1 labelled pixel is".to_owned(),
+                number => format!("{} are", text::count(number, "labelled pixel")),
+            }
         );
         return Err(Error::format(dataset.path(), message));
     }
+    let refused = |message: String| Error::format(dataset.path(), message);
+    let before = Model::given(&bundle.config.calibration, classes);
+    let Chosen { model, no_bias } =
+        choose(&pixels, classes, &before, fitting.temperature_only).map_err(refused)?;
     let every = |_: &Pixel| true;
-    let plain = Model::identity(classes);
-    let half = |side: bool| move |pixel: &Pixel| pixel.half == side;
-    let per_class = [false, true].into_iter().all(|side| {
-        let taught = |bias| plain.fitted(&pixels, half(side), bias);
-        let held = |model: Model| model.loss(&pixels, half(!side));
-        match (held(taught(true)), held(taught(false))) {
-            (Some(with), Some(without)) => with < without,
-            _ => false,
-        }
-    });
-    let fitted = plain.fitted(&pixels, every, per_class);
     let loss = |model: &Model| model.loss(&pixels, every).unwrap_or(f64::NAN);
     let mut config = CalibrationConfig {
-        temperature: 1.0 / fitted.factor,
-        bias: if per_class {
-            fitted.bias.clone()
-        } else {
-            Vec::new()
+        temperature: 1.0 / model.factor,
+        bias: match &no_bias {
+            None => model.bias.clone(),
+            Some(_) => Vec::new(),
         },
         threshold: None,
     };
-    if let Some(wish) = wish {
-        config.threshold = Some(threshold(&fitted, &pixels, wish, dataset)?);
+    if let Some(target) = &fitting.min_recall {
+        config.threshold = Some(threshold(&model, &pixels, target, dataset)?);
     }
+    let decided = |config: &CalibrationConfig| {
+        let model = Model::given(config, classes);
+        model.iou(&pixels, config.threshold.as_ref())
+    };
+    let iou = (decided(&bundle.config.calibration).into_iter())
+        .zip(decided(&config))
+        .map(|(before, after)| [before, after])
+        .collect();
     Ok(Fit {
+        loss: [loss(&Model::identity(classes)), loss(&model)],
         config,
-        loss: [loss(&plain), loss(&fitted)],
-        per_class,
+        no_bias,
         pixels: pixels.len(),
+        iou,
     })
+}
+
+/// The fit that is kept.
+struct Chosen {
+    model: Model,
+    /// See [`Fit::no_bias`].
+    no_bias: Option<String>,
+}
+
+/// Fits on `pixels` of a model that decides as `before` does.
+///
+/// # Errors
+/// In words, why no fit may be kept.
+fn choose(
+    pixels: &[Pixel],
+    classes: usize,
+    before: &Model,
+    temperature_only: bool,
+) -> std::result::Result<Chosen, String> {
+    let every = |_: &Pixel| true;
+    let start = Model::of_classes_in(pixels, classes);
+    let half = |side: bool| move |pixel: &Pixel| pixel.half == side;
+    let helps = || {
+        [false, true].into_iter().all(|side| {
+            let taught = |bias| start.fitted(pixels, half(side), bias);
+            let held = |model: Model| model.loss(pixels, half(!side));
+            match (held(taught(true)), held(taught(false))) {
+                (Some(with), Some(without)) => with < without,
+                _ => false,
+            }
+        })
+    };
+    let alone = |why: String| {
+        let model = start.fitted(pixels, every, false).of_all_classes();
+        check_temperature(&model)?;
+        // Only a model that carries a bias already can lose by that.
+        if let Some((class, before, after)) = worst(before, &model, pixels) {
+            return Err(format!(
+                "calibration refused: without the bias that the model carries the IoU of {} on \
+                 these samples goes from {before:.4} to {after:.4}",
+                names(classes)[class]
+            ));
+        }
+        Ok(Chosen {
+            model,
+            no_bias: Some(why),
+        })
+    };
+    if temperature_only {
+        return alone("a temperature alone was asked for".to_owned());
+    }
+    if !helps() {
+        return alone("a bias for each class did not help".to_owned());
+    }
+    let model = start.fitted(pixels, every, true).of_all_classes();
+    check_temperature(&model)?;
+    let names = names(classes);
+    if let Some((class, bias)) = (model.bias.iter().enumerate())
+        .find(|(_, bias)| bias.abs() > CalibrationConfig::MOST_BIAS || bias.is_nan())
+    {
+        return Err(disagreement(&format!(
+            "the likeliest bias of {} is {bias:.2}, and at most ±{} is allowed ({} of {} labelled \
+             as it)",
+            names[class],
+            CalibrationConfig::MOST_BIAS,
+            pixels.iter().filter(|pixel| pixel.class == class).count(),
+            text::count(pixels.len(), "pixel"),
+        )));
+    }
+    match worst(before, &model, pixels) {
+        Some((class, before, after)) => {
+            let told = format!(
+                "a bias for each class would take the IoU of {} on these samples from {before:.4} \
+                 to {after:.4}",
+                names[class]
+            );
+            match before - after > MOST_LOST {
+                true => Err(disagreement(&told)),
+                false => alone(told),
+            }
+        }
+        None => Ok(Chosen {
+            model,
+            no_bias: None,
+        }),
+    }
+}
+
+/// The class whose IoU over `pixels` `after` makes worst against `before`, with both; `None`
+/// where it makes none worse.
+fn worst(before: &Model, after: &Model, pixels: &[Pixel]) -> Option<(usize, f64, f64)> {
+    let after = after.iou(pixels, None);
+    (before.iou(pixels, None).into_iter().zip(after).enumerate())
+        .filter_map(|(class, (before, after))| Some((class, before?, after?)))
+        .filter(|(_, before, after)| after < before)
+        .max_by(|a, b| (a.1 - a.2).total_cmp(&(b.1 - b.2)))
+}
+
+/// The message of a fit that is refused because of `what`.
+fn disagreement(what: &str) -> String {
+    format!(
+        "calibration refused: {what}. Labels and model don't mean the same by it; is the class \
+         annotated in all of these samples (else data.labels.drawn names those in which it is)? \
+         --temperature-only fits a temperature alone, which leaves the classes as they are"
+    )
+}
+
+fn check_temperature(model: &Model) -> std::result::Result<(), String> {
+    let temperature = 1.0 / model.factor;
+    match TEMPERATURES.contains(&temperature) {
+        true => Ok(()),
+        false => Err(format!(
+            "calibration refused: the likeliest temperature is {temperature:.3}, and {} to {} are \
+             allowed: {}",
+            TEMPERATURES.start(),
+            TEMPERATURES.end(),
+            match temperature < 1.0 {
+                true => "the labels follow the model as if it had made them",
+                false => "the model's scores say nothing of these labels",
+            }
+        )),
+    }
 }
 
 /// The temperature that makes pixels likeliest.
@@ -126,14 +289,14 @@ pub(crate) fn labelled_pixels(
     most: usize,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Vec<Pixel>> {
-    let (model, labels) = (&bundle.config.model, &bundle.config.data.labels);
+    let model = &bundle.config.model;
     let network = Network::new(bundle.segmenter.clone(), device);
     let room = most.div_ceil(dataset.len().max(1));
     let mut pixels = Vec::new();
     for index in 0..dataset.len() {
         let example = dataset.get(index)?;
         let scores = network.class_scores(model, &example.image, &example.valid)?;
-        let undrawn = labels.undrawn(&example.name);
+        let unannotated: Arc<[usize]> = dataset.unannotated(index).into();
         let labelled: Vec<_> = (example.label.indexed_iter())
             .filter(|(_, label)| **label != IGNORE)
             .collect();
@@ -150,14 +313,11 @@ pub(crate) fn labelled_pixels(
                 ));
             }
             let of_pixel: ArrayView1<'_, f32> = scores.slice(ndarray::s![.., row, col]);
-            let score = |(code, score): (usize, &f32)| match undrawn.contains(&code) {
-                true if code != class => f64::NEG_INFINITY,
-                _ => f64::from(*score),
-            };
             pixels.push(Pixel {
-                scores: of_pixel.iter().enumerate().map(score).collect(),
+                scores: of_pixel.iter().copied().map(f64::from).collect(),
                 class,
                 half: index % 2 == 1,
+                unannotated: unannotated.clone(),
             });
         }
         progress(&example.name);
@@ -170,6 +330,8 @@ pub(crate) fn labelled_pixels(
 struct Model {
     factor: f64,
     bias: Vec<f64>,
+    /// Whether each class may be an answer; the others have no probability.
+    known: Vec<bool>,
 }
 
 impl Model {
@@ -177,14 +339,81 @@ impl Model {
         Self {
             factor: 1.0,
             bias: vec![0.0; classes],
+            known: vec![true; classes],
+        }
+    }
+
+    /// What a model does already.
+    fn given(config: &CalibrationConfig, classes: usize) -> Self {
+        let bias = |class| config.bias.get(class).copied().unwrap_or(0.0);
+        Self {
+            factor: 1.0 / config.temperature,
+            bias: (0..classes).map(bias).collect(),
+            ..Self::identity(classes)
+        }
+    }
+
+    /// A start for a fit on `pixels`: of the classes that they are labelled as. Of others
+    /// nothing can be learnt but that they are not there.
+    fn of_classes_in(pixels: &[Pixel], classes: usize) -> Self {
+        let labelled = |class| pixels.iter().any(|pixel| pixel.class == class);
+        Self {
+            known: (0..classes).map(labelled).collect(),
+            ..Self::identity(classes)
+        }
+    }
+
+    fn of_all_classes(mut self) -> Self {
+        self.known.fill(true);
+        self
+    }
+
+    /// IoU of each class over `pixels`, as [`evaluate`](super::evaluate) counts: what is
+    /// predicted as a class that was not annotated counts as clear.
+    fn iou(&self, pixels: &[Pixel], threshold: Option<&ThresholdConfig>) -> Vec<Option<f64>> {
+        let config = CalibrationConfig {
+            threshold: threshold.cloned(),
+            ..CalibrationConfig::default()
+        };
+        let classes = self.bias.len();
+        let decision = Decision::new(&config, classes);
+        let mut matrix = ConfusionMatrix::new(classes);
+        for group in pixels.chunk_by(|a, b| Arc::ptr_eq(&a.unannotated, &b.unannotated)) {
+            let (truth, predicted): (Vec<u8>, Vec<u8>) = (group.iter())
+                .map(|pixel| (pixel.class as u8, self.answer(pixel, &decision)))
+                .unzip();
+            matrix.add_sample(&truth, &predicted, &group[0].unannotated);
+        }
+        let scores = matrix.scores();
+        scores.classes.iter().map(|class| class.iou).collect()
+    }
+
+    /// The class that is predicted for a pixel.
+    fn answer(&self, pixel: &Pixel, decision: &Decision) -> u8 {
+        let scores: Vec<f64> = (pixel.scores.iter().zip(&self.bias))
+            .map(|(score, bias)| self.factor * score + bias)
+            .collect();
+        let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        match decision.threshold() {
+            None => scores
+                .iter()
+                .position(|score| *score == highest)
+                .unwrap_or(0) as u8,
+            Some(threshold) => {
+                let p = ndarray::Array1::from_iter(scores.iter().map(|s| (s - highest).exp()));
+                let p = &p / p.sum();
+                threshold.class_of(p.mapv(|p| p as f32).view())
+            }
         }
     }
 
     /// Probabilities of a pixel, and the logarithm of that of its class.
     fn probabilities(&self, pixel: &Pixel) -> (Vec<f64>, f64) {
-        let mut p: Vec<f64> = (pixel.scores.iter().zip(&self.bias))
-            .map(|(score, bias)| self.factor * score + bias)
-            .collect();
+        let score = |class: usize| match self.known[class] && pixel.may_be(class) {
+            true => self.factor * pixel.scores[class] + self.bias[class],
+            false => f64::NEG_INFINITY,
+        };
+        let mut p: Vec<f64> = (0..self.bias.len()).map(score).collect();
         let highest = p.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let own = p[pixel.class] - highest;
         p.iter_mut().for_each(|p| *p = (*p - highest).exp());
@@ -240,9 +469,14 @@ impl Model {
         for (bias, step) in model.bias.iter_mut().zip(&step[1..]) {
             *bias += length * step;
         }
-        // Only differences of the biases matter.
-        let mean = model.bias.iter().sum::<f64>() / model.bias.len().max(1) as f64;
-        model.bias.iter_mut().for_each(|bias| *bias -= mean);
+        // Only differences of the biases matter; a class that is not known keeps its 0.
+        let known = || model.known.iter().filter(|known| **known).count().max(1);
+        let mean = model.bias.iter().sum::<f64>() / known() as f64;
+        for (bias, known) in model.bias.iter_mut().zip(&model.known) {
+            if *known {
+                *bias -= mean;
+            }
+        }
         model
     }
 
@@ -265,7 +499,7 @@ impl Model {
                 }
             };
             let mean: f64 = (0..p.len()).map(|class| p[class] * score(class)).sum();
-            gradient[0] += mean - pixel.scores[pixel.class];
+            gradient[0] += mean - score(pixel.class);
             for class in 0..p.len() {
                 let spread = score(class) - mean;
                 hessian[0][0] += p[class] * spread * spread;
@@ -324,14 +558,14 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut values: Vec<f64>) -> Vec<f64> {
     values
 }
 
-/// The highest threshold with the wished-for recall.
+/// The highest threshold with the target recall.
 fn threshold(
     model: &Model,
     pixels: &[Pixel],
-    wish: &MinRecall,
+    target: &MinRecall,
     dataset: &Dataset,
 ) -> Result<ThresholdConfig> {
-    let inside = |class: usize| wish.classes.contains(&class);
+    let inside = |class: usize| target.classes.contains(&class);
     let mut found: Vec<f64> = (pixels.iter())
         .filter(|pixel| inside(pixel.class))
         .map(|pixel| {
@@ -346,16 +580,16 @@ fn threshold(
     if found.is_empty() {
         return Err(Error::format(
             dataset.path(),
-            "no pixel is labelled as the class whose recall is wished for",
+            "no pixel is labelled as the class whose recall is asked for (--min-recall)",
         ));
     }
     found.sort_by(|a, b| b.total_cmp(a));
     // So many of the likeliest must be found; a little less than the last one's
     // probability finds it in f32 too.
-    let needed = ((wish.recall * found.len() as f64).ceil() as usize).clamp(1, found.len());
+    let needed = ((target.recall * found.len() as f64).ceil() as usize).clamp(1, found.len());
     let probability = (found[needed - 1] * (1.0 - 1e-6)).clamp(1e-6, 1.0 - 1e-6);
     Ok(ThresholdConfig {
-        classes: wish.classes.clone(),
+        classes: target.classes.clone(),
         probability,
     })
 }
@@ -367,7 +601,7 @@ fn threshold(
 /// A name of no class.
 pub fn class_group(name: &str, classes: usize) -> Result<Vec<usize>> {
     let plain = |name: &str| name.to_lowercase().replace(['-', '_'], " ");
-    let names = crate::report::names(classes);
+    let names = names(classes);
     let mut groups: BTreeMap<String, Vec<usize>> = (names.iter().enumerate())
         .map(|(code, name)| (plain(name), vec![code]))
         .collect();
@@ -400,6 +634,7 @@ mod tests {
                     scores: vec![score, 0.0],
                     class: usize::from((f64::from(copy) + 0.5) / 200.0 > share),
                     half: copy % 2 == 0,
+                    unannotated: Arc::default(),
                 });
             }
         }
@@ -421,14 +656,133 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_was_not_drawn_is_left_out() {
+    fn a_class_that_was_not_annotated_is_left_out() {
         let mut pixels = overconfident([0.0, 0.0]);
+        let unannotated: Arc<[usize]> = Arc::new([2]);
         for pixel in &mut pixels {
-            pixel.scores.push(f64::NEG_INFINITY);
+            pixel.scores.push(7.0);
+            pixel.unannotated = unannotated.clone();
         }
         let fitted = Model::identity(3).fitted(&pixels, |_| true, true);
         assert!((fitted.factor - 0.5).abs() < 0.01, "{fitted:?}");
         assert!(fitted.loss(&pixels, |_| true).unwrap().is_finite());
+        // What is predicted as it counts as clear, the first class.
+        let iou = Model::identity(3).iou(&pixels, None);
+        assert_eq!((iou[1], iou[2]), (Some(0.0), None));
+    }
+
+    #[test]
+    fn a_class_without_labels_gets_no_bias() {
+        let mut pixels = overconfident([0.7, -0.1]);
+        for pixel in &mut pixels {
+            pixel.scores.push(-1.0);
+        }
+        let start = Model::of_classes_in(&pixels, 3);
+        let bias = start.fitted(&pixels, |_| true, true).bias;
+        assert!(
+            (bias[0] - 0.4).abs() < 0.02 && (bias[1] + 0.4).abs() < 0.02,
+            "{bias:?}"
+        );
+        assert_eq!(bias[2], 0.0);
+    }
+
+    #[test]
+    fn a_bias_that_makes_a_class_worse_is_left_out() {
+        // Half of the likeliest bias goes against class 1, which is found less: by hand its
+        // IoU goes from 0.478 to 0.421.
+        let pixels = overconfident([0.7, -0.1]);
+        let plain = Model::identity(2);
+        let chosen = choose(&pixels, 2, &plain, false).unwrap();
+        let why = chosen.no_bias.unwrap();
+        assert!(
+            why.contains("the IoU of class 1 on these samples from 0.4"),
+            "{why}"
+        );
+        assert_eq!(chosen.model.bias, [0.0, 0.0]);
+        assert_eq!(chosen.model.iou(&pixels, None), plain.iou(&pixels, None));
+    }
+
+    #[test]
+    fn a_bias_beyond_the_bound_is_refused_by_name() {
+        // The third class is right wherever the model is all but sure that it is not.
+        let mut pixels = overconfident([0.0, 0.0]);
+        for (index, pixel) in pixels.iter_mut().enumerate() {
+            pixel.scores.push(-16.0);
+            if index % 21 == 0 {
+                pixel.class = 2;
+            }
+        }
+        let Err(error) = choose(&pixels, 3, &Model::identity(3), false) else {
+            panic!("a bias of some 10 was kept");
+        };
+        assert!(
+            error.contains("bias of class 2 is") && error.contains("±3"),
+            "{error}"
+        );
+        assert!(error.contains("--temperature-only"), "{error}");
+    }
+
+    #[test]
+    fn a_temperature_without_sense_is_refused() {
+        let plain = Model::identity(2);
+        let refused = |pixels: &[Pixel]| match choose(pixels, 2, &plain, true) {
+            Err(error) => error,
+            Ok(chosen) => panic!("{:?}", chosen.model),
+        };
+        // Labels by a coin, and those of the model itself.
+        let mut pixels = overconfident([0.0, 0.0]);
+        for (index, pixel) in pixels.iter_mut().enumerate() {
+            pixel.class = index / 2 % 2;
+        }
+        assert!(refused(&pixels).contains("say nothing of these labels"));
+        for pixel in &mut pixels {
+            pixel.class = usize::from(pixel.scores[0] < 0.0);
+        }
+        assert!(refused(&pixels).contains("as if it had made them"));
+    }
+
+    /// Pixels of three classes: the rarer third is likelier than the model says nowhere, and
+    /// a bias that lowers it makes all likelier and loses it.
+    fn rare(shown: u32) -> Vec<Pixel> {
+        let mut pixels = Vec::new();
+        for copy in 0..2000u32 {
+            let class = match copy % 100 {
+                place if place < shown => 2,
+                90.. => ((copy + 1) % 2) as usize,
+                _ => (copy % 2) as usize,
+            };
+            let mut scores = vec![0.0, 0.0, 0.0];
+            scores[(copy % 2) as usize] = 2.0;
+            // Said of a fifth of all pixels, which hold all that are of it.
+            if copy % 100 < 20 {
+                scores[2] = 2.2;
+            }
+            pixels.push(Pixel {
+                scores,
+                class,
+                half: copy % 4 < 2,
+                unannotated: Arc::default(),
+            });
+        }
+        pixels
+    }
+
+    #[test]
+    fn a_bias_that_loses_a_class_is_refused_with_its_figures() {
+        let pixels = rare(8);
+        let plain = Model::identity(3);
+        let before = plain.iou(&pixels, None)[2].unwrap();
+        assert!((before - 0.4).abs() < 1e-9, "{before}");
+        let Err(error) = choose(&pixels, 3, &plain, false) else {
+            panic!("a bias that loses class 2 was kept");
+        };
+        assert!(
+            error.contains("the IoU of class 2 on these samples from 0.4000 to 0.0000"),
+            "{error}"
+        );
+        // A temperature leaves the classes as they are.
+        let alone = choose(&pixels, 3, &plain, true).unwrap();
+        assert_eq!(alone.model.iou(&pixels, None)[2], Some(before));
     }
 
     #[test]

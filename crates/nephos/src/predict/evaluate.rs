@@ -47,7 +47,7 @@ pub struct SampleResult {
 /// result.
 ///
 /// Pixels labelled 255, padding and pixels without data count nowhere; a class that was
-/// not drawn in a sample is not scored in it (`data.labels.drawn`). The loss
+/// not drawn in a sample is not scored in it ([`Dataset::unannotated`]). The loss
 /// is plain cross-entropy, whatever the model was trained with.
 ///
 /// # Errors
@@ -76,7 +76,7 @@ pub fn evaluate(
             other => other,
         };
         check_labels(&example, config.classes).map_err(in_sample)?;
-        let undrawn = bundle.config.data.labels.undrawn(&example.name);
+        let undrawn = dataset.unannotated(index);
         let mut label = example.label.clone();
         let hidden = hidden(undrawn.clone(), label.view());
         leave_open(label.view_mut(), &hidden, config.classes);

@@ -10,7 +10,7 @@ pub trait Forward {
     ///
     /// # Shapes
     /// - windows: `[n, bands, height, width]`, scaled as the model was trained, 0 where
-    ///   there is no data
+    ///   there is no data, reflected where the scene ends
     /// - output: `[n, classes, height, width]`
     ///
     /// # Errors

@@ -12,9 +12,9 @@ use crate::model::Segmenter;
 /// Segments an image.
 ///
 /// An image of up to twice the model's size on each side goes through the
-/// network whole, at its own size. A larger one is cut into overlapping windows
-/// of the model's size whose class scores are blended. One smaller than a patch is
-/// padded with pixels without data.
+/// network whole, filled up to whole patches with its own reflection where the network
+/// takes no others. A larger one is cut into overlapping windows of the model's size whose
+/// class scores are blended ([`window_for`](super::window_for)).
 ///
 /// For several images make a [`Network`] once and let it predict them.
 ///

@@ -33,6 +33,7 @@ impl Labels {
         let stored = SceneOptions {
             scale: Some(1.0),
             offset: Some(0.0),
+            declared_only: true,
             ..SceneOptions::default()
         };
         let raster = scene::open_scene(path, &stored)?;

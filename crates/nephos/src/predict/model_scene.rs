@@ -1,7 +1,10 @@
 //! A scene as the input of a model that is told which bands are absent.
 
-use ndarray::Array3;
+use std::sync::{Mutex, PoisonError};
 
+use ndarray::{Array2, Array3, ArrayView3, s};
+
+use super::strip::with_data;
 use crate::dataset::Inputs;
 use crate::error::Result;
 use crate::scene::{DType, Origin, Radiometry, Scene, SceneBand, SceneInfo, Window};
@@ -13,6 +16,18 @@ pub(super) struct ModelScene<'a> {
     positions: Vec<usize>,
     gain: f32,
     info: SceneInfo,
+    counts: Mutex<Counts>,
+}
+
+/// Pixels of the rows that were read, each counted once.
+#[derive(Default)]
+struct Counts {
+    /// The row after the last that was counted.
+    end: usize,
+    /// Pixels with data.
+    valid: u64,
+    /// Of each optional band that is there: those of them where it has none.
+    gaps: Vec<u64>,
 }
 
 impl<'a> ModelScene<'a> {
@@ -35,7 +50,42 @@ impl<'a> ModelScene<'a> {
             scene,
             inputs,
             gain,
+            counts: Mutex::default(),
         }
+    }
+
+    /// Optional bands that are absent from some of the pixels with data, and from what
+    /// share of them, as far as the scene was read.
+    pub fn absent_in_part(&self) -> Vec<(String, f64)> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let share = |gaps: &u64| *gaps as f64 / counts.valid.max(1) as f64;
+        let bands = self.inputs.optional_present();
+        (bands.into_iter().zip(&counts.gaps))
+            .filter(|(_, gaps)| **gaps > 0)
+            .map(|((_, name), gaps)| (name.to_owned(), share(gaps)))
+            .collect()
+    }
+
+    /// Counts the rows of a window as wide as the scene that were not read before.
+    fn count(&self, window: Window, input: ArrayView3<'_, f32>) {
+        let optional = self.inputs.optional_present();
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = window.row + window.rows;
+        if optional.is_empty() || window.cols != self.info.size[1] || end <= counts.end {
+            return;
+        }
+        let first = counts.end.saturating_sub(window.row);
+        counts.gaps.resize(optional.len(), 0);
+        let rows = input.slice(s![.., first.., ..]);
+        for pixel in rows.lanes(ndarray::Axis(0)) {
+            if pixel.iter().all(|value| value.is_finite()) {
+                counts.valid += 1;
+                for ((flag, _), gaps) in optional.iter().zip(&mut counts.gaps) {
+                    *gaps += u64::from(pixel[*flag] != 0.0);
+                }
+            }
+        }
+        counts.end = end;
     }
 }
 
@@ -50,9 +100,38 @@ impl Scene for ModelScene<'_> {
         let mut present = self.scene.read(&self.positions, window)?;
         present.mapv_inplace(|reflectance| reflectance * self.gain);
         let input = self.inputs.assemble(present);
+        self.count(window, input.view());
         if bands.iter().copied().eq(0..self.info.bands.len()) {
             return Ok(input);
         }
         Ok(input.select(ndarray::Axis(0), bands))
     }
+}
+
+/// A part of a scene as a model's input, `[channels, height, width]`, and which of its
+/// pixels have data; the others are 0.
+///
+/// - inputs: where the model's bands lie in the scene, and which are absent
+/// - gain: input of the model for reflectance 1
+///
+/// # Errors
+/// A window outside the scene, or one that can't be read.
+pub fn model_input(
+    scene: &dyn Scene,
+    inputs: &Inputs,
+    gain: f32,
+    window: Window,
+) -> Result<(Array3<f32>, Array2<bool>)> {
+    let told = ModelScene::new(scene, inputs, gain);
+    let channels: Vec<usize> = (0..told.info().bands.len()).collect();
+    let mut input = told.read(&channels, window)?;
+    let valid = with_data(&input);
+    for mut plane in input.outer_iter_mut() {
+        plane.zip_mut_with(&valid, |value, valid| {
+            if !valid {
+                *value = 0.0;
+            }
+        });
+    }
+    Ok((input, valid))
 }

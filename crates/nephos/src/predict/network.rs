@@ -7,6 +7,7 @@ use ndarray::{Array, Array2, Array3, Array4, Dimension};
 
 use super::decision::Decision;
 use super::forward::Forward;
+use super::memory;
 use super::prediction::{Prediction, scores};
 use super::scene_graph::GraphForward;
 use crate::config::ModelConfig;
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::model::cpu::{Engine, Scratch};
 use crate::model::weights::collect;
 use crate::model::{GraphTransformer, Segmenter};
+use crate::scene::SceneInfo;
 
 /// A network that is ready to predict.
 #[derive(Debug)]
@@ -134,13 +136,7 @@ impl GraphForward for Network {
         let (segmenter, device) = self.tensors()?;
         let nodes = encoded.nrows();
         if segmenter.wants_affinity() && nodes > MAX_AFFINITY_NODES {
-            return Err(Error::unsupported(
-                "--graph scene",
-                format!(
-                    "the scene has {nodes} patches with data; this model's graph compares all \
-                     pairs (model.graph.affinity), which goes up to {MAX_AFFINITY_NODES}"
-                ),
-            ));
+            return Err(too_many_pairs(nodes as u64));
         }
         array(segmenter.refine_nodes(tensor(encoded, device)))
     }
@@ -168,12 +164,22 @@ impl Network {
         }
     }
 
-    /// Refuses a network that has no graph.
+    /// Refuses a graph over all patches of a scene before anything is computed for it.
     ///
     /// # Errors
-    /// It is an architecture without patches.
-    pub(super) fn check_graph(&self) -> Result<()> {
-        self.tensors().map(|_| ())
+    /// The network is an architecture without patches, its graph can't take so many of
+    /// them, or they don't fit into memory.
+    pub(super) fn check_graph(&self, config: &ModelConfig, info: &SceneInfo) -> Result<()> {
+        let (segmenter, _) = self.tensors()?;
+        let [height, width] = info.size;
+        let nodes = (config.grid(height, width))
+            .map_or(0, |(rows, cols)| (rows as u64).saturating_mul(cols as u64));
+        if segmenter.wants_affinity() && nodes > MAX_AFFINITY_NODES as u64 {
+            return Err(too_many_pairs(nodes));
+        }
+        // Tokens, blended and as the graph's nodes, in f32.
+        let token = 4 * 2 * (config.patch.width + config.graph.width) as u64;
+        memory::check("--graph scene", nodes.saturating_mul(2 * token))
     }
 
     fn tensors(&self) -> Result<(&GraphTransformer, &Device)> {
@@ -188,6 +194,16 @@ impl Network {
             )),
         }
     }
+}
+
+fn too_many_pairs(nodes: u64) -> Error {
+    Error::limits(
+        "--graph scene",
+        format!(
+            "the scene has {nodes} patches; this model's graph compares all pairs \
+             (model.graph.affinity), which goes up to {MAX_AFFINITY_NODES}"
+        ),
+    )
 }
 
 fn tensor<const D: usize, N: Dimension>(values: Array<f32, N>, device: &Device) -> Tensor<D> {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::mask::MaskFormat;
+use crate::mask::{self, MaskFormat};
+use crate::scene::SceneInfo;
 
 /// A file that is written beside the mask on request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,7 +88,7 @@ impl Outputs {
     /// # Errors
     /// Which file, and what its mask must be; a mask of an unknown format.
     pub fn check(&self) -> Result<()> {
-        let free = [Also::Probabilities, Also::Summary];
+        let free = [Also::Probabilities, Also::Quicklook, Also::Summary];
         let bound = self.also.iter().find(|also| !free.contains(also));
         match (MaskFormat::of(&self.mask)?, bound) {
             (MaskFormat::Png | MaskFormat::Numpy, Some(also)) => Err(Error::usage(format!(
@@ -99,7 +100,51 @@ impl Outputs {
         }
     }
 
-    /// All files, the mask first, the summary last.
+    /// Refuses files that can't be made of a scene at this place, before anything is
+    /// computed for it: polygons need its pixels' size, a STAC item where it lies.
+    ///
+    /// # Errors
+    /// Which file, and what the scene lacks; as [`Self::check`].
+    pub fn check_scene(&self, info: &SceneInfo) -> Result<()> {
+        self.check()?;
+        if self.also.contains(&Also::Polygons) {
+            mask::check_polygons(&info.georeference)?;
+        }
+        if self.also.contains(&Also::Stac) {
+            mask::check_stac(&info.georeference)?;
+        }
+        Ok(())
+    }
+
+    /// All files that are written: [`Self::paths`], and what always goes with a mask of this
+    /// format.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = self.paths();
+        if let Ok(format) = MaskFormat::of(&self.mask) {
+            files.splice(1..1, format.side_files(&self.mask));
+        }
+        files
+    }
+
+    /// Removes the records of a mask that is about to be replaced: they don't vouch for
+    /// the next one.
+    ///
+    /// # Errors
+    /// One is there and can't be removed.
+    pub(super) fn remove_records(&self) -> Result<()> {
+        let records = [self.path(Also::Summary), mask::class_names_path(&self.mask)];
+        for path in self.files().iter().filter(|path| records.contains(path)) {
+            match std::fs::remove_file(path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io(path, e));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// All files that were asked for, the mask first, the summary last.
     pub fn paths(&self) -> Vec<PathBuf> {
         let mut paths = vec![self.mask.clone()];
         paths.extend(self.also.iter().map(|also| self.path(*also)));

@@ -12,9 +12,10 @@ const WHOLE: usize = 2;
 ///
 /// Without `asked`, a scene of up to twice the model's size on each side is one
 /// window of its own size, a larger one is cut into windows of the model's size.
-/// With it, windows have `asked` pixels a side. A window is never larger than the
-/// scene, except where the scene is smaller than one patch: then it has the least
-/// size that the model takes.
+/// With it, windows have `asked` pixels a side, and no more than the scene has. A side is
+/// rounded up to what the network takes as it is ([`ModelConfig::padded`]: whole patches
+/// before a stem), and to the least it takes: what then lies outside the scene is filled
+/// with the scene's reflection when the window is cut.
 pub fn window_for(
     config: &ModelConfig,
     asked: Option<usize>,
@@ -28,7 +29,8 @@ pub fn window_for(
         None => config.image_size,
     };
     let least = config.least_side();
-    [height, width].map(|length| length.min(side).max(least))
+    let [rows, cols] = [height, width].map(|length| length.min(side).max(least));
+    config.padded(rows, cols)
 }
 
 /// Windows of one size that cover a scene: a grid whose rows and columns are spread
@@ -162,6 +164,7 @@ fn starts(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     #[test]
     fn strides_are_even_and_windows_as_few_as_the_overlap_asks() {
@@ -276,5 +279,24 @@ mod tests {
         assert_eq!(window_for(&config, None, 1, 4), [9, 9]);
         assert_eq!(window_for(&config, Some(256), 700, 100), [256, 100]);
         assert_eq!(window_for(&config, Some(1), 700, 100), [9, 9]);
+    }
+
+    #[test]
+    fn windows_of_a_model_with_a_stem_are_whole_patches() {
+        let config = Config::preset("tiny", &[]).unwrap().model;
+        for (asked, size, window) in [
+            (None, [256, 384], [256, 384]),
+            (None, [250, 101], [256, 104]),
+            (None, [1, 1], [8, 8]),
+            (None, [7, 9], [8, 16]),
+            (None, [1, 500], [8, 192]),
+            (None, [385, 100], [192, 104]),
+            (Some(100), [250, 60], [104, 64]),
+            (Some(1), [250, 3], [8, 8]),
+        ] {
+            assert_eq!(window_for(&config, asked, size[0], size[1]), window);
+        }
+        let unet = Config::preset("unet", &[]).unwrap().model;
+        assert_eq!(window_for(&unet, None, 33, 500), [64, 512]);
     }
 }

@@ -1,14 +1,16 @@
 //! The files beside a mask that are made from it once it is there.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use serde_json::json;
 
 use super::outputs::{Also, Outputs};
 use super::picture::reduced_rgb;
+use super::record::RunRecord;
+use super::scene::Settings;
 use crate::error::{Error, Result};
 use crate::mask::{
-    self, AssetKind, CLOUDY, MaskFormat, MaskReader, MaskSummary, PolygonOptions, StacInput,
+    self, AssetKind, CLOUDY, Dates, MaskFormat, MaskSummary, PolygonOptions, StacInput,
 };
 use crate::report::quicklook;
 use crate::scene::Scene;
@@ -16,18 +18,17 @@ use crate::scene::Scene;
 /// Longest side of the pictures in a quick-look, in pixels.
 const QUICKLOOK_SIDE: usize = 900;
 
-/// Writes what `outputs` asks for beside a mask that is there, the summary last.
+/// Writes what `outputs` asks for beside a mask that is there, and in the end the record of
+/// the run, which says that all is there.
 pub(super) fn write(
     scene: &dyn Scene,
     outputs: &Outputs,
     summary: &MaskSummary,
     tags: &[(String, String)],
-    run: &str,
+    settings: &Settings,
+    run: &RunRecord,
 ) -> Result<()> {
     let mask = &outputs.mask;
-    if MaskFormat::of(mask)? == MaskFormat::GeoTiff {
-        mask::write_class_names(mask)?;
-    }
     if let Some(path) = outputs.wanted(Also::Cloud) {
         mask::write_cloud_mask(&path, mask, &CLOUDY, tags)?;
     }
@@ -35,7 +36,7 @@ pub(super) fn write(
         mask::write_polygons(&path, mask, &PolygonOptions::default())?;
     }
     if let Some(path) = outputs.wanted(Also::Quicklook) {
-        let reduced = MaskReader::open(mask)?.reduced(QUICKLOOK_SIDE)?;
+        let reduced = mask::reduced(mask, QUICKLOOK_SIDE)?;
         let (rows, cols) = reduced.dim();
         let image = reduced_rgb(scene, [rows, cols])?;
         quicklook(image.as_ref(), &reduced, summary)?.save(&path)?;
@@ -45,20 +46,56 @@ pub(super) fn write(
     }
     if let Some(path) = outputs.wanted(Also::Stac) {
         let info = scene.info();
+        let dates = match &settings.dates {
+            Some(dates) => dates.clone(),
+            None => Dates::of(mask::stated_date(info).as_deref(), &info.path),
+        };
         let item = mask::stac_item(&StacInput {
-            id: &info.name,
-            datetime: info.acquired.as_deref(),
+            scene: &info.name,
+            derived_from: derived_from(&path, &info.path).as_deref(),
+            dates: &dates,
+            created: &mask::created(),
             size: info.size,
             georeference: &info.georeference,
+            footprint: &mask::footprint(mask)?,
             summary,
             assets: &assets(outputs),
         })?;
         mask::write_json(&path, &item)?;
     }
+    let run = run.with_mask(mask)?;
+    if MaskFormat::of(mask)? == MaskFormat::GeoTiff {
+        let record = serde_json::to_string(&run)
+            .map_err(|e| Error::unsupported(mask.display(), e.to_string()))?;
+        mask::write_class_names(mask, Some(&record))?;
+    }
     if let Some(path) = outputs.wanted(Also::Summary) {
-        write_summary(&path, outputs, summary, tags, run)?;
+        write_summary(&path, outputs, summary, tags, &run)?;
     }
     Ok(())
+}
+
+/// The path of the scene as seen from the folder of the item at `item`; whole where they
+/// have no folder in common. `None` for what is no file.
+fn derived_from(item: &Path, scene: &Path) -> Option<String> {
+    let to = std::path::absolute(scene)
+        .ok()
+        .filter(|path| path.exists())?;
+    let from = std::path::absolute(item).ok()?;
+    let from: Vec<Component<'_>> = from.parent()?.components().collect();
+    let parts: Vec<Component<'_>> = to.components().collect();
+    let common = from.iter().zip(&parts).take_while(|(a, b)| a == b).count();
+    let is_plain = |part: &Component<'_>| matches!(part, Component::Normal(_));
+    if !from[..common].iter().any(is_plain) || !from[common..].iter().all(is_plain) {
+        return Some(to.to_string_lossy().into_owned());
+    }
+    let mut words = vec!["..".to_owned(); from.len() - common];
+    if words.is_empty() {
+        words.push(".".to_owned());
+    }
+    let rest = parts[common..].iter();
+    words.extend(rest.map(|part| part.as_os_str().to_string_lossy().into_owned()));
+    Some(words.join("/"))
 }
 
 /// The files that a STAC item refers to.
@@ -77,14 +114,14 @@ fn assets(outputs: &Outputs) -> Vec<(AssetKind, String)> {
     assets
 }
 
-/// Writes the summary: shares of the classes, what made the mask, and `run`, by which
-/// a later run knows that the scene is done.
+/// Writes the summary: shares of the classes, what made the mask, and the record of the
+/// run, by which a later one knows that the scene is done.
 fn write_summary(
     path: &Path,
     outputs: &Outputs,
     summary: &MaskSummary,
     tags: &[(String, String)],
-    run: &str,
+    run: &RunRecord,
 ) -> Result<()> {
     let broken = |e: serde_json::Error| Error::unsupported(path.display(), e.to_string());
     let mut text = serde_json::to_value(summary).map_err(broken)?;

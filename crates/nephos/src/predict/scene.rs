@@ -8,14 +8,15 @@ use super::network::Network;
 use super::outputs::{Also, Outputs};
 use super::plan::window_for;
 use super::products;
+use super::record::RunRecord;
 use super::scene_graph::run_scene_graph;
 use super::scene_sink::SceneSink;
-use super::stream::{Progress, RowSink, RunOptions, RunStats, run};
+use super::stream::{Progress, RowSink, RunOptions, RunStats, percent, run};
 use crate::class::CLASS_COUNT;
 use crate::config::Config;
 use crate::dataset::Inputs;
 use crate::error::{Error, Result};
-use crate::mask::{Dilation, MaskSummary};
+use crate::mask::{Dates, Dilation, MaskSummary};
 use crate::model::Bundle;
 use crate::model::weights::Identity;
 use crate::scene::Scene;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub dilate: Option<f64>,
     /// What the graph sees at once.
     pub graph: GraphScope,
+    /// When the scene was taken, for a STAC item; `None`: as its product or file says.
+    pub dates: Option<Dates>,
 }
 
 impl Default for Settings {
@@ -65,6 +68,7 @@ impl Default for Settings {
             shift: 0,
             dilate: None,
             graph: GraphScope::Window,
+            dates: None,
         }
     }
 }
@@ -108,7 +112,7 @@ impl Predictor {
     /// - inputs: where the model's bands lie in the scene, and which are absent
     /// - gain: input of the model for reflectance 1, as
     ///   [`DataConfig::input_gain`](crate::config::DataConfig::input_gain) gives it
-    /// - run: what names this run in the summary, as a digest of model and options
+    /// - run: which run this is, for the record beside the mask
     ///
     /// A mask as `.tif` is written as it is computed, in memory that does not grow with
     /// the scene's height; as `.png` or `.npy` it is collected first.
@@ -123,7 +127,7 @@ impl Predictor {
         gain: f32,
         settings: &Settings,
         outputs: &Outputs,
-        run: &str,
+        run: &RunRecord,
         progress: &(dyn Fn(&Progress) + Sync),
     ) -> Result<(MaskSummary, RunStats)> {
         let classes = self.config.model.classes;
@@ -131,15 +135,18 @@ impl Predictor {
             let message = format!("it has {classes} classes, masks have {CLASS_COUNT}");
             return Err(Error::unsupported("the model", message));
         }
-        outputs.check()?;
+        outputs.check_scene(scene.info())?;
+        if settings.graph == GraphScope::Scene {
+            self.network.check_graph(&self.config.model, scene.info())?;
+        }
         let dilation = match settings.dilate {
             Some(metres) => {
                 let place = &scene.info().georeference;
-                Some(Dilation::new(metres, place, scene.info().size[1], true)?)
+                Some(Dilation::new(metres, place, scene.info().size, true)?)
             }
             None => None,
         };
-        let tags = self.tags(scene, inputs, settings);
+        let mut tags = self.tags(scene, inputs, settings);
         let mut sink = SceneSink::create(scene.info(), outputs, classes, dilation, &tags)?;
         let probabilities = outputs.also.contains(&Also::Probabilities);
         let stats = self.run(
@@ -151,9 +158,18 @@ impl Predictor {
             &mut sink,
             progress,
         )?;
+        if !stats.absent_in_part.is_empty() {
+            let bands = (stats.absent_in_part.iter())
+                .map(|(name, share)| format!("{name} in {}", percent(*share)));
+            let bands: Vec<String> = bands.collect();
+            let tag = ("BANDS_ABSENT_IN_PART".to_owned(), bands.join(", "));
+            sink.tag(&tag);
+            tags.push(tag);
+        }
+        outputs.remove_records()?;
         let counts = sink.finish()?;
         let summary = MaskSummary::new(&scene.info().name, &self.identity.name, &counts);
-        products::write(scene, outputs, &summary, &tags, run)?;
+        products::write(scene, outputs, &summary, &tags, settings, run)?;
         Ok((summary, stats))
     }
 
@@ -184,9 +200,9 @@ impl Predictor {
             decision: Decision::new(&self.config.calibration, model.classes),
             ..RunOptions::new(self.window(scene.info().size, settings))
         };
-        if settings.graph == GraphScope::Scene {
-            self.network.check_graph()?;
-            return run_scene_graph(
+        let mut stats = if settings.graph == GraphScope::Scene {
+            self.network.check_graph(model, scene.info())?;
+            run_scene_graph(
                 &self.network,
                 model,
                 scene,
@@ -195,18 +211,21 @@ impl Predictor {
                 &options,
                 sink,
                 progress,
-            );
-        }
-        run(
-            &self.network,
-            model.classes,
-            scene,
-            &bands,
-            gain,
-            &options,
-            sink,
-            progress,
-        )
+            )?
+        } else {
+            run(
+                &self.network,
+                model.classes,
+                scene,
+                &bands,
+                gain,
+                &options,
+                sink,
+                progress,
+            )?
+        };
+        stats.absent_in_part = told.as_ref().map_or(Vec::new(), ModelScene::absent_in_part);
+        Ok(stats)
     }
 
     /// Rows and columns of the windows that a scene is cut into.
@@ -247,6 +266,9 @@ impl Predictor {
                 absent.join(", ")
             };
             tags.push(("BANDS_ABSENT", absent));
+        }
+        if !scene.no_data().is_empty() {
+            tags.push(("NO_DATA", scene.no_data().join(" ")));
         }
         if settings.graph == GraphScope::Scene {
             tags.push(("GRAPH", "scene".to_owned()));

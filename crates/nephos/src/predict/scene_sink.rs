@@ -10,7 +10,7 @@ use crate::class::IGNORE;
 use crate::error::Result;
 use crate::mask::{self, CogSpec, CogWriter, Dilation, MaskCounts, MaskFormat, probability_code};
 use crate::report;
-use crate::scene::SceneInfo;
+use crate::scene::{Georeference, SceneInfo};
 
 /// Writes the rasters of a scene as rows become final.
 pub(super) struct SceneSink {
@@ -29,6 +29,7 @@ enum Mask {
         path: PathBuf,
         pixels: Array2<u8>,
         rows: usize,
+        place: Box<Georeference>,
     },
 }
 
@@ -56,6 +57,7 @@ impl SceneSink {
                 path: outputs.mask.clone(),
                 pixels: Array2::from_elem((rows, cols), IGNORE),
                 rows: 0,
+                place: Box::new(info.georeference.clone()),
             },
         };
         let probabilities = match outputs.wanted(Also::Probabilities) {
@@ -74,6 +76,16 @@ impl SceneSink {
         })
     }
 
+    /// Adds to the record in the rasters.
+    pub fn tag(&mut self, tag: &(String, String)) {
+        if let Mask::Cog(writer) = &mut self.mask {
+            writer.tag(tag);
+        }
+        if let Some(writer) = &mut self.probabilities {
+            writer.tag(tag);
+        }
+    }
+
     /// Puts the files under their names, the mask last.
     pub fn finish(mut self) -> Result<MaskCounts> {
         if let Some(dilation) = self.dilation.take() {
@@ -85,7 +97,12 @@ impl SceneSink {
         }
         match self.mask {
             Mask::Cog(writer) => writer.finish()?,
-            Mask::Whole { path, pixels, .. } => mask::write(&path, &pixels, None)?,
+            Mask::Whole {
+                path,
+                pixels,
+                place,
+                ..
+            } => mask::write(&path, &pixels, Some(&place))?,
         }
         Ok(self.counts)
     }

@@ -27,6 +27,8 @@ pub struct SceneScore {
     pub reliability: Reliability,
     /// As for a sample.
     pub result: SampleResult,
+    /// Optional bands that are absent from some of the pixels, a sentence each.
+    pub gaps: Vec<String>,
 }
 
 impl Predictor {
@@ -62,7 +64,7 @@ impl Predictor {
             reliability: Reliability::default(),
             undrawn: mapping.undrawn(&scene.info().name),
         };
-        self.run(scene, inputs, gain, settings, true, &mut sink, progress)?;
+        let stats = self.run(scene, inputs, gain, settings, true, &mut sink, progress)?;
         let (confusion, loss) = (sink.confusion, sink.loss);
         let reliability = sink.reliability;
         let (pixels, scores) = (confusion.pixels(), confusion.scores());
@@ -77,6 +79,7 @@ impl Predictor {
             confusion,
             reliability,
             loss,
+            gaps: stats.gaps(),
         })
     }
 }

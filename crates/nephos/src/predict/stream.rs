@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, s};
@@ -36,7 +36,7 @@ pub(super) const SINK_ROWS: usize = 64;
 #[derive(Debug, Clone)]
 pub struct RunOptions {
     /// Rows and columns of a window, as from [`window_for`](super::window_for). A scene
-    /// smaller than that is padded with pixels without data.
+    /// smaller than that is filled up with its own reflection.
     pub window: [usize; 2],
     /// What neighbouring windows share at least: below 1 a fraction of the window's
     /// side, from 1 a number of pixels.
@@ -130,6 +130,31 @@ pub struct RunStats {
     pub waiting_seconds: f64,
     /// Time from start to end.
     pub total_seconds: f64,
+    /// Optional bands that are absent from some of the pixels with data, each with its
+    /// share of them.
+    pub absent_in_part: Vec<(String, f64)>,
+}
+
+impl RunStats {
+    /// What [`RunStats::absent_in_part`] says, a sentence each.
+    pub fn gaps(&self) -> Vec<String> {
+        let sentence = |(name, share): &(String, f64)| {
+            format!(
+                "{name} has no data in {} of the pixels with data, and is declared absent there.",
+                percent(*share)
+            )
+        };
+        self.absent_in_part.iter().map(sentence).collect()
+    }
+}
+
+/// As in `12 %`, `0.3 %` or `less than 0.1 %`.
+pub(super) fn percent(share: f64) -> String {
+    match share * 100.0 {
+        share if share >= 10.0 => format!("{share:.0} %"),
+        share if share >= 0.1 => format!("{share:.1} %"),
+        _ => "less than 0.1 %".to_owned(),
+    }
 }
 
 /// Segments a scene: model input = reflectance × `input_gain`, 0 where any of `bands`
@@ -188,17 +213,19 @@ pub fn run(
         let (to_model, windows) = sync_channel(1);
         let (to_blender, scores) = sync_channel(1);
         let (to_sink, rows) = sync_channel(1);
-        let reader = scope.spawn(move || read(scene, bands, input_gain, to_windows));
-        let cutter = scope.spawn(move || {
+        let reader = start(scope, move || read(scene, bands, input_gain, to_windows))?;
+        let cutter = start(scope, move || {
             assemble(
                 plan,
                 options.batch_pixels,
                 || strips.recv().ok(),
                 |step| Ok(to_model.send(step).is_ok()),
             )
-        });
-        let blender = scope.spawn(move || blend(plan, classes, options, scores, to_sink));
-        let writer = scope.spawn(move || write(sink, classes, rows, tracker));
+        })?;
+        let blender = start(scope, move || {
+            blend(plan, classes, options, scores, to_sink)
+        })?;
+        let writer = start(scope, move || write(sink, classes, rows, tracker))?;
 
         let inferred = infer(forward, classes, options, windows, to_blender, tracker);
         // A step that fails ends its neighbours without an error, theirs end theirs: one
@@ -217,6 +244,16 @@ pub fn run(
     stats.skipped = tracker.update(|_| ()).skipped;
     stats.total_seconds = started.elapsed().as_secs_f64();
     Ok(stats)
+}
+
+/// Starts a step on a thread of its own. Where one can't be started, those that were end
+/// with the channels to their neighbours.
+pub(super) fn start<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    step: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>> {
+    (thread::Builder::new().spawn_scoped(scope, step))
+        .map_err(|e| Error::limits("threads", format!("no more can be started: {e}")))
 }
 
 /// The result of a step; its panic is passed on.

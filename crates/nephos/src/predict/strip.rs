@@ -1,10 +1,12 @@
 //! Rows of a scene, as the model takes them, and windows cut from them.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
-use ndarray::{Array2, Array3, Array4, ArrayView3, Axis, s};
+use ndarray::{Array2, Array3, Array4, ArrayView3, ArrayViewMut3, Axis, s};
 
 use crate::error::Result;
+use crate::mirror::mirrored;
 use crate::scene::{Scene, Window};
 
 /// Consecutive rows of a scene over its full width, as the model takes them.
@@ -34,10 +36,7 @@ impl Strip {
             cols,
         };
         let input = scene.read(bands, window)?;
-        let mut valid = Array2::from_elem((rows, cols), true);
-        for plane in input.outer_iter() {
-            valid.zip_mut_with(&plane, |valid, value| *valid &= value.is_finite());
-        }
+        let valid = with_data(&input);
         Ok(Self::masked(first, input, valid, gain))
     }
 
@@ -72,6 +71,16 @@ impl Strip {
         self.valid = self.valid.slice(s![gone.., ..]).to_owned();
         self.first = row;
     }
+}
+
+/// Which pixels of `[bands, height, width]` have data in every band.
+pub(super) fn with_data(input: &Array3<f32>) -> Array2<bool> {
+    let (_, height, width) = input.dim();
+    let mut valid = Array2::from_elem((height, width), true);
+    for plane in input.outer_iter() {
+        valid.zip_mut_with(&plane, |valid, value| *valid &= value.is_finite());
+    }
+    valid
 }
 
 /// The rows of a scene that windows still need: strips that follow one another.
@@ -116,17 +125,25 @@ impl Held {
         })
     }
 
-    /// Model input of windows, `[places.len(), bands, window rows, window columns]`, 0
-    /// outside the scene.
+    /// Model input of windows, `[places.len(), bands, window rows, window columns]`; what
+    /// lies outside the scene is the window's own part of it, [`mirrored`].
     pub fn cut(&self, places: &[[isize; 2]], window: [usize; 2]) -> Array4<f32> {
         let bands = (self.strips.front()).map_or(0, |strip| strip.input.len_of(Axis(0)));
         let mut cut = Array4::zeros((places.len(), bands, window[0], window[1]));
         for (mut cut, place) in cut.outer_iter_mut().zip(places) {
+            // Rows and columns of the window that lie in the scene.
+            let mut inside: Option<[Range<usize>; 2]> = None;
             for part in self.parts(*place, window) {
                 let [top, left] = part.within;
-                let [rows, cols] = part.size;
-                cut.slice_mut(s![.., top..top + rows, left..left + cols])
+                let (rows, cols) = (top..top + part.size[0], left..left + part.size[1]);
+                cut.slice_mut(s![.., rows.clone(), cols.clone()])
                     .assign(&part.strip.input.slice(s![.., part.rows(), part.cols()]));
+                // Strips follow one another from the top.
+                let first = inside.map_or(rows.start, |[rows, _]| rows.start);
+                inside = Some([first..rows.end, cols]);
+            }
+            if let Some(inside) = inside {
+                fill(cut, inside);
             }
         }
         cut
@@ -159,6 +176,28 @@ impl Held {
     }
 }
 
+/// Fills a window, `[bands, rows, columns]`, outside of the rows and columns `inside` with
+/// the reflection of what is in them.
+fn fill(mut window: ArrayViewMut3<'_, f32>, [rows, cols]: [Range<usize>; 2]) {
+    let (_, height, width) = window.dim();
+    let shown = |at: usize, inside: &Range<usize>| {
+        let from_first = at as isize - inside.start as isize;
+        inside.start + mirrored(from_first, inside.len())
+    };
+    for mut band in window.outer_iter_mut() {
+        for col in (0..width).filter(|col| !cols.contains(col)) {
+            let from = shown(col, &cols);
+            for row in rows.clone() {
+                band[[row, col]] = band[[row, from]];
+            }
+        }
+        for row in (0..height).filter(|row| !rows.contains(row)) {
+            let (mut to, from) = band.multi_slice_mut((s![row, ..], s![shown(row, &rows), ..]));
+            to.assign(&from);
+        }
+    }
+}
+
 /// A rectangle that a strip and a window share.
 struct Part<'a> {
     strip: &'a Strip,
@@ -170,11 +209,11 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    fn rows(&self) -> std::ops::Range<usize> {
+    fn rows(&self) -> Range<usize> {
         self.place[0]..self.place[0] + self.size[0]
     }
 
-    fn cols(&self) -> std::ops::Range<usize> {
+    fn cols(&self) -> Range<usize> {
         self.place[1]..self.place[1] + self.size[1]
     }
 }
@@ -187,4 +226,44 @@ fn shared(start: isize, window: usize, first: usize, end: usize) -> Option<(usiz
         (start + window as isize).min(end as isize),
     );
     (low < high).then(|| (low as usize, (high - low) as usize, (low - start) as usize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A scene of one band in strips of two rows: pixel (row, column) is 10 · row + column.
+    fn held(height: usize, width: usize) -> Held {
+        let mut held = Held::default();
+        for first in (0..height).step_by(2) {
+            let rows = 2.min(height - first);
+            let input = Array3::from_shape_fn((1, rows, width), |(_, row, col)| {
+                (10 * (first + row) + col) as f32
+            });
+            held.push(Strip {
+                first,
+                input,
+                valid: Array2::from_elem((rows, width), true),
+            });
+        }
+        held
+    }
+
+    fn cut(held: &Held, place: [isize; 2], window: [usize; 2]) -> Vec<f32> {
+        held.cut(&[place], window).into_raw_vec_and_offset().0
+    }
+
+    #[test]
+    fn a_window_beyond_the_scene_sees_its_reflection() {
+        let scene = held(3, 2);
+        assert_eq!(cut(&scene, [1, 0], [2, 2]), [10., 11., 20., 21.]);
+        // Below and to the right, as often as it takes.
+        let expected = [0., 1., 0., 10., 11., 10., 20., 21., 20., 10., 11., 10.];
+        assert_eq!(cut(&scene, [0, 0], [4, 3]), expected);
+        // Above and to the left: only what the window sees of the scene is reflected.
+        assert_eq!(cut(&scene, [-1, -1], [2, 3]), [1., 0., 1., 1., 0., 1.]);
+        let one = held(1, 1);
+        assert_eq!(cut(&one, [0, 0], [2, 2]), [0.; 4]);
+        assert_eq!(cut(&held(2, 1), [0, 0], [3, 2]), [0., 0., 10., 10., 0., 0.]);
+    }
 }

@@ -1,26 +1,37 @@
 //! What one patch looks at, drawn over the image.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use image::RgbImage;
+use image::{DynamicImage, RgbImage, imageops};
 use ndarray::{Array2, Array3};
 
 use super::colour_map::ColourMap;
-use super::overlay::{heat_over, mark};
+use super::overlay::{OPACITY, class_legend, heat_over, mark, overlay};
 use super::panel::{ColourScale, Figure, Panel, Row};
+use super::rgb::percentile;
+use crate::class::IGNORE;
 use crate::config::{ModelConfig, PatchConfig};
 use crate::error::{Error, Result};
+use crate::mirror::mirrored;
 use crate::model::{Explanation, Segmenter};
 
 /// Largest number of patches whose pairs are looked at: each matrix of all pairs
 /// takes 4 bytes a pair, 400 MB at this bound.
 const MAX_PATCHES: usize = 10_000;
 
-/// Share of the numbers' colours over the image.
-const OPACITY: f32 = 0.7;
+/// Share of the numbers' colours over the image, which is drawn in grey under them: the
+/// colours are those of the scale below.
+const HEAT: f32 = 0.85;
+
+/// The numbers between these percentiles of a panel span its colours: one patch unlike all
+/// others would leave one colour for the rest.
+const SPAN: [f32; 2] = [2.0, 98.0];
 
 /// Least span of a panel's colours, in cosines and in multiples of the mean: less
 /// is no pattern, and must not be drawn as one.
 const LEAST_SPAN: f32 = 0.01;
+
+/// Panels of a row.
+const COLUMNS: usize = 3;
 
 /// What one patch of an image looks at: numbers for every patch.
 #[derive(Debug, Clone)]
@@ -36,11 +47,12 @@ pub struct Gaze {
 
 impl Gaze {
     /// Follows the patch under the pixel `at = (row, column)` of an image
-    /// `[bands, height, width]`, scaled as in training.
+    /// `[bands, height, width]`, scaled as in training; what is missing to whole patches is
+    /// filled in as for a prediction.
     ///
     /// # Errors
-    /// The pixel lies outside the image, the image is smaller than one patch or has too
-    /// many, or the model has no graph of patches.
+    /// The pixel lies outside the image, the image has too many patches, or the model has
+    /// no graph of patches.
     pub fn follow(
         segmenter: &Segmenter,
         config: &ModelConfig,
@@ -55,12 +67,10 @@ impl Gaze {
                 at.0, at.1
             )));
         }
-        let (rows, cols) = config.grid(height, width).ok_or_else(|| {
-            Error::usage(format!(
-                "an image of {height} × {width} pixels is smaller than one patch of {}",
-                config.patch.size
-            ))
-        })?;
+        let [tall, wide] = [height, width].map(|side| side.max(config.least_side()));
+        let (rows, cols) = config
+            .grid(tall, wide)
+            .ok_or_else(|| Error::usage(format!("no patches in {height} × {width} pixels")))?;
         if rows * cols > MAX_PATCHES {
             return Err(Error::limits(
                 format!("an image of {height} × {width} pixels"),
@@ -70,8 +80,12 @@ impl Gaze {
                 ),
             ));
         }
-        let values: Vec<f32> = image.iter().copied().collect();
-        let images = TensorData::new(values, [1, bands, height, width]);
+        let place = |at: usize, length: usize| mirrored(at as isize, length);
+        let filled = Array3::from_shape_fn((bands, tall, wide), |(band, row, col)| {
+            image[[band, place(row, height), place(col, width)]]
+        });
+        let values = filled.into_raw_vec_and_offset().0;
+        let images = TensorData::new(values, [1, bands, tall, wide]);
         let explanation = segmenter.explain(Tensor::from_data(images, device))?;
         let patch = (
             nearest(&config.patch, at.0, rows),
@@ -106,25 +120,40 @@ impl Gaze {
         }
     }
 
-    /// The figure: the image with the patch marked, then the affinity and each
-    /// layer's attention, as multiples of its mean, laid over it. Each panel has its own colours, from its
-    /// smallest to its largest number; the patch itself does not stretch them.
+    /// The figure: the image with the patch framed, the mask over it if there is one, the
+    /// affinity, and each layer's attention as multiples of its mean. Each panel has
+    /// colours of its own, which span most of its numbers and are those of the
+    /// scale under it; the patch itself does not stretch them.
+    ///
+    /// # Shapes
+    /// - mask: class codes, of the picture's size
     ///
     /// # Errors
-    /// The picture is empty.
-    pub fn figure(&self, picture: &RgbImage, patch: &PatchConfig) -> Result<Figure> {
-        let centre = |index: usize, side: u32| {
-            let centre = index * patch.stride + patch.size / 2;
-            (centre.saturating_sub(patch.padding) as u32).min(side.saturating_sub(1))
+    /// The picture is empty, or the mask has another size.
+    pub fn figure(
+        &self,
+        picture: &RgbImage,
+        mask: Option<&Array2<u8>>,
+        patch: &PatchConfig,
+    ) -> Result<Figure> {
+        let pixels = |index: usize, side: u32| {
+            let first = (index * patch.stride).saturating_sub(patch.padding);
+            let end = (index * patch.stride + patch.size).saturating_sub(patch.padding);
+            (first as u32).min(side.saturating_sub(1))..(end as u32).min(side)
         };
-        let (row, col) = (
-            centre(self.patch.0, picture.height()),
-            centre(self.patch.1, picture.width()),
-        );
-        let mut marked = picture.clone();
-        mark(&mut marked, row, col);
-        let title = format!("patch at {row},{col}");
-        let mut panels = vec![Panel::new(title, marked)];
+        let framed = |mut picture: RgbImage| {
+            let rows = pixels(self.patch.0, picture.height());
+            let cols = pixels(self.patch.1, picture.width());
+            mark(&mut picture, rows, cols);
+            picture
+        };
+        let mut panels = vec![Panel::new("image", framed(picture.clone()))];
+        if let Some(mask) = mask {
+            let drawn = overlay(picture, mask, OPACITY)?;
+            panels.push(Panel::new("prediction", framed(drawn)));
+        }
+        let grey = imageops::grayscale(picture);
+        let grey = DynamicImage::ImageLuma8(grey).into_rgb8();
         let affinity = ("affinity (cosine)".to_owned(), self.affinity.clone());
         let layers = (self.attention.iter().enumerate()).map(|(i, heat)| {
             let title = format!("attention {} (× mean)", i + 1);
@@ -134,11 +163,10 @@ impl Gaze {
             let (low, high) = self.range(&heat);
             let pixels = over_pixels(&heat, patch, picture);
             let map = ColourMap::Viridis;
-            let mut drawn = heat_over(picture, pixels.view(), map, (low, high), OPACITY)?;
-            mark(&mut drawn, row, col);
+            let drawn = heat_over(&grey, pixels.view(), map, (low, high), HEAT)?;
             panels.push(Panel {
                 title,
-                image: drawn,
+                image: framed(drawn),
                 scale: Some(ColourScale {
                     map,
                     low: low.into(),
@@ -146,25 +174,28 @@ impl Gaze {
                 }),
             });
         }
+        let hatched = |mask: &Array2<u8>| mask.iter().any(|code| *code == IGNORE);
         Ok(Figure {
-            rows: vec![Row {
-                name: String::new(),
-                panels,
-            }],
-            ..Figure::default()
+            title: String::new(),
+            rows: panels
+                .chunks(COLUMNS)
+                .map(|panels| Row {
+                    name: String::new(),
+                    panels: panels.to_vec(),
+                })
+                .collect(),
+            legend: mask.map_or_else(Vec::new, |mask| class_legend(hatched(mask))),
         })
     }
 
-    /// Smallest and largest number over all other patches, some way apart.
+    /// Numbers between which most other patches' lie, some way apart.
     fn range(&self, heat: &Array2<f32>) -> (f32, f32) {
         let others = (heat.indexed_iter()).filter(|(place, _)| *place != self.patch);
-        let (low, high) = others.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), (_, v)| {
-            (low.min(*v), high.max(*v))
-        });
-        let own = heat[self.patch];
-        if low > high {
-            return (own, own + LEAST_SPAN);
-        }
+        let mut others: Vec<f32> = others.map(|(_, value)| *value).collect();
+        let [low, high] = SPAN.map(|percent| percentile(&mut others, percent));
+        let (low, high) = low
+            .zip(high)
+            .unwrap_or((heat[self.patch], heat[self.patch]));
         (low, high.max(low + LEAST_SPAN))
     }
 }
@@ -248,8 +279,40 @@ mod tests {
         for layer in &gaze.attention {
             assert!((layer.sum() - 1.0).abs() < 1e-5);
         }
-        let figure = gaze.figure(&RgbImage::new(33, 24), &config.patch).unwrap();
-        assert_eq!(figure.rows[0].panels.len(), 4);
+        let picture = RgbImage::new(33, 24);
+        let figure = gaze.figure(&picture, None, &config.patch).unwrap();
+        let panels = |figure: &Figure| -> Vec<usize> {
+            figure.rows.iter().map(|row| row.panels.len()).collect()
+        };
+        assert_eq!(panels(&figure), [3, 1]);
+        let mask = Array2::zeros((24, 33));
+        let figure = gaze.figure(&picture, Some(&mask), &config.patch).unwrap();
+        assert_eq!(panels(&figure), [3, 2]);
+        assert_eq!(figure.legend.len(), 3);
+        let other = Array2::zeros((24, 32));
+        assert!(gaze.figure(&picture, Some(&other), &config.patch).is_err());
+    }
+
+    #[test]
+    fn one_patch_unlike_all_others_leaves_them_their_colours() {
+        let mut affinity = Array2::from_shape_fn((12, 12), |(row, col)| {
+            0.9 + 0.08 * (row * 12 + col) as f32 / 143.0
+        });
+        affinity[[0, 0]] = -0.3;
+        affinity[[5, 5]] = 1.0;
+        let gaze = Gaze {
+            patch: (5, 5),
+            affinity,
+            attention: Vec::new(),
+        };
+        let (low, high) = gaze.range(&gaze.affinity);
+        assert!(
+            (0.9..0.905).contains(&low) && (0.975..=0.98).contains(&high),
+            "{low} {high}"
+        );
+        // What is all but even is not drawn as if it were not.
+        let even = Array2::from_elem((12, 12), 1.0);
+        assert_eq!(gaze.range(&even), (1.0, 1.0 + LEAST_SPAN));
     }
 
     #[test]
@@ -263,7 +326,6 @@ mod tests {
                 .to_string()
         };
         assert!(follow(24, 24, (24, 0)).contains("24,0 lies outside"));
-        assert!(follow(7, 24, (0, 0)).contains("smaller than one patch"));
         assert!(follow(1000, 1000, (0, 0)).contains("15625 patches"));
     }
 }

@@ -5,6 +5,7 @@
 //! and prediction. All pictures are PNG with text in a font of their own.
 
 mod attention;
+mod cloud_edge;
 mod colour_map;
 mod confusion;
 mod contact;
@@ -23,6 +24,7 @@ mod sheet;
 mod table;
 
 pub use attention::Gaze;
+pub use cloud_edge::CloudEdge;
 pub use colour_map::ColourMap;
 pub use confusion::ConfusionMatrix;
 pub use contact::{Tile, contact_sheet};

@@ -1,13 +1,17 @@
 //! Masks over images: the figure of image, truth and prediction side by side.
 
-use image::{Rgb, RgbImage};
-use ndarray::{Array2, ArrayView2};
+use std::ops::Range;
+use std::path::Path;
+
+use image::{Rgb, RgbImage, imageops};
+use ndarray::{Array2, ArrayView2, s};
 
 use super::colour_map::{ColourMap, mix};
 use super::hatch;
 use super::panel::{Figure, Panel, Row, Swatch};
 use crate::class::{Class, IGNORE};
 use crate::error::{Error, Result};
+use crate::scene::Window;
 
 /// Share of the class's colour over the image.
 pub const OPACITY: f32 = 0.5;
@@ -23,6 +27,50 @@ pub struct Sample {
     pub truth: Option<Array2<u8>>,
     /// Class codes, 255 where not valid, `[height, width]`.
     pub prediction: Option<Array2<u8>>,
+}
+
+impl Sample {
+    /// Rows and columns of the image.
+    pub fn size(&self) -> [usize; 2] {
+        [self.picture.height(), self.picture.width()].map(|side| side as usize)
+    }
+
+    /// The part of it in `window`.
+    ///
+    /// # Errors
+    /// A window outside the image, or a mask of another size.
+    pub fn cropped(self, window: Window) -> Result<Self> {
+        let size = self.size();
+        window.check(Path::new(&self.name), size)?;
+        let Window {
+            row,
+            col,
+            rows,
+            cols,
+        } = window;
+        if [rows, cols] == size {
+            return Ok(self);
+        }
+        let name = self.name;
+        let part = |mask: Array2<u8>| {
+            let [height, width] = size;
+            if mask.dim() != (height, width) {
+                return Err(Error::usage(format!(
+                    "{name}: a mask of {} × {} pixels for {height} × {width}",
+                    mask.nrows(),
+                    mask.ncols()
+                )));
+            }
+            Ok(mask.slice(s![row..row + rows, col..col + cols]).to_owned())
+        };
+        let [x, y, wide, tall] = [col, row, cols, rows].map(|pixels| pixels as u32);
+        Ok(Self {
+            picture: imageops::crop_imm(&self.picture, x, y, wide, tall).to_image(),
+            truth: self.truth.map(part).transpose()?,
+            prediction: self.prediction.map(part).transpose()?,
+            name,
+        })
+    }
 }
 
 /// Lays a mask over a picture: each class but clear in its colour at
@@ -80,16 +128,20 @@ pub fn heat_over(
     Ok(drawn)
 }
 
-/// Marks the pixel (`row`, `col`) by a ring, black on white.
-pub fn mark(picture: &mut RgbImage, row: u32, col: u32) {
-    let radius = f64::from(picture.width().max(picture.height())) / 40.0;
-    let (inner, outer) = (radius.max(2.0), radius.max(2.0) * 1.5);
-    let middle = (inner + outer) / 2.0;
+/// Marks the pixels in `rows` and `cols` by a frame around them, white and then black; the
+/// pixels themselves stay as they are.
+pub fn mark(picture: &mut RgbImage, rows: Range<u32>, cols: Range<u32>) {
+    let line = (picture.width().max(picture.height()) / 256).max(1);
+    // How far a pixel lies outside of a range; 0 within.
+    let outside = |at: u32, range: &Range<u32>| {
+        let before = range.start.saturating_sub(at);
+        before.max((at + 1).saturating_sub(range.end))
+    };
     for (x, y, pixel) in picture.enumerate_pixels_mut() {
-        let distance = (f64::from(x) - f64::from(col)).hypot(f64::from(y) - f64::from(row));
-        if (inner..middle).contains(&distance) {
+        let distance = outside(y, &rows).max(outside(x, &cols));
+        if (1..=line).contains(&distance) {
             *pixel = Rgb([255; 3]);
-        } else if (middle..=outer).contains(&distance) {
+        } else if (line + 1..=2 * line).contains(&distance) {
             *pixel = Rgb([0; 3]);
         }
     }
@@ -206,6 +258,49 @@ mod tests {
                 .iter()
                 .all(|(swatch, _)| *swatch != Swatch::Hatched)
         );
+    }
+
+    #[test]
+    fn a_window_of_a_sample_has_its_own_pixels() {
+        let window = Window {
+            row: 1,
+            col: 2,
+            rows: 2,
+            cols: 1,
+        };
+        let sample = |prediction| Sample {
+            name: "a".to_owned(),
+            picture: RgbImage::from_fn(4, 3, |x, y| Rgb([x as u8, y as u8, 0])),
+            truth: None,
+            prediction: Some(prediction),
+        };
+        let mask = Array2::from_shape_fn((3, 4), |(row, col)| (4 * row + col) as u8);
+        let cropped = sample(mask).cropped(window).unwrap();
+        assert_eq!(cropped.size(), [2, 1]);
+        assert_eq!(cropped.picture.get_pixel(0, 1).0, [2, 2, 0]);
+        assert_eq!(cropped.prediction, Some(array![[6], [10]]));
+        let other = sample(Array2::zeros((3, 3))).cropped(window).unwrap_err();
+        assert!(
+            other.to_string().contains("a: a mask of 3 × 3 pixels"),
+            "{other}"
+        );
+        let outside = Window { row: 2, ..window };
+        assert!(sample(Array2::zeros((3, 4))).cropped(outside).is_err());
+    }
+
+    #[test]
+    fn a_frame_leaves_what_it_marks_and_ends_at_the_edge() {
+        let mut picture = RgbImage::from_pixel(7, 6, Rgb([9; 3]));
+        mark(&mut picture, 0..2, 3..5);
+        let row = |row| {
+            (0..7)
+                .map(|col| picture.get_pixel(col, row).0[0])
+                .collect::<Vec<u8>>()
+        };
+        assert_eq!(row(0), [9, 0, 255, 9, 9, 255, 0]);
+        assert_eq!(row(2), [9, 0, 255, 255, 255, 255, 0]);
+        assert_eq!(row(3), [9, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(row(4), [9; 7]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(super) const COLOURS: [&str; 6] = [
 pub(super) fn write(path: &Path, plots: Vec<Plot>, layout: Layout) -> Result<()> {
     let png = kuva::render_to_raster(plots, layout, SCALE)
         .map_err(|message| Error::usage(format!("{}: {message}", path.display())))?;
+    let png = output::with_software(&png);
     output::write_atomic(path, |writer| {
         writer.write_all(&png).map_err(|e| Error::io(path, e))
     })

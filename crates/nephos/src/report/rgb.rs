@@ -104,7 +104,7 @@ fn percentiles(
 }
 
 /// The number below which `percent` per cent of `values` lie; reorders them.
-fn percentile(values: &mut [f32], percent: f32) -> Option<f32> {
+pub(super) fn percentile(values: &mut [f32], percent: f32) -> Option<f32> {
     let last = values.len().checked_sub(1)?;
     let place = (percent.clamp(0.0, 100.0) / 100.0 * last as f32).round() as usize;
     let (_, value, _) = values.select_nth_unstable_by(place.min(last), f32::total_cmp);

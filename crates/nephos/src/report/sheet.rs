@@ -3,6 +3,7 @@
 //! Text and boxes are drawn by kuva, which carries its own font, so pictures
 //! look the same on every machine.
 
+use std::io::{Cursor, Write};
 use std::path::Path;
 
 use image::{ImageFormat, RgbImage};
@@ -211,13 +212,12 @@ pub(super) fn shortened(text: &str, size: f64, width: f64) -> String {
 /// # Errors
 /// The file can't be written.
 pub fn save_png(path: &Path, picture: &RgbImage) -> Result<()> {
+    let mut png = Cursor::new(Vec::new());
+    (picture.write_to(&mut png, ImageFormat::Png))
+        .map_err(|error| Error::unsupported(path.display(), error.to_string()))?;
+    let png = output::with_software(png.get_ref());
     output::write_atomic(path, |writer| {
-        picture
-            .write_to(writer, ImageFormat::Png)
-            .map_err(|error| match error {
-                image::ImageError::IoError(error) => Error::io(path, error),
-                other => Error::unsupported(path.display(), other.to_string()),
-            })
+        writer.write_all(&png).map_err(|e| Error::io(path, e))
     })
 }
 

@@ -33,6 +33,15 @@ impl ElementType {
             "f2" => DType::F16,
             "f4" => DType::F32,
             "f8" => DType::F64,
+            _ if kind.starts_with('O') => {
+                return Err(
+                    "an object array (dtype=object), as NumPy makes of lists of dicts, of pairs or \
+                     of arrays of different sizes; save the images as one array of numbers, \
+                     np.save('images.npy', np.stack(images)), and with labels \
+                     np.savez('samples.npz', images=np.stack(images), labels=np.stack(labels))"
+                        .to_owned(),
+                );
+            }
             _ => {
                 return Err(format!(
                     "numbers of type `{}`; bool, (u)int8, (u)int16, (u)int32, int64, float16, \
@@ -94,7 +103,8 @@ impl ArrayLayout {
         if !matches!(axes.len(), 3 | 4) {
             return Err(format!(
                 "an array of shape {axes:?}; samples are [channels, height, width] or \
-                 [samples, channels, height, width]"
+                 [samples, channels, height, width] (with --channels-last the channels come \
+                 last)"
             ));
         }
         let mut bytes = element.dtype.size();

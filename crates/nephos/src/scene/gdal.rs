@@ -8,11 +8,13 @@ use gdal::{Dataset, Metadata};
 use ndarray::{Array2, Array3, Axis};
 
 use super::judge::{self, Sampled};
+use super::nodata::{self, NoData};
+use super::raster_names::given;
 use super::{
     DType, GeoKeys, Georeference, Origin, Radiometry, Scene, SceneBand, SceneInfo, SceneOptions,
     Window,
 };
-use crate::band;
+use crate::band::{self, Before, Meaning, Product, identify};
 use crate::error::{Error, Result};
 
 /// Most bytes that one call reads, as f64.
@@ -27,6 +29,7 @@ pub struct GdalScene {
     info: SceneInfo,
     /// GDAL's handles must not be used by two threads at once.
     dataset: Mutex<Dataset>,
+    nodata: NoData,
 }
 
 impl GdalScene {
@@ -56,20 +59,25 @@ impl GdalScene {
             ];
             bands.push(describe(path, &raster, position, options)?);
         }
+        let product = Product::first_in([super::stem(path).as_str()]);
+        let mut notes = Vec::new();
         if let Some(names) = &options.bands {
-            if names.len() != count {
-                return Err(Error::usage(format!(
-                    "{}: {} names of bands are given; the raster has {count}",
-                    path.display(),
-                    names.len()
-                )));
+            let named = given(path, names, count, &product, options)?;
+            for (band, name) in bands.iter_mut().zip(named) {
+                // A band that is skipped keeps a name that no model asks for.
+                band.name = name.unwrap_or_else(|| band::SKIP.to_owned());
+                band.source.clone_from(&band.name);
             }
-            for (band, name) in bands.iter_mut().zip(names) {
-                band.name = band::canonical(name);
-                band.source.clone_from(name);
+        } else {
+            let sources: Vec<String> = bands.iter().map(|band| band.source.clone()).collect();
+            let found = identify(&sources, Before::Product, &product);
+            notes = found.notes;
+            for (band, (meaning, _)) in bands.iter_mut().zip(found.names) {
+                if let Meaning::Band(common) = meaning {
+                    band.name = common.to_owned();
+                }
             }
         }
-        let mut notes = Vec::new();
         let mut scene = Self {
             info: SceneInfo {
                 name: super::stem(path),
@@ -84,7 +92,20 @@ impl GdalScene {
                 notes,
             },
             dataset: Mutex::new(dataset),
+            nodata: NoData::default(),
         };
+        if options.nodata.is_none() && !options.declared_only {
+            let (nodata, shown) =
+                nodata::recognise(&scene.info, &scene.nodata, |bands, window| {
+                    scene.stored(bands, window)
+                })?;
+            for (band, number) in shown {
+                let radiometry = &mut scene.info.bands[band].radiometry;
+                radiometry.nodata = radiometry.nodata.or(Some(number));
+            }
+            scene.info.notes.extend(nodata.found.iter().cloned());
+            scene.nodata = nodata;
+        }
         let sampled = Sampled::of(&scene.info, |bands, window| scene.stored(bands, window))?;
         judge::apply(&mut scene.info, &sampled, options);
         Ok(scene)
@@ -93,10 +114,7 @@ impl GdalScene {
     /// Stored numbers of a window, NaN where there is no data.
     fn stored(&self, bands: &[usize], window: Window) -> Result<Array3<f64>> {
         let mut out = self.read_window(bands, window)?;
-        for (mut plane, band) in out.outer_iter_mut().zip(bands) {
-            let nodata = self.info.bands[*band].radiometry.nodata;
-            plane.mapv_inplace(|v| if nodata == Some(v) { f64::NAN } else { v });
-        }
+        self.nodata.blank(&self.info.bands, bands, &mut out);
         Ok(out)
     }
 
@@ -138,16 +156,22 @@ impl Scene for GdalScene {
     }
 
     fn read(&self, bands: &[usize], window: Window) -> Result<Array3<f32>> {
-        let stored = self.read_window(bands, window)?;
-        let mut out = Array3::zeros(stored.dim());
-        for (position, band) in bands.iter().enumerate() {
-            let radiometry = &self.info.bands[*band].radiometry;
-            out.index_axis_mut(Axis(0), position)
-                .zip_mut_with(&stored.index_axis(Axis(0), position), |out, stored| {
-                    *out = radiometry.apply(*stored)
-                });
-        }
-        Ok(out)
+        self.nodata
+            .reflectance(&self.info.bands, bands, |bands, converter| {
+                let stored = self.read_window(bands, window)?;
+                let mut out = Array3::zeros(stored.dim());
+                for (position, band) in bands.iter().enumerate() {
+                    out.index_axis_mut(Axis(0), position)
+                        .zip_mut_with(&stored.index_axis(Axis(0), position), |out, stored| {
+                            *out = converter.convert(*band, *stored)
+                        });
+                }
+                Ok(out)
+            })
+    }
+
+    fn no_data(&self) -> &[String] {
+        &self.nodata.found
     }
 }
 
@@ -193,7 +217,7 @@ fn describe(
         (None, offset) => Radiometry::scaled(1.0, offset.unwrap_or(0.0), Origin::Guessed),
     };
     Ok(SceneBand {
-        name: band::canonical(&source),
+        name: source.clone(),
         source,
         dtype,
         resolution: None,
@@ -229,8 +253,5 @@ fn georeference(dataset: &Dataset, notes: &mut Vec<String>) -> Georeference {
         }
         keys
     });
-    Georeference {
-        transform: dataset.geo_transform().ok(),
-        keys,
-    }
+    Georeference::new(dataset.geo_transform().ok(), keys)
 }

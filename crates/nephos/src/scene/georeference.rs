@@ -10,6 +10,12 @@ pub struct Georeference {
     pub transform: Option<[f64; 6]>,
     /// The coordinate system.
     pub keys: Option<GeoKeys>,
+    /// Ground control points, as ModelTiepointTag has them: column, row, 0, x, y, z.
+    /// Only where there is no transform.
+    pub points: Vec<[f64; 6]>,
+    /// Rational polynomial coefficients, the 92 numbers of RPCCoefficientTag; empty
+    /// where there are none.
+    pub rpc: Vec<f64>,
 }
 
 /// A coordinate system as GeoTIFF keys (OGC 19-008r4), kept as they stand so that
@@ -24,6 +30,9 @@ pub struct GeoKeys {
     pub ascii: String,
 }
 
+/// Numbers of RPCCoefficientTag.
+pub(crate) const RPC_NUMBERS: usize = 92;
+
 /// GTModelTypeGeoKey: 1 projected, 2 geographic.
 const MODEL_TYPE: u16 = 1024;
 /// GTRasterTypeGeoKey: 1 PixelIsArea, 2 PixelIsPoint.
@@ -34,8 +43,13 @@ const GEODETIC: u16 = 2048;
 const PROJECTED: u16 = 3072;
 /// ProjLinearUnitsGeoKey.
 const LINEAR_UNITS: u16 = 3076;
+/// Keys with names in words: citations.
+const CITATIONS: [u16; 3] = [1026, 2049, 3073];
 /// Code of the metre.
 const METRE: u16 = 9001;
+/// Codes of the international and of the US survey foot.
+const FOOT: u16 = 9002;
+const US_FOOT: u16 = 9003;
 /// Code that means user-defined.
 const USER_DEFINED: u16 = 32767;
 
@@ -73,11 +87,41 @@ impl GeoKeys {
         }
     }
 
+    /// The keys of the system with this EPSG code, in its own unit of length.
+    pub(crate) fn of_epsg(epsg: u16, geographic: bool) -> Self {
+        if geographic {
+            return Self::geographic(epsg);
+        }
+        let mut keys = Self::projected(epsg);
+        let unit = proj4rs::Proj::from_epsg_code(epsg).map_or(1.0, |system| system.to_meter());
+        let codes = [(METRE, 1.0), (FOOT, 0.3048), (US_FOOT, 1200.0 / 3937.0)];
+        let code = codes
+            .iter()
+            .find(|(_, metres)| (metres / unit - 1.0).abs() < 1e-9);
+        // A system's own unit is meant where the key is not there.
+        match (code, keys.directory.last_mut()) {
+            (Some((code, _)), Some(last)) => *last = *code,
+            _ => {
+                keys.directory
+                    .truncate(keys.directory.len().saturating_sub(4));
+                keys.directory[3] -= 1;
+            }
+        }
+        keys
+    }
+
     /// The value of a key that is a short number.
     pub fn short(&self, key: u16) -> Option<u16> {
         (self.directory.get(4..)?.chunks_exact(4))
             .find(|entry| entry[0] == key && entry[1] == 0)
             .map(|entry| entry[3])
+    }
+
+    /// The value of a key that is a number of GeoDoubleParamsTag.
+    pub fn double(&self, key: u16) -> Option<f64> {
+        let entry = (self.directory.get(4..)?.chunks_exact(4))
+            .find(|entry| entry[0] == key && entry[1] == 34736)?;
+        self.doubles.get(usize::from(entry[3])).copied()
     }
 
     /// EPSG code of the system, where it is given by one.
@@ -89,6 +133,39 @@ impl GeoKeys {
         };
         self.short(key)
             .filter(|code| !matches!(*code, 0 | USER_DEFINED))
+    }
+
+    /// Whether both are one system: of one EPSG code, or where it has none the same but
+    /// for names in words and for what of a pixel a place is.
+    pub fn is_same_system(&self, other: &Self) -> bool {
+        match (self.epsg(), other.epsg()) {
+            (None, None) => self.parameters() == other.parameters(),
+            (one, other) => one == other,
+        }
+    }
+
+    /// The keys that define the system, each with its numbers, in order.
+    fn parameters(&self) -> Vec<(u16, Vec<f64>)> {
+        /// Location of numbers in GeoDoubleParamsTag.
+        const DOUBLES: u16 = 34736;
+        let mut keys: Vec<(u16, Vec<f64>)> = (self.directory.get(4..).unwrap_or_default())
+            .chunks_exact(4)
+            .filter(|entry| entry[0] != RASTER_TYPE && !CITATIONS.contains(&entry[0]))
+            .map(|entry| {
+                let (first, count) = (usize::from(entry[3]), usize::from(entry[2]));
+                let numbers = match entry[1] {
+                    0 => vec![f64::from(entry[3])],
+                    DOUBLES => {
+                        let numbers = self.doubles.get(first..first + count);
+                        numbers.unwrap_or_default().to_vec()
+                    }
+                    _ => Vec::new(),
+                };
+                (entry[0], numbers)
+            })
+            .collect();
+        keys.sort_by_key(|(key, _)| *key);
+        keys
     }
 
     /// Whether coordinates are degrees of longitude and latitude.
@@ -103,6 +180,42 @@ impl GeoKeys {
 }
 
 impl Georeference {
+    /// A place that is a transform and a coordinate system, either of which may be
+    /// absent.
+    pub fn new(transform: Option<[f64; 6]>, keys: Option<GeoKeys>) -> Self {
+        Self {
+            transform,
+            keys,
+            ..Self::default()
+        }
+    }
+
+    /// What a mask of this place keeps and what it means, where there is no transform:
+    /// a sentence for the user. `None` where there is one.
+    pub fn note(&self) -> Option<String> {
+        if self.transform.is_some() {
+            return None;
+        }
+        let kept = match (self.points.len(), self.rpc.is_empty()) {
+            (0, true) => {
+                return Some(
+                    "The scene has no place (no transform, control points or RPCs), so its mask \
+                     has none either."
+                        .to_owned(),
+                );
+            }
+            (0, false) => "rational polynomial coefficients (RPCs)".to_owned(),
+            (1, true) => "1 ground control point".to_owned(),
+            (count, true) => format!("{count} ground control points"),
+            (count, false) => format!("{count} ground control points and RPCs"),
+        };
+        Some(format!(
+            "The scene is placed by {kept}, which a GeoTIFF or PNG mask keeps as they are: \
+             neither is rectified. What needs metres or longitudes (--dilate, polygons, stac) \
+             needs a scene that gdalwarp has rectified."
+        ))
+    }
+
     /// Coordinates of a place in pixels, counted from the first pixel's corner.
     pub fn to_map(&self, col: f64, row: f64) -> Option<[f64; 2]> {
         let t = self.transform?;
@@ -128,11 +241,21 @@ mod tests {
         let keys = GeoKeys::projected(32629);
         assert_eq!(keys.epsg(), Some(32629));
         assert!(!keys.is_geographic() && !keys.is_point());
-        let place = Georeference {
-            transform: Some([499980.0, 60.0, 0.0, 5900040.0, 0.0, -60.0]),
-            keys: Some(keys),
-        };
+        let place = Georeference::new(
+            Some([499980.0, 60.0, 0.0, 5900040.0, 0.0, -60.0]),
+            Some(keys),
+        );
         assert_eq!(place.to_map(2.0, 1.0), Some([500100.0, 5899980.0]));
         assert_eq!(place.pixel_size(), Some([60.0, 60.0]));
+    }
+
+    #[test]
+    fn keys_of_a_code_have_its_own_unit() {
+        assert_eq!(GeoKeys::of_epsg(32629, false), GeoKeys::projected(32629));
+        assert_eq!(
+            GeoKeys::of_epsg(2263, false).short(LINEAR_UNITS),
+            Some(US_FOOT)
+        );
+        assert_eq!(GeoKeys::of_epsg(4326, true), GeoKeys::geographic(4326));
     }
 }

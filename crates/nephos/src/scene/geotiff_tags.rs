@@ -12,3 +12,5 @@ pub(crate) const KEY_DIRECTORY: u16 = 34735;
 pub(crate) const KEY_DOUBLES: u16 = 34736;
 /// GeoAsciiParamsTag.
 pub(crate) const KEY_ASCII: u16 = 34737;
+/// RPCCoefficientTag, of GDAL and others.
+pub(crate) const RPC_COEFFICIENTS: u16 = 50844;

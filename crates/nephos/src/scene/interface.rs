@@ -7,6 +7,7 @@ use ndarray::Array3;
 use super::{DType, Georeference, Radiometry};
 use crate::band;
 use crate::error::{Error, Result};
+use crate::text::one_line;
 
 /// A satellite scene that is read a window at a time, whatever its format.
 pub trait Scene: Send + Sync {
@@ -25,6 +26,11 @@ pub trait Scene: Send + Sync {
     /// # Errors
     /// A band or window that is not within the scene, or a broken file.
     fn read(&self, bands: &[usize], window: Window) -> Result<Array3<f32>>;
+
+    /// What is taken as no data without being declared as such, a sentence each.
+    fn no_data(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// What is known of a scene without reading a pixel.
@@ -91,6 +97,27 @@ pub struct Window {
 }
 
 impl Window {
+    /// A window of `window` rows and columns, or as many as there are, around the pixel
+    /// `at` of a raster of `size`: as near to its middle as the raster's edges allow, and
+    /// at a multiple of `align` pixels unless it ends with the raster.
+    pub fn around(at: [usize; 2], window: [usize; 2], size: [usize; 2], align: usize) -> Self {
+        let [[row, rows], [col, cols]] = [0, 1].map(|axis| {
+            let count = window[axis].min(size[axis]);
+            let last = size[axis] - count;
+            let first = at[axis].saturating_sub(count / 2).min(last);
+            let aligned = first - first % align.max(1);
+            // Moved by less than what it must still hold.
+            let keeps = first < last && at[axis] < aligned + count;
+            [if keeps { aligned } else { first }, count]
+        });
+        Self {
+            row,
+            col,
+            rows,
+            cols,
+        }
+    }
+
     /// Refuses a window that is not within a raster of `size` rows and columns.
     ///
     /// # Errors
@@ -111,28 +138,39 @@ impl Window {
 }
 
 /// How a scene is opened, where its own metadata are not to decide.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SceneOptions {
     /// Pixel size in metres of the grid that all bands are brought to; only for
     /// products whose bands have several (Sentinel-2: 10, 20 or 60).
     pub resolution: Option<f64>,
-    /// Names of the file's bands in order, in place of its own.
+    /// Names of the file's bands in order, in place of its own; [`band::SKIP`] for each
+    /// that is to be no band of the scene.
     pub bands: Option<Vec<String>>,
+    /// Names that `bands` may have beside those that nephos knows: the model's.
+    pub model_bands: Vec<String>,
     /// Reflectance = (stored + `offset`) / `scale`, in place of the metadata's.
     pub scale: Option<f64>,
     /// See `scale`; stored units.
     pub offset: Option<f64>,
-    /// Stored number that means no data, in place of the metadata's.
+    /// Stored number that means no data, in place of the metadata's and of fills that are
+    /// recognised; NaN: no number does.
     pub nodata: Option<f64>,
+    /// Goes on where the numbers can't be reflectance as they are read; see
+    /// [`implausible`](super::implausible).
+    pub assume_reflectance: bool,
+    /// Only what the file itself declares is no data, and no fill is recognised: for
+    /// numbers that are codes, such as labels.
+    pub declared_only: bool,
 }
 
 impl SceneBand {
-    /// Both names, as in `red (B04)`.
+    /// Both names, as in `red (B04)`, on one line whatever they hold.
     pub fn label(&self) -> String {
+        let name = one_line(&self.name);
         if self.source == self.name {
-            self.name.clone()
+            name.into_owned()
         } else {
-            format!("{} ({})", self.name, self.source)
+            format!("{name} ({})", one_line(&self.source))
         }
     }
 }
@@ -174,9 +212,11 @@ impl SceneInfo {
         let named = |wanted: &str| {
             (self.bands.iter()).position(|band| band::canonical(&band.name) == wanted)
         };
-        let own = |band: &SceneBand| band.source.eq_ignore_ascii_case(name);
+        // A known name is a band by itself: `B05` of Sentinel-2 is not Landsat's.
+        let is_own = |band: &SceneBand| band.source.eq_ignore_ascii_case(name);
+        let own = || self.bands.iter().position(is_own);
         named(&band::canonical(name))
-            .or_else(|| self.bands.iter().position(own))
+            .or_else(|| own().filter(|_| !band::is_known(name)))
             .or_else(|| named(band::stand_in(name).filter(|_| stand_in)?))
     }
 
@@ -198,9 +238,14 @@ impl SceneInfo {
 
     pub(crate) fn missing(&self, name: &str) -> Error {
         let have: Vec<String> = self.bands.iter().map(SceneBand::label).collect();
+        // Why a band is not there that may be this one.
+        let because: String = (self.notes.iter())
+            .filter(|note| note.contains("left out") || note.contains("--bands"))
+            .map(|note| format!(". {}", note.trim_end_matches('.')))
+            .collect();
         Error::usage(format!(
             "{}: the model needs band `{name}`; the scene has {}. Where these names are \
-             wrong, say them with --bands",
+             wrong, say them with --bands{because}",
             self.path.display(),
             have.join(", ")
         ))
@@ -213,5 +258,31 @@ impl SceneInfo {
     pub fn check(&self, bands: &[usize], window: Window) -> Result<()> {
         window.check(&self.path, self.size)?;
         super::check_channels(&self.path, bands, self.bands.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_lies_around_its_pixel_within_the_raster() {
+        let around = |at: usize, window, size, align| {
+            let window = Window::around([at, 0], [window, 1], [size, 1], align);
+            (window.row, window.rows)
+        };
+        // In the middle, from a multiple of 8, but for the last.
+        assert_eq!(around(100, 64, 250, 8), (64, 64));
+        assert_eq!(around(0, 64, 250, 8), (0, 64));
+        assert_eq!(around(249, 64, 250, 8), (186, 64));
+        // The pixel stays in it where a window is smaller than the step.
+        for at in 0..250 {
+            for (window, align) in [(1, 8), (4, 8), (9, 8), (64, 19)] {
+                let (first, count) = around(at, window, 250, align);
+                assert!((first..first + count).contains(&at), "{at} {window}");
+            }
+        }
+        // More than there is: all.
+        assert_eq!(around(3, 64, 5, 8), (0, 5));
     }
 }

@@ -13,10 +13,12 @@ const PLACES: [usize; 2] = [4, 12];
 /// Rows and columns of a place.
 const PLACE: usize = 32;
 /// So few valid numbers tell nothing.
-const ENOUGH: usize = 256;
+pub(super) const ENOUGH: usize = 256;
 /// Above this, numbers with four decimals of reflectance would be brighter than the
 /// brightest cloud.
 const TEN_THOUSANDTHS: f64 = 20_000.0;
+/// How [`SceneInfo::product`] of a picture begins.
+const PICTURE: &str = "picture";
 /// Share of pixels that are 0 in every band that looks like a border.
 const ZEROS: f64 = 0.005;
 
@@ -74,27 +76,22 @@ impl Sampled {
 
     /// Range of the numbers of some bands, without zeros, which tell nothing.
     fn range(&self, bands: &[usize]) -> Option<Range> {
-        let mut values: Vec<f64> = (bands.iter())
-            .flat_map(|band| self.values[*band].iter().copied())
-            .filter(|v| *v != 0.0)
-            .collect();
-        if values.is_empty() {
-            return None;
-        }
-        values.sort_by(f64::total_cmp);
-        let at = |share: f64| values[(share * (values.len() - 1) as f64).round() as usize];
-        Some(Range {
-            low: at(0.01),
-            middle: at(0.5),
-            high: at(0.99),
-            max: at(1.0),
-        })
+        let values = bands.iter().flat_map(|band| &self.values[*band]);
+        Range::of(values.copied().filter(|v| *v != 0.0).collect())
     }
+}
+
+/// All places that may be looked at.
+pub(super) fn places(info: &SceneInfo) -> Vec<Window> {
+    PLACES
+        .into_iter()
+        .flat_map(|places| spread(info, places))
+        .collect()
 }
 
 /// Windows in the middle of the cells of a grid of `places` × `places`, each within
 /// one block.
-fn spread(info: &SceneInfo, places: usize) -> Vec<Window> {
+pub(super) fn spread(info: &SceneInfo, places: usize) -> Vec<Window> {
     let along = |side: usize, block: usize, place: usize| {
         let middle = (2 * place + 1) * side / (2 * places);
         let end = ((middle / block + 1) * block).min(side);
@@ -122,11 +119,26 @@ fn spread(info: &SceneInfo, places: usize) -> Vec<Window> {
 
 /// Percentiles 1, 50 and 99, and the largest.
 #[derive(Debug, Clone, Copy)]
-struct Range {
-    low: f64,
-    middle: f64,
-    high: f64,
-    max: f64,
+pub(super) struct Range {
+    pub low: f64,
+    pub middle: f64,
+    pub high: f64,
+    pub max: f64,
+}
+
+impl Range {
+    /// `None` without a value.
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
+        let last = values.len().checked_sub(1)?;
+        values.sort_by(f64::total_cmp);
+        let at = |share: f64| values[(share * last as f64).round() as usize];
+        Some(Self {
+            low: at(0.01),
+            middle: at(0.5),
+            high: at(0.99),
+            max: at(1.0),
+        })
+    }
 }
 
 /// Gives every band whose radiometry is [`Origin::Guessed`] the scale that its
@@ -153,7 +165,7 @@ pub(super) fn apply(info: &mut SceneInfo, sampled: &Sampled, options: &SceneOpti
         let dtype = info.bands[*first].dtype;
         let range = sampled.range(telling);
         let (scale, meaning) = match thermal {
-            false => reflectance(dtype, range),
+            false => reflectance(dtype, range, info.product.starts_with(PICTURE)),
             true => temperature(range),
         };
         for band in &bands {
@@ -161,6 +173,7 @@ pub(super) fn apply(info: &mut SceneInfo, sampled: &Sampled, options: &SceneOpti
             let nodata = radiometry.nodata;
             let (offset, origin) = match options.offset {
                 Some(offset) => (offset, Origin::Given),
+                None if options.assume_reflectance => (0.0, Origin::Assumed),
                 None => (0.0, Origin::Guessed),
             };
             *radiometry = Radiometry::scaled(scale, offset, origin).with_nodata(nodata);
@@ -219,7 +232,7 @@ fn note(dtype: DType, range: Option<Range>, thermal: bool, meaning: &str) -> Str
 }
 
 /// Three significant digits, as whole a number as possible.
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".into(),
         v if v >= 100.0 => format!("{value:.0}"),
@@ -234,8 +247,14 @@ fn short(value: f64) -> String {
     }
 }
 
-/// The scale of reflectance, and what the numbers then are.
-fn reflectance(dtype: DType, range: Option<Range>) -> (f64, &'static str) {
+/// The scale of reflectance, and what the numbers then are. Only in a picture do whole
+/// numbers of 16 bits go up to brightness 1: elsewhere such numbers are another unit, and
+/// far too bright for what they are taken as.
+pub(super) fn reflectance(
+    dtype: DType,
+    range: Option<Range>,
+    picture: bool,
+) -> (f64, &'static str) {
     let ten_thousandths = (10_000.0, "reflectance × 10000");
     let eight_bits = (255.0, "8-bit brightness, 255 as reflectance 1");
     let sixteen_bits = (65_535.0, "16-bit brightness, 65535 as reflectance 1");
@@ -252,8 +271,7 @@ fn reflectance(dtype: DType, range: Option<Range>) -> (f64, &'static str) {
         high if is_float && high <= 3.0 => (1.0, "reflectance"),
         high if is_float && high <= 120.0 => (100.0, "reflectance in percent"),
         _ if range.max <= 255.0 => eight_bits,
-        high if high <= TEN_THOUSANDTHS => ten_thousandths,
-        _ if range.max <= 65_535.0 => sixteen_bits,
+        high if picture && high > TEN_THOUSANDTHS => sixteen_bits,
         _ => ten_thousandths,
     }
 }
@@ -280,7 +298,7 @@ mod tests {
             high,
             max,
         };
-        reflectance(dtype, Some(range)).0
+        reflectance(dtype, Some(range), true).0
     }
 
     #[test]
@@ -293,8 +311,8 @@ mod tests {
         assert_eq!(scale(DType::F32, 0.01, 0.9, 1.7), 1.0);
         assert_eq!(scale(DType::F32, 1.0, 80.0, 120.0), 100.0);
         assert_eq!(scale(DType::F32, 100.0, 8000.0, 16_000.0), 10_000.0);
-        assert_eq!(reflectance(DType::F32, None).0, 1.0);
-        assert_eq!(reflectance(DType::U16, None).0, 10_000.0);
+        assert_eq!(reflectance(DType::F32, None, false).0, 1.0);
+        assert_eq!(reflectance(DType::U16, None, false).0, 10_000.0);
     }
 
     #[test]

@@ -31,8 +31,9 @@ impl MemoryScene {
         let (count, height, width) = reflectance.dim();
         if bands.len() != count {
             return Err(Error::usage(format!(
-                "{name}: {} band names for {count} bands",
-                bands.len()
+                "{name}: {} for {}",
+                crate::text::count(bands.len(), "band name"),
+                crate::text::count(count, "band")
             )));
         }
         let band = |name: &String| SceneBand {
@@ -56,6 +57,26 @@ impl MemoryScene {
             notes: Vec::new(),
         };
         Ok(Self { info, reflectance })
+    }
+
+    /// Says what the numbers were before and what was done to them, band by band: for the
+    /// record in a mask. The array stays as it is.
+    ///
+    /// # Panics
+    /// Another number of radiometries than bands.
+    #[must_use]
+    pub fn described(mut self, radiometry: Vec<Radiometry>, dtype: DType) -> Self {
+        assert_eq!(radiometry.len(), self.info.bands.len(), "one a band");
+        for (band, radiometry) in self.info.bands.iter_mut().zip(radiometry) {
+            band.radiometry = radiometry;
+            band.dtype = dtype;
+        }
+        self
+    }
+
+    /// Adds to [`SceneInfo::notes`].
+    pub(crate) fn note(&mut self, note: String) {
+        self.info.notes.push(note);
     }
 }
 

@@ -5,18 +5,26 @@
 //! container is ever held in memory.
 
 mod array;
+mod band_file;
+mod channels_last;
+#[cfg(unix)]
+mod fault;
+mod foreign;
+pub mod formats;
 #[doc(hidden)]
 pub mod fuzz;
 #[cfg(feature = "gdal")]
 mod gdal;
 mod georeference;
 pub(crate) mod geotiff_tags;
+mod hls;
 mod interface;
 mod jp2;
 mod judge;
 pub mod landsat;
 mod mapping;
 mod memory;
+mod nodata;
 mod npz;
 mod numpy;
 mod open;
@@ -24,7 +32,7 @@ mod open_scene;
 mod pairs;
 pub mod pickle;
 mod picture;
-mod picture_scene;
+pub(crate) mod place_files;
 mod plausibility;
 mod radiometry;
 mod raster;
@@ -34,24 +42,31 @@ mod routed;
 mod safe;
 mod same_grid;
 mod selection;
+mod sidecar;
 mod table;
 mod taco;
 mod tiff;
 pub mod torch;
+mod unstated;
+mod xml;
 
+pub use foreign::refuse_remote;
 #[cfg(feature = "gdal")]
 pub use gdal::GdalScene;
 pub use georeference::{GeoKeys, Georeference};
 pub use interface::{Scene, SceneBand, SceneInfo, SceneOptions, SunAngles, Window};
 pub use landsat::LandsatScene;
+pub(crate) use mapping::Mapping;
 pub use memory::MemoryScene;
+pub(crate) use nodata::is_fill;
 pub use npz::NpzSource;
 pub use numpy::NpySource;
-pub use open::{Kind, detect, is_container, open};
+pub use open::{Kind, detect, is_container, open, open_as};
 pub use open_scene::open_scene;
 pub use pairs::RasterSource;
-pub use picture_scene::PictureScene;
-pub use plausibility::implausible;
+pub use picture::PictureScene;
+pub use plausibility::{Doubt, implausible};
+pub(crate) use plausibility::{Numbers, places as spread_places};
 pub use radiometry::{Origin, Planck, Radiometry, SATURATED_REFLECTANCE};
 pub use raster_scene::RasterScene;
 pub(crate) use routed::Routed;
@@ -60,6 +75,8 @@ pub use selection::{Part, Selection};
 pub use table::Table;
 pub use taco::TacoSource;
 pub(crate) use taco::parquet_table;
+pub(crate) use tiff::{fit_nodata, items as tiff_items};
+pub(crate) use unstated::Unstated;
 
 use std::path::Path;
 
@@ -180,6 +197,17 @@ pub trait SampleSource: Send + Sync {
     fn georeference(&self, index: usize) -> Result<Georeference> {
         let _ = index;
         Ok(Georeference::default())
+    }
+
+    /// Sample `index` as the scene that it is, opened as `options` say, where it is a raster
+    /// file, so that what a scene honours a sample does: scale, offset, no-data number and
+    /// masks; `None`, as in most containers, where it is an array.
+    ///
+    /// # Errors
+    /// A broken file.
+    fn scene(&self, index: usize, options: &SceneOptions) -> Result<Option<Box<dyn Scene>>> {
+        let _ = (index, options);
+        Ok(None)
     }
 
     /// Sample `index` as stored: its number format, `[channels, height, width]`,

@@ -20,13 +20,14 @@ const LARGEST_SAMPLE: usize = 1 << 30;
 /// A `.npz` file.
 ///
 /// An entry `image` or `images` holds the samples, `[C, H, W]` or `[N, C, H, W]`,
-/// and `label` or `labels` their labels, `[H, W]` or `[N, H, W]`. Where there is
-/// no such pair, each entry of three or four axes holds samples.
+/// and `label` or `labels`, where there is one, their labels, `[H, W]` or `[N, H, W]`.
+/// Where there are no such images, each entry of three or four axes holds samples.
 pub struct NpzSource {
     path: PathBuf,
     mapping: Mapping,
     arrays: Vec<Entry>,
-    label: Option<Entry>,
+    /// That of labels, or what is wrong with it: said where labels are asked for.
+    label: Option<std::result::Result<Entry, String>>,
     samples: usize,
 }
 
@@ -51,23 +52,7 @@ impl NpzSource {
     /// The file can't be read, is no zip, or holds no samples.
     pub fn open(path: &Path) -> Result<Self> {
         let mapping = Mapping::open(path)?;
-        let mut archive = archive(path, &mapping)?;
-        let mut headers = Vec::new();
-        for position in 0..archive.len() {
-            let mut file = archive.by_index(position).map_err(|e| broken(path, &e))?;
-            let Some(name) = file.name().strip_suffix(".npy").map(str::to_owned) else {
-                continue;
-            };
-            let mut start = Vec::new();
-            file.by_ref()
-                .take(LONGEST_HEADER as u64)
-                .read_to_end(&mut start)
-                .map_err(|e| broken(path, &e))?;
-            match Header::parse(&start) {
-                Ok(header) => headers.push((name, position, header, file.size())),
-                Err(message) => tracing::warn!("{}: `{name}` left out: {message}", path.display()),
-            }
-        }
+        let headers = mapping.checked(|bytes| headers(path, bytes))?;
         let find = |names: [&str; 2]| {
             headers
                 .iter()
@@ -80,8 +65,13 @@ impl NpzSource {
             samples: 0,
             mapping,
         };
-        if let (Some(image), Some(label)) = (find(["image", "images"]), find(["label", "labels"])) {
-            source.pair(&headers[image], &headers[label])?;
+        if let Some(image) = find(["image", "images"]) {
+            let image = &headers[image];
+            let image = source.entry(image, &image.2.axes)?;
+            source.samples = image.layout.samples();
+            source.label =
+                find(["label", "labels"]).map(|label| source.label(&image, &headers[label]));
+            source.arrays.push(image);
         } else {
             for header in headers
                 .iter()
@@ -102,31 +92,27 @@ impl NpzSource {
         Ok(source)
     }
 
-    fn pair(&mut self, image: &Found, label: &Found) -> Result<()> {
-        let image = self.entry(image, &image.2.axes)?;
+    /// The labels of `image`.
+    fn label(&self, image: &Entry, label: &Found) -> std::result::Result<Entry, String> {
         // A label is an image of one channel.
         let mut axes = label.2.axes.clone();
         axes.insert(axes.len().saturating_sub(2), 1);
-        let label = self.entry(label, &axes)?;
-        let [_, h, w] = image.layout.sample(0).shape;
-        if label.layout.samples() != image.layout.samples()
-            || label.layout.sample(0).shape != [1, h, w]
-        {
-            return Err(Error::format(
-                &self.path,
-                format!(
-                    "`{}` has {} samples of {h} × {w}, `{}` has shape {axes:?} (with a 1 for \
-                     channels)",
-                    image.name,
-                    image.layout.samples(),
-                    label.name,
-                ),
+        let label = self.entry(label, &axes).map_err(|error| match error {
+            Error::Format { message, .. } => message,
+            other => other.to_string(),
+        })?;
+        let [c, h, w] = image.layout.sample(0).shape;
+        let of = label.layout.sample(0).shape;
+        // The channels may come last.
+        if label.layout.samples() != image.layout.samples() || of != [1, h, w] && of != [1, c, h] {
+            return Err(format!(
+                "`{}` has {} samples of {h} × {w}, `{}` has shape {axes:?} (with a 1 for channels)",
+                image.name,
+                image.layout.samples(),
+                label.name,
             ));
         }
-        self.samples = image.layout.samples();
-        self.arrays.push(image);
-        self.label = Some(label);
-        Ok(())
+        Ok(label)
     }
 
     fn entry(&self, (name, position, header, size): &Found, axes: &[u64]) -> Result<Entry> {
@@ -173,9 +159,14 @@ impl NpzSource {
                 ),
             ));
         }
+        self.mapping
+            .checked(|file| self.unpack_from(file, entry, range))
+    }
+
+    fn unpack_from(&self, file: &[u8], entry: &Entry, range: Range<usize>) -> Result<Vec<u8>> {
         let fail =
             |e: &dyn std::fmt::Display| Error::format(&self.path, format!("`{}`: {e}", entry.name));
-        let mut archive = archive(&self.path, &self.mapping)?;
+        let mut archive = archive(&self.path, file)?;
         let mut file = archive.by_index(entry.position).map_err(|e| fail(&e))?;
         let skip = (entry.data + range.start) as u64;
         std::io::copy(&mut file.by_ref().take(skip), &mut std::io::sink()).map_err(|e| fail(&e))?;
@@ -194,8 +185,30 @@ impl NpzSource {
 /// Name, position in the archive, header, and unpacked size of an entry.
 type Found = (String, usize, Header, u64);
 
-fn archive<'a>(path: &Path, mapping: &'a Mapping) -> Result<Archive<'a>> {
-    ZipArchive::new(Cursor::new(mapping.bytes())).map_err(|e| broken(path, &e))
+fn archive<'a>(path: &Path, bytes: &'a [u8]) -> Result<Archive<'a>> {
+    ZipArchive::new(Cursor::new(bytes)).map_err(|e| broken(path, &e))
+}
+
+/// The arrays in an archive; one whose header can't be read is left out.
+fn headers(path: &Path, bytes: &[u8]) -> Result<Vec<Found>> {
+    let mut archive = archive(path, bytes)?;
+    let mut headers = Vec::new();
+    for position in 0..archive.len() {
+        let mut file = archive.by_index(position).map_err(|e| broken(path, &e))?;
+        let Some(name) = file.name().strip_suffix(".npy").map(str::to_owned) else {
+            continue;
+        };
+        let mut start = Vec::new();
+        file.by_ref()
+            .take(LONGEST_HEADER as u64)
+            .read_to_end(&mut start)
+            .map_err(|e| broken(path, &e))?;
+        match Header::parse(&start) {
+            Ok(header) => headers.push((name, position, header, file.size())),
+            Err(message) => tracing::warn!("{}: `{name}` left out: {message}", path.display()),
+        }
+    }
+    Ok(headers)
 }
 
 fn broken(path: &Path, error: &dyn std::fmt::Display) -> Error {
@@ -232,8 +245,10 @@ impl SampleSource for NpzSource {
 
     fn read_label(&self, index: usize) -> Result<Option<Array2<i64>>> {
         let (_, within) = self.find(index)?;
-        let Some(entry) = &self.label else {
-            return Ok(None);
+        let entry = match &self.label {
+            None => return Ok(None),
+            Some(Ok(entry)) => entry,
+            Some(Err(message)) => return Err(Error::format(&self.path, message.clone())),
         };
         let sample = entry.layout.sample(within);
         let label = sample.read(&[0], &self.unpack(entry, sample.byte_range())?);

@@ -104,12 +104,12 @@ impl NpySource {
     /// header asks for.
     pub fn open(path: &Path) -> Result<Self> {
         let mapping = Mapping::open(path)?;
-        let bytes = mapping.bytes();
-        let header = Header::parse(bytes).map_err(|m| Error::format_at(path, 0, m))?;
+        let header = mapping
+            .checked(|bytes| Header::parse(bytes).map_err(|m| Error::format_at(path, 0, m)))?;
         let layout = header
             .layout()
             .map_err(|m| Error::format_at(path, MAGIC.len() as u64, m))?;
-        let (expected, found) = (layout.byte_len(), bytes.len() - header.data);
+        let (expected, found) = (layout.byte_len(), mapping.bytes().len() - header.data);
         if expected != found {
             return Err(Error::format_at(
                 path,
@@ -134,10 +134,10 @@ impl NpySource {
     }
 
     /// What `read` makes of the bytes of a sample.
-    fn with_bytes<T>(&self, sample: &SampleLayout, read: impl FnOnce(&[u8]) -> T) -> T {
+    fn with_bytes<T>(&self, sample: &SampleLayout, read: impl FnOnce(&[u8]) -> T) -> Result<T> {
         let range = sample.byte_range();
         let range = self.data + range.start..self.data + range.end;
-        let out = read(&self.mapping.bytes()[range.clone()]);
+        let out = (self.mapping).checked(|bytes| Ok(read(&bytes[range.clone()])));
         self.mapping.release(range);
         out
     }
@@ -163,12 +163,12 @@ impl SampleSource for NpySource {
     fn read(&self, index: usize, channels: &[usize]) -> Result<Array3<f32>> {
         let sample = self.layout(index)?;
         check_channels(&self.path, channels, sample.shape[0])?;
-        Ok(self.with_bytes(&sample, |bytes| sample.read(channels, bytes)))
+        self.with_bytes(&sample, |bytes| sample.read(channels, bytes))
     }
 
     fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)> {
         let sample = self.layout(index)?;
-        let raw = self.with_bytes(&sample, |bytes| sample.raw(bytes));
+        let raw = self.with_bytes(&sample, |bytes| sample.raw(bytes))?;
         Ok((sample.element.dtype, sample.shape, raw))
     }
 }

@@ -5,6 +5,9 @@ use std::io::Read;
 use std::path::Path;
 
 use super::SampleSource;
+use super::channels_last::ChannelsLast;
+use super::foreign;
+use super::formats::READ;
 use super::mapping::Mapping;
 use super::npz::NpzSource;
 use super::numpy::{self, NpySource};
@@ -14,12 +17,6 @@ use super::raster::RasterFormat;
 use super::selection::{self, Selection};
 use super::taco::{self, TacoSource};
 use crate::error::{Error, Result};
-
-/// What can be opened, for messages.
-const SUPPORTED: &str = "samples are read from a Python pickle of NumPy arrays (.pkl), .npy, .npz, \
-     a GeoTIFF, a PNG or JPEG, a CloudSEN12+ container (.taco, .tortilla, .tacozip, .mlstac), \
-     a list of samples as `nephos split --by` writes it (.json), \
-     or a folder with image/NAME.tif and label/NAME.tif";
 
 /// What a path holds, judged by its first bytes and, where they don't tell, by
 /// its extension.
@@ -56,20 +53,36 @@ pub enum Kind {
 /// # Errors
 /// The path is not there, or its format is unknown or broken.
 pub fn open(path: &Path) -> Result<Box<dyn SampleSource>> {
-    Ok(match detect(path)? {
+    open_as(path, false)
+}
+
+/// The same; with `channels_last` arrays are `[height, width, channels]`, or
+/// `[samples, height, width, channels]`. Rasters are as they are.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_as(path: &Path, channels_last: bool) -> Result<Box<dyn SampleSource>> {
+    let kind = detect(path)?;
+    let source: Box<dyn SampleSource> = match kind {
         Kind::Folder => Box::new(RasterSource::open_folder(path)?),
         Kind::Pickle => Box::new(PickleSource::open(path)?),
         Kind::Npy => Box::new(NpySource::open(path)?),
         Kind::Npz => Box::new(NpzSource::open(path)?),
         Kind::Taco => Box::new(TacoSource::open(path)?),
-        Kind::Selection => Box::new(Selection::open(path)?),
+        Kind::Selection => Box::new(Selection::open_as(path, channels_last)?),
         Kind::Tiff | Kind::Picture => Box::new(RasterSource::open_file(path)?),
         Kind::Torch | Kind::Safetensors => {
             return Err(Error::unsupported(
                 path.display(),
-                format!("these are weights, not samples; {SUPPORTED}"),
+                format!("these are weights, not samples. {READ}"),
             ));
         }
+    };
+    Ok(match kind {
+        Kind::Pickle | Kind::Npy | Kind::Npz if channels_last => {
+            Box::new(ChannelsLast::new(source))
+        }
+        _ => source,
     })
 }
 
@@ -92,7 +105,11 @@ pub fn is_container(path: &Path) -> bool {
 /// # Errors
 /// The path is not there, or nothing that nephos reads.
 pub fn detect(path: &Path) -> Result<Kind> {
+    foreign::refuse_remote(path)?;
     let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+    if let Some(foreign) = foreign::of(path)? {
+        return Err(foreign.error());
+    }
     if metadata.is_dir() {
         return Ok(Kind::Folder);
     }
@@ -102,10 +119,6 @@ pub fn detect(path: &Path) -> Result<Kind> {
         names
             .iter()
             .any(|name| extension.eq_ignore_ascii_case(name))
-    };
-    let compressed = |program: &str| {
-        let message = format!("the file is compressed; unpack it first with `{program}`");
-        Err(Error::unsupported(path.display(), message))
     };
     match RasterFormat::of(&magic) {
         Some(RasterFormat::Tiff) => return Ok(Kind::Tiff),
@@ -123,15 +136,12 @@ pub fn detect(path: &Path) -> Result<Kind> {
         // Old PyTorch files are several pickles, the first a large number.
         [0x80, 0..=5, ..] if named(&["pth", "pt"]) => Ok(Kind::Torch),
         [0x80, 0..=5, ..] => Ok(Kind::Pickle),
-        [0x1f, 0x8b, ..] => compressed("gunzip"),
-        [b'B', b'Z', b'h', ..] => compressed("bunzip2"),
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => compressed("unxz"),
         [b'{', ..] if selection::is_listing(path)? => Ok(Kind::Selection),
         // Protocol 0 has no magic; its opcodes are letters.
         _ if named(&["pkl", "pickle", "p"]) => Ok(Kind::Pickle),
         _ => Err(Error::unsupported(
             path.display(),
-            format!("an unknown format; {SUPPORTED}"),
+            format!("an unknown format. {READ}"),
         )),
     }
 }
@@ -150,8 +160,11 @@ pub(crate) fn first_bytes(path: &Path) -> Result<Vec<u8>> {
 
 /// PyTorch's archives hold a pickle, NumPy's hold arrays.
 fn zip_kind(path: &Path) -> Result<Kind> {
-    let mapping = Mapping::open(path)?;
-    let archive = zip::ZipArchive::new(std::io::Cursor::new(mapping.bytes()))
+    Mapping::open(path)?.checked(|bytes| zip_kind_of(path, bytes))
+}
+
+fn zip_kind_of(path: &Path, bytes: &[u8]) -> Result<Kind> {
+    let archive = zip::ZipArchive::new(std::io::Cursor::new(bytes))
         .map_err(|e| Error::format(path, format!("a broken zip archive: {e}")))?;
     if archive.file_names().any(|name| name.ends_with(".npy")) {
         Ok(Kind::Npz)
@@ -162,7 +175,7 @@ fn zip_kind(path: &Path) -> Result<Kind> {
     } else {
         Err(Error::unsupported(
             path.display(),
-            format!("a zip archive with neither arrays nor weights; {SUPPORTED}"),
+            format!("a zip archive with neither arrays nor weights. {READ}"),
         ))
     }
 }

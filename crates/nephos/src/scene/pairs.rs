@@ -7,7 +7,10 @@ use ndarray::{Array2, Array3, Axis};
 
 use super::open::first_bytes;
 use super::raster::{RasterFormat, RasterHeader};
-use super::{DType, Georeference, SampleSource, check_channels, check_sample, stem, whole_numbers};
+use super::{
+    DType, Georeference, PictureScene, RasterScene, SampleSource, Scene, SceneOptions,
+    check_channels, check_sample, stem, whole_numbers,
+};
 use crate::error::{Error, Result};
 
 /// Names that a raster's file may end in.
@@ -195,6 +198,14 @@ impl SampleSource for RasterSource {
             RasterFormat::Tiff => Georeference::read(&sample.image),
             RasterFormat::Picture => Ok(Georeference::default()),
         }
+    }
+
+    fn scene(&self, index: usize, options: &SceneOptions) -> Result<Option<Box<dyn Scene>>> {
+        let sample = self.sample(index)?;
+        Ok(Some(match sample.header()?.0 {
+            RasterFormat::Tiff => Box::new(RasterScene::open_file(&sample.image, options)?),
+            RasterFormat::Picture => Box::new(PictureScene::open(&sample.image, options)?),
+        }))
     }
 
     fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)> {

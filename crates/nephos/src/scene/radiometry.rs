@@ -51,10 +51,25 @@ impl Planck {
 pub enum Origin {
     /// The product's own metadata.
     Metadata,
+    /// The same, where the user says to go on whatever the numbers look like.
+    MetadataAssumed,
     /// The user's options.
     Given,
+    /// The configuration's `data.scale`, `data.offset` and `data.quantification`.
+    Configuration,
+    /// What the product's specification states for all products of its kind.
+    Specification,
     /// Judged by number format and range.
     Guessed,
+    /// The same, where the user says to go on whatever the numbers look like.
+    Assumed,
+}
+
+impl Origin {
+    /// Whether nobody said how these numbers become reflectance.
+    pub fn is_unstated(self) -> bool {
+        matches!(self, Self::Configuration | Self::Guessed | Self::Assumed)
+    }
 }
 
 impl Radiometry {
@@ -71,9 +86,11 @@ impl Radiometry {
         }
     }
 
-    /// The same with another no-data value.
+    /// The same with another no-data value; NaN, which always is none, says that no
+    /// number is.
     #[must_use]
     pub fn with_nodata(self, nodata: Option<f64>) -> Self {
+        let nodata = nodata.filter(|number| !number.is_nan());
         Self { nodata, ..self }
     }
 
@@ -116,8 +133,12 @@ impl fmt::Display for Radiometry {
         }
         let origin = match self.origin {
             Origin::Metadata => "metadata",
+            Origin::MetadataAssumed => "metadata, assumed to be right",
             Origin::Given => "given",
+            Origin::Configuration => "configuration",
+            Origin::Specification => "the product's specification",
             Origin::Guessed => "guessed",
+            Origin::Assumed => "guessed, assumed to be right",
         };
         write!(f, " ({origin})")
     }

@@ -1,29 +1,32 @@
-//! Names of the bands of plain rasters: told, in the file, or in its name.
+//! Names of the bands of plain rasters: given, in the file, or in its name.
 
 use std::path::{Path, PathBuf};
 
 use super::tiff::TiffRaster;
 use super::{DType, SceneOptions};
-use crate::band;
+use crate::band::{self, Before, Meaning, Product, identify};
 use crate::error::{Error, Result};
 
 /// Endings of the files in a folder that are bands.
 const ENDINGS: [&str; 2] = ["tif", "tiff"];
-/// Letters before the number of a Landsat satellite: its instruments.
-const LANDSAT: [&str; 4] = ["LC", "LO", "LE", "LT"];
 
 /// The bands of a raster.
 pub(super) struct Named {
     /// Name and name in the product of each band.
     pub bands: Vec<[String; 2]>,
+    /// Where each is: the band of a file, or the file of a folder.
+    pub places: Vec<usize>,
     /// The band of the file that is opacity and so no band of the scene.
     pub alpha: Option<usize>,
     pub notes: Vec<String>,
+    /// What the names tell of the product.
+    pub product: Product,
 }
 
 /// Names for the bands of one file: those given, those the file states, or those
 /// usual for the number of bands.
 pub(super) fn of_file(raster: &TiffRaster, options: &SceneOptions) -> Result<Named> {
+    let path = raster.path();
     let count = raster.bands.len();
     let described = |band: usize| raster.bands[band].description.clone();
     let mut notes = Vec::new();
@@ -43,74 +46,131 @@ pub(super) fn of_file(raster: &TiffRaster, options: &SceneOptions) -> Result<Nam
         ));
     }
     let own: Vec<usize> = (0..count).filter(|band| Some(*band) != alpha).collect();
+    let stem = stem(path);
+    let folder = path.parent().and_then(Path::file_name);
+    let folder = folder.unwrap_or_default().to_string_lossy();
+    let texts = std::iter::once(stem.as_str())
+        .chain(raster.texts.iter().map(String::as_str))
+        .chain([folder.as_ref()]);
+    let product = Product::first_in(texts);
     // Nothing is found any more by a name that was overruled.
     let described = |band| described(band).filter(|_| options.bands.is_none());
     let sources: Vec<String> = (own.iter())
         .map(|band| described(*band).unwrap_or_else(|| format!("band {}", band + 1)))
         .collect();
-    let names = if let Some(given) = &options.bands {
-        check_count(raster.path(), given, own.len())?;
-        given.iter().map(|name| canonical(name, None)).collect()
+    let mut places = own.clone();
+    let bands: Vec<[String; 2]> = if let Some(names) = &options.bands {
+        let named = given(path, names, own.len(), &product, options)?;
+        let pairs = named.into_iter().zip(sources).zip(own);
+        let chosen = pairs.filter_map(|((name, source), place)| Some(([name?, source], place)));
+        let (bands, chosen): (Vec<[String; 2]>, Vec<usize>) = chosen.unzip();
+        places = chosen;
+        bands
     } else if own.iter().any(|band| described(*band).is_some()) {
-        let spacecraft = spacecraft(raster.path());
-        (sources.iter())
-            .map(|name| canonical(name, spacecraft))
-            .collect()
-    } else if let Some((names, what)) = usual(own.len(), raster) {
+        let mut found = identify(&sources, Before::Product, &product);
+        refuse_mss(path, &product, &found.names)?;
+        notes.append(&mut found.notes);
+        let names = found.names.into_iter().map(|(meaning, _)| meaning);
+        let bands = name_each(names, sources);
+        refuse_doubles(&bands, |first, second, name| {
+            let [one, other] = [first, second].map(|band| &bands[band][1]);
+            let (one_place, other_place) = (own[first] + 1, own[second] + 1);
+            Error::format(
+                path,
+                format!(
+                    "bands {one_place} (`{one}`) and {other_place} (`{other}`) are both `{name}`, \
+                     as where several dates are stacked; a scene has each band once. Name the \
+                     bands of one date with --bands, `{}` for each of the others, as in --bands \
+                     {}",
+                    band::SKIP,
+                    suggestion(&bands),
+                ),
+            )
+        })?;
+        bands
+    } else if let Some((names, what)) = usual(own.len(), raster, &product) {
         notes.push(format!(
             "The file names no bands: its {} are taken as {what}; --bands names them otherwise.",
             own.len()
         ));
         names
+            .into_iter()
+            .zip(sources)
+            .map(|(n, s)| [n, s])
+            .collect()
     } else {
-        sources.clone()
+        refuse_mss(path, &product, &[])?;
+        sources.iter().map(|s| [s.clone(), s.clone()]).collect()
     };
-    let bands = names
-        .into_iter()
-        .zip(sources)
-        .map(|(n, s)| [n, s])
-        .collect();
     Ok(Named {
         bands,
+        places,
         alpha,
         notes,
+        product,
     })
 }
 
-/// Names for a folder's bands, one a file: those given, or those in the file names.
+/// Names for a folder's bands, one for each file: those given, or those in the file
+/// names. Files that are masks or angles by their names are none.
 pub(super) fn of_folder(folder: &Path, files: &[PathBuf], options: &SceneOptions) -> Result<Named> {
     let stems: Vec<String> = files.iter().map(|file| stem(file)).collect();
-    let bands: Vec<[String; 2]> = if let Some(given) = &options.bands {
-        check_count(folder, given, files.len())?;
-        (given.iter())
-            .map(|name| [canonical(name, None), name.clone()])
-            .collect()
-    } else {
-        (files.iter().zip(stems))
-            .map(|(file, stem)| match in_file_name(&stem, spacecraft(file)) {
-                Some(named) => named,
-                None => [stem.clone(), stem],
-            })
-            .collect()
-    };
-    for (position, [name, _]) in bands.iter().enumerate() {
-        if let Some(first) = bands[..position]
-            .iter()
-            .position(|[other, _]| other == name)
-        {
-            let message = format!(
-                "band `{name}` as {} is; --bands names the folder's files otherwise, in the \
-                 order of their names",
-                files[first].display()
-            );
-            return Err(Error::format(&files[position], message));
-        }
+    let own = folder.file_name().unwrap_or_default().to_string_lossy();
+    let texts = stems.iter().map(String::as_str).chain([own.as_ref()]);
+    let product = Product::first_in(texts);
+    if let Some(names) = &options.bands {
+        let named = given(folder, names, files.len(), &product, options)?;
+        let pairs = named.into_iter().zip(names).enumerate();
+        let chosen = pairs.filter_map(|(place, (name, text))| Some(([name?, text.clone()], place)));
+        let (bands, places) = chosen.unzip();
+        return Ok(Named {
+            bands,
+            places,
+            alpha: None,
+            notes: Vec::new(),
+            product,
+        });
+    }
+    let mut found = identify(&stems, Before::Anything, &product);
+    refuse_mss(folder, &product, &found.names)?;
+    let places: Vec<usize> = (0..files.len())
+        .filter(|place| found.names[*place].0 != Meaning::Layer)
+        .collect();
+    let (meanings, texts): (Vec<Meaning>, Vec<String>) = (places.iter())
+        .map(|place| found.names[*place].clone())
+        .unzip();
+    let bands = name_each(meanings.into_iter(), texts);
+    refuse_doubles(&bands, |first, second, name| {
+        let message = format!(
+            "band `{name}` as {} is: a scene has each band once, of one date and one pixel size. \
+             Move the others elsewhere, or name the folder's files with --bands, in the order of \
+             their names, `{}` for each to skip",
+            files[places[first]].display(),
+            band::SKIP
+        );
+        Error::format(&files[places[second]], message)
+    })?;
+    if product.is_landsat() {
+        found.notes.push(
+            "These are Landsat's files without the metadata file (…_MTL.txt, .xml or .json) that \
+             says how numbers become reflectance; it comes with the product."
+                .to_owned(),
+        );
     }
     Ok(Named {
         bands,
+        places,
         alpha: None,
-        notes: Vec::new(),
+        notes: found.notes,
+        product,
     })
+}
+
+/// Whether a file in a folder is named after a band.
+pub(super) fn is_band(path: &Path) -> bool {
+    let found = identify(&[stem(path)], Before::Anything, &Product::default());
+    (found.names.iter())
+        .any(|(meaning, _)| matches!(meaning, Meaning::Band(_) | Meaning::Ambiguous))
 }
 
 /// The GeoTIFFs of a folder, sorted by name.
@@ -125,40 +185,101 @@ pub(super) fn files_of(folder: &Path) -> Result<Vec<PathBuf>> {
             files.push(path);
         }
     }
-    if files.is_empty() {
-        return Err(Error::unsupported(
-            folder.display(),
-            "a folder without GeoTIFFs, and neither a Sentinel-2 SAFE product nor a Landsat \
-             product with its MTL file",
-        ));
-    }
     files.sort();
     Ok(files)
 }
 
-pub(super) fn check_count(path: &Path, given: &[String], count: usize) -> Result<()> {
-    if given.len() == count {
-        return Ok(());
+/// The names given for `count` bands, `None` for each to skip.
+pub(super) fn given(
+    path: &Path,
+    names: &[String],
+    count: usize,
+    product: &Product,
+    options: &SceneOptions,
+) -> Result<Vec<Option<String>>> {
+    if names.len() != count {
+        return Err(Error::usage(format!(
+            "{}: --bands gives {} names, there are {count} bands; `{}` skips one",
+            path.display(),
+            names.len(),
+            band::SKIP
+        )));
     }
-    Err(Error::usage(format!(
-        "{}: --bands gives {} names, there are {count} bands",
-        path.display(),
-        given.len()
-    )))
+    let named = band::given(names, product, &options.model_bands)?;
+    match named.iter().any(Option::is_some) {
+        true => Ok(named),
+        false => Err(Error::usage("--bands: no band is left")),
+    }
 }
 
-/// The common name where there is one; else the name as it stands.
-fn canonical(name: &str, spacecraft: Option<u8>) -> String {
-    let landsat = spacecraft.and_then(|number| band::landsat(number, name));
-    match landsat {
-        Some(common) => common.to_owned(),
-        None if band::is_known(name) => band::canonical(name),
-        None => name.trim().to_owned(),
+/// Name and name in the product: the common name where there is one, else the name as
+/// it stands.
+fn name_each(meanings: impl Iterator<Item = Meaning>, sources: Vec<String>) -> Vec<[String; 2]> {
+    let mut bands: Vec<[String; 2]> = Vec::with_capacity(sources.len());
+    for (meaning, source) in meanings.zip(sources) {
+        let name = match meaning {
+            // Landsat 7 has its thermal band in two gains; the first is the one.
+            Meaning::Band(common)
+                if band::is_thermal(common) && bands.iter().any(|[name, _]| name == common) =>
+            {
+                source.clone()
+            }
+            Meaning::Band(common) => common.to_owned(),
+            _ => source.trim().to_owned(),
+        };
+        bands.push([name, source]);
+    }
+    bands
+}
+
+/// Refuses a known band that is there twice; `error` gets both and their name.
+fn refuse_doubles(
+    bands: &[[String; 2]],
+    error: impl Fn(usize, usize, &str) -> Error,
+) -> Result<()> {
+    for (position, [name, _]) in bands.iter().enumerate() {
+        let first = bands[..position]
+            .iter()
+            .position(|[other, _]| other == name);
+        if let Some(first) = first.filter(|_| band::is_known(name)) {
+            return Err(error(first, position, name));
+        }
+    }
+    Ok(())
+}
+
+/// The first of each band, and `-` for what is there again or is none.
+fn suggestion(bands: &[[String; 2]]) -> String {
+    let names = bands.iter().enumerate().map(|(position, [name, _])| {
+        let again = bands[..position].iter().any(|[other, _]| other == name);
+        match again || !band::is_known(name) {
+            true => band::SKIP,
+            false => name.as_str(),
+        }
+    });
+    names.collect::<Vec<_>>().join(",")
+}
+
+/// What a Multispectral Scanner lacks.
+pub(super) const MSS: &str = "Landsat's Multispectral Scanner (MSS) has no blue band and no \
+    shortwave infrared: its bands are green, red and two of near infrared (B1 to B4 on Landsat 4 \
+    and 5, B4 to B7 on Landsat 1 to 3). nephos reads TM, ETM+ and OLI of Landsat 4 to 9";
+
+/// Refuses the Multispectral Scanner, unless the names say themselves what the bands are.
+fn refuse_mss(path: &Path, product: &Product, names: &[(Meaning, String)]) -> Result<()> {
+    let is_named = |(meaning, _): &(Meaning, String)| matches!(meaning, Meaning::Band(_));
+    match product.is_mss() && !names.iter().any(is_named) {
+        true => Err(Error::unsupported(path.display(), MSS)),
+        false => Ok(()),
     }
 }
 
 /// Names usual for a number of bands without names, and what they are called.
-fn usual(count: usize, raster: &TiffRaster) -> Option<(Vec<String>, &'static str)> {
+fn usual(
+    count: usize,
+    raster: &TiffRaster,
+    product: &Product,
+) -> Option<(Vec<String>, &'static str)> {
     let sentinel2 = band::SENTINEL2
         .iter()
         .map(|(_, common, _)| (*common).to_owned());
@@ -167,6 +288,7 @@ fn usual(count: usize, raster: &TiffRaster) -> Option<(Vec<String>, &'static str
             let names = ["red", "green", "blue"].map(String::from);
             Some((names.to_vec(), "red, green and blue, as its colours say"))
         }
+        12 | 13 if product.is_landsat() => None,
         13 => Some((sentinel2.collect(), "those of Sentinel-2 L1C, B01 to B12")),
         12 if raster.dtype() != DType::U8 => Some((
             sentinel2.filter(|name| name != "cirrus").collect(),
@@ -181,31 +303,6 @@ fn stem(path: &Path) -> String {
     stem.to_string_lossy().into_owned()
 }
 
-/// The Landsat satellite, 4 to 9, that a file of USGS is named after: `LC08_…`.
-fn spacecraft(path: &Path) -> Option<u8> {
-    let name = stem(path).to_ascii_uppercase();
-    let number = LANDSAT
-        .iter()
-        .find_map(|sensor| name.strip_prefix(sensor))?;
-    let number = number.strip_prefix('0').unwrap_or(number);
-    let digit = number.bytes().next()?;
-    (b'4'..=b'9').contains(&digit).then(|| digit - b'0')
-}
-
-/// Name and agency name of the band that a file is named after: the last part that
-/// is one, as in `T31TCJ_20200101T000000_B02_10m`, `LE07_…_B6_VCID_1`, `red`.
-fn in_file_name(stem: &str, spacecraft: Option<u8>) -> Option<[String; 2]> {
-    let parts: Vec<&str> = stem.split(['_', '-', '.', ' ']).collect();
-    if let Some(number) = spacecraft {
-        // The agency's name may have several parts.
-        return (0..parts.len())
-            .map(|first| parts[first..].join("_"))
-            .find_map(|agency| Some([band::landsat(number, &agency)?.to_owned(), agency]));
-    }
-    let last = parts.iter().rev().find(|part| band::is_known(part))?;
-    Some([band::canonical(last), (*last).to_owned()])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,8 +310,10 @@ mod tests {
     #[test]
     fn bands_are_found_in_file_names() {
         let named = |stem: &str| {
-            let found = in_file_name(stem, spacecraft(Path::new(&format!("{stem}.TIF"))));
-            found.map(|[name, source]| format!("{name} {source}"))
+            let file = PathBuf::from(format!("{stem}.TIF"));
+            let named = of_folder(Path::new("x"), &[file], &SceneOptions::default()).unwrap();
+            let [name, source] = named.bands.first()?.clone();
+            Some(format!("{name} {source}"))
         };
         assert_eq!(named("T31TCJ_20200101T105441_B02_10m").unwrap(), "blue B02");
         assert_eq!(named("S2A_B8A").unwrap(), "nir08 B8A");
@@ -225,6 +324,22 @@ mod tests {
         assert_eq!(landsat("QA_PIXEL"), None);
         let etm = "LE07_L1TP_190024_20200101_20200113_02_T1_B6_VCID_1";
         assert_eq!(named(etm).unwrap(), "lwir B6_VCID_1");
-        assert_eq!(named("elevation"), None);
+        assert_eq!(named("elevation").unwrap(), "elevation elevation");
+        let hls = |end: &str| named(&format!("HLS.L30.T29UNU.2022278T115411.v2.0.{end}"));
+        assert_eq!(hls("B05").unwrap(), "nir08 B05");
+        assert_eq!(hls("Fmask"), None);
+        assert!(is_band(Path::new("T31TCJ_B02_10m.tif")) && !is_band(Path::new("mask.tif")));
+    }
+
+    #[test]
+    fn the_thermal_band_may_come_in_two_gains() {
+        let files = ["B3", "B6_VCID_1", "B6_VCID_2"].map(|band| {
+            PathBuf::from(format!(
+                "LE07_L1TP_190024_20200101_20200113_02_T1_{band}.TIF"
+            ))
+        });
+        let named = of_folder(Path::new("x"), &files, &SceneOptions::default()).unwrap();
+        let names: Vec<&str> = named.bands.iter().map(|[name, _]| name.as_str()).collect();
+        assert_eq!(names, ["red", "lwir", "B6_VCID_2"]);
     }
 }

@@ -2,30 +2,44 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::Array3;
+use ndarray::{Array3, Axis};
 use rayon::prelude::*;
 
+use super::band_file::{again, reference};
+use super::hls;
 use super::judge::{self, Sampled};
+use super::nodata::{self, Combination, NoData};
 use super::raster_names::{self, Named};
 use super::same_grid::same_grid;
 use super::tiff::{TiffRaster, allocate, fit_nodata};
-use super::{DType, Origin, Radiometry, Scene, SceneBand, SceneInfo, SceneOptions, Window};
+use super::{Origin, Radiometry, Scene, SceneBand, SceneInfo, SceneOptions, Window};
 use crate::error::{Error, Result};
+use crate::text::count;
+
+/// Blocks of a band with more bytes are not decoded for each look.
+const LARGE_BLOCK: usize = 4 << 20;
 
 /// A GeoTIFF, or a folder of GeoTIFFs with one band each, as a scene.
 ///
 /// Reflectance is from the scale and offset that the file states as GDAL does; where
 /// it states none they are judged by number format and range, see
 /// [`Origin::Guessed`], and [`SceneInfo::notes`] says so. Pixels are no data where
-/// they are the file's no-data number, NaN, masked by the file's own mask, or fully
-/// transparent.
+/// they are the file's no-data number, NaN, masked by the file's own mask or the one
+/// beside it (`.msk`), or fully transparent; and where they hold a fill that no one
+/// declared ([`Scene::no_data`]).
 pub struct RasterScene {
     info: SceneInfo,
     files: Vec<TiffRaster>,
-    /// File and band in it of each of the scene's bands.
+    /// File and band in it of each of the scene's bands; file numbers past the end are
+    /// those of `unusable`.
     places: Vec<[usize; 2]>,
+    /// Why a file of a folder can't be read as a band of the scene.
+    unusable: Vec<Error>,
     /// The band that holds opacity; only where there is one file.
     alpha: Option<usize>,
+    nodata: NoData,
+    /// Stored numbers of all bands in places that are looked at while the scene is opened.
+    looked_at: Vec<(Window, Array3<f64>)>,
 }
 
 impl RasterScene {
@@ -35,72 +49,117 @@ impl RasterScene {
     /// The file can't be read, is no TIFF or is broken; names that are not one a
     /// band, or a scale, offset or no-data number that can't be.
     pub fn open_file(path: &Path, options: &SceneOptions) -> Result<Self> {
-        let raster = TiffRaster::open(path)?;
-        let Named {
-            bands,
-            alpha,
-            notes,
-        } = raster_names::of_file(&raster, options)?;
+        Self::of(path, TiffRaster::open(path)?, options)
+    }
+
+    /// As [`Self::open_file`], of an open file; errors call it `path`.
+    ///
+    /// # Errors
+    /// As there, but for a file that can't be read.
+    pub(super) fn of(path: &Path, raster: TiffRaster, options: &SceneOptions) -> Result<Self> {
+        let named = raster_names::of_file(&raster, options)?;
         let product = format!(
             "GeoTIFF, {} of {}",
-            counted(bands.len(), "band"),
+            count(named.bands.len(), "band"),
             raster.dtype().name()
         );
-        let places = (0..raster.bands.len())
-            .filter(|band| Some(*band) != alpha)
-            .map(|band| [0, band])
-            .collect();
+        let places = named.places.iter().map(|band| [0, *band]).collect();
         Self::build(
             path,
             product,
             vec![raster],
-            bands,
+            named,
             places,
-            alpha,
-            notes,
+            Vec::new(),
             options,
         )
     }
 
     /// A folder of files with one band each, named after their bands.
     ///
+    /// A file that can't be read, has several bands or lies on another grid than red (or
+    /// else most of the files) is an error when its band is read, and not before: it must
+    /// not stop a model that does without.
+    ///
     /// # Errors
-    /// No GeoTIFF in the folder, one that can't be read or has several bands, two of
-    /// one band or of different size or place; and as [`Self::open_file`].
+    /// No GeoTIFF in the folder that can be a band, or two of one band; and as
+    /// [`Self::open_file`].
     pub fn open_folder(path: &Path, options: &SceneOptions) -> Result<Self> {
         let paths = raster_names::files_of(path)?;
-        let files: Vec<TiffRaster> = (paths.par_iter())
-            .map(|path| TiffRaster::open(path))
-            .collect::<Result<_>>()?;
-        for file in &files {
-            same_grid(&files[0], file)?;
-            if file.bands.len() != 1 {
-                let message = format!(
-                    "{} bands; in a folder each file is one band of the scene. Give the file \
-                     itself if it is the scene",
-                    file.bands.len()
-                );
-                return Err(Error::format(file.path(), message));
+        let mut named = raster_names::of_folder(path, &paths, options)?;
+        let opened: Vec<Result<TiffRaster>> = (named.places.par_iter())
+            .map(|place| open_band(&paths[*place]))
+            .collect();
+        let names: Vec<&str> = named.bands.iter().map(|[name, _]| name.as_str()).collect();
+        let Some(reference) = reference(&opened, &names) else {
+            let none = "a folder without a GeoTIFF that can be a band of a scene";
+            let first = opened.into_iter().find_map(Result::err);
+            return Err(first.unwrap_or_else(|| Error::unsupported(path.display(), none)));
+        };
+        let mut files = Vec::new();
+        let mut unusable = Vec::new();
+        let fits: Vec<Result<()>> = (opened.iter())
+            .map(|file| match (file, &opened[reference]) {
+                (Ok(file), Ok(first)) => same_grid(first, file),
+                _ => Ok(()),
+            })
+            .collect();
+        let mut good = Vec::new();
+        for (position, (file, fits)) in opened.into_iter().zip(fits).enumerate() {
+            match file.and_then(|file| fits.map(|()| file)) {
+                Ok(file) => {
+                    good.push((position, files.len()));
+                    files.push(file);
+                }
+                Err(error) => unusable.push((position, error)),
             }
         }
-        let Named { bands, notes, .. } = raster_names::of_folder(path, &paths, options)?;
-        let product = format!("folder of {}", counted(files.len(), "GeoTIFF"));
-        let places = (0..files.len()).map(|file| [file, 0]).collect();
-        Self::build(path, product, files, bands, places, None, notes, options)
+        let mut places = vec![[0, 0]; named.bands.len()];
+        for (position, file) in good {
+            places[position][0] = file;
+        }
+        for (number, (position, error)) in unusable.iter().enumerate() {
+            places[*position][0] = files.len() + number;
+            named.notes.push(format!(
+                "{} can't be read, which stops models that need it: {error}.",
+                named.bands[*position][0]
+            ));
+        }
+        let unusable = unusable.into_iter().map(|(_, error)| error).collect();
+        let hls = if named.product.is_hls { "HLS, " } else { "" };
+        let product = format!("{hls}folder of {}", count(places.len(), "GeoTIFF"));
+        Self::build(path, product, files, named, places, unusable, options)
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn build(
         path: &Path,
         product: String,
         files: Vec<TiffRaster>,
-        names: Vec<[String; 2]>,
+        named: Named,
         places: Vec<[usize; 2]>,
-        alpha: Option<usize>,
-        notes: Vec<String>,
+        unusable: Vec<Error>,
         options: &SceneOptions,
     ) -> Result<Self> {
         options.check(path)?;
+        let Named {
+            bands: names,
+            alpha,
+            mut notes,
+            product: known,
+            ..
+        } = named;
+        for note in files.iter().flat_map(|file| &file.sidecars) {
+            if !notes.contains(note) {
+                notes.push(note.clone());
+            }
+        }
+        if files.iter().any(|file| file.has_palette) && !options.declared_only {
+            notes.push(
+                "The file has a palette: its numbers are places in it, and no brightness; \
+                 gdal_translate -expand rgb makes colours of them."
+                    .to_owned(),
+            );
+        }
         let first = &files[0];
         let mut block = first.block();
         for file in &files {
@@ -109,7 +168,7 @@ impl RasterScene {
         }
         let mut bands = Vec::with_capacity(places.len());
         for ([name, source], [file, band]) in names.into_iter().zip(&places) {
-            let file = &files[*file];
+            let file = files.get(*file).unwrap_or(first);
             bands.push(SceneBand {
                 name,
                 source,
@@ -117,6 +176,9 @@ impl RasterScene {
                 resolution: None,
                 radiometry: stated(file, *band, options)?,
             });
+        }
+        if known.is_hls {
+            notes.extend(hls::complete(&mut bands, options));
         }
         let mut scene = Self {
             info: SceneInfo {
@@ -133,10 +195,80 @@ impl RasterScene {
             },
             files,
             places,
+            unusable,
             alpha,
+            nodata: NoData::default(),
+            looked_at: Vec::new(),
         };
+        scene.look()?;
+        scene.recognise(options)?;
         scene.judge(options)?;
+        scene.looked_at = Vec::new();
         Ok(scene)
+    }
+
+    /// Reads places that are going to be looked at ahead where blocks are large: file by
+    /// file and band by band, so that each block is decoded once.
+    fn look(&mut self) -> Result<()> {
+        let info = &self.info;
+        let number = info.bands.iter().map(|band| band.dtype.size()).max();
+        let block = info.block[0].saturating_mul(info.block[1]);
+        if block.saturating_mul(number.unwrap_or(1)) <= LARGE_BLOCK {
+            return Ok(());
+        }
+        let windows: Vec<Window> = (judge::places(info).into_iter())
+            .chain(nodata::places(info))
+            .collect();
+        let bands: Vec<usize> = (0..info.bands.len()).collect();
+        // Bands that lie in the same blocks are read together.
+        let together = match &self.files[..] {
+            [file] if file.is_interleaved() => bands.len().max(1),
+            _ => 1,
+        };
+        let mut found: Vec<(Window, Vec<Array3<f64>>)> = windows
+            .into_iter()
+            .map(|window| (window, Vec::new()))
+            .collect();
+        for bands in bands.chunks(together) {
+            for (window, parts) in &mut found {
+                parts.push(self.usable(bands, *window)?);
+            }
+        }
+        for (window, parts) in found {
+            let parts: Vec<_> = parts.iter().map(|part| part.view()).collect();
+            let all = ndarray::concatenate(Axis(0), &parts)
+                .map_err(|e| Error::format(&self.info.path, e.to_string()))?;
+            self.looked_at.push((window, all));
+        }
+        Ok(())
+    }
+
+    /// Finds what no data is beside the declared numbers.
+    fn recognise(&mut self, options: &SceneOptions) -> Result<()> {
+        if options.nodata.is_some() {
+            return Ok(());
+        }
+        if let ([file], Some(numbers)) = (&self.files[..], &self.files[0].nodata_values) {
+            // All bands of the file are bands of the scene, but for opacity.
+            let number = |place: &[usize; 2]| fit_nodata(numbers[place[1]], file.dtype());
+            let parts = (self.places.iter().enumerate())
+                .filter_map(|(band, place)| Some((band, number(place)?)))
+                .collect();
+            self.nodata.combine(Combination { parts });
+        }
+        if options.declared_only {
+            return Ok(());
+        }
+        let (nodata, shown) = nodata::recognise(&self.info, &self.nodata, |bands, window| {
+            self.stored(bands, window)
+        })?;
+        self.nodata = nodata;
+        for (band, number) in shown {
+            let radiometry = &mut self.info.bands[band].radiometry;
+            radiometry.nodata = radiometry.nodata.or(Some(number));
+        }
+        self.info.notes.extend(self.nodata.found.iter().cloned());
+        Ok(())
     }
 
     /// Replaces what no one stated by what the numbers look like.
@@ -155,16 +287,44 @@ impl RasterScene {
         Ok(())
     }
 
-    /// Stored numbers, NaN where there is no data.
+    /// The file of a band, and the band in it.
+    ///
+    /// # Errors
+    /// Why the file can't be used.
+    fn place(&self, band: usize) -> Result<(&TiffRaster, usize)> {
+        let [file, own] = self.places[band];
+        match self.files.get(file) {
+            Some(raster) => Ok((raster, own)),
+            None => Err(again(&self.unusable[file - self.files.len()])),
+        }
+    }
+
+    /// Stored numbers, NaN where there is no data, as everywhere in files of a folder that
+    /// can't be read: that is an error when their band is asked for.
     fn stored(&self, bands: &[usize], window: Window) -> Result<Array3<f64>> {
-        let valid = |band: usize, stored: f64| {
-            let radiometry = &self.info.bands[band].radiometry;
-            match radiometry.nodata == Some(stored) || !stored.is_finite() {
-                true => f64::NAN,
-                false => stored,
-            }
+        let known = self.looked_at.iter().find(|(own, _)| *own == window);
+        let mut stored = match known {
+            Some((_, all)) => all.select(Axis(0), bands),
+            None => self.usable(bands, window)?,
         };
-        self.gather(bands, window, f64::NAN, valid)
+        self.nodata.blank(&self.info.bands, bands, &mut stored);
+        Ok(stored)
+    }
+
+    /// Stored numbers, NaN where masks or opacity say that nothing is, and everywhere in
+    /// bands whose file can't be read.
+    fn usable(&self, bands: &[usize], window: Window) -> Result<Array3<f64>> {
+        let gather = |bands: &[usize]| self.gather(bands, window, f64::NAN, |_, stored| stored);
+        if self.files.len() + self.unusable.len() == 1 {
+            return gather(bands);
+        }
+        let mut out = Array3::from_elem((bands.len(), window.rows, window.cols), f64::NAN);
+        for (mut plane, band) in out.outer_iter_mut().zip(bands) {
+            if let Ok(stored) = gather(&[*band]) {
+                plane.assign(&stored.index_axis(Axis(0), 0));
+            }
+        }
+        Ok(out)
     }
 
     /// Bands of a window; `convert` gets the scene's band and the stored number, and
@@ -180,7 +340,7 @@ impl RasterScene {
         let shape = [bands.len(), window.rows, window.cols];
         let mut out = allocate(&self.info.path, shape)?;
         let plane = window.rows * window.cols;
-        if let [file] = &self.files[..] {
+        if let ([file], []) = (&self.files[..], &self.unusable[..]) {
             let own: Vec<usize> = bands.iter().map(|band| self.places[*band][1]).collect();
             let convert = |position: usize, stored| convert(bands[position], stored);
             file.read_into(&own, window, &mut out, convert)?;
@@ -188,22 +348,18 @@ impl RasterScene {
                 Some(alpha) => Some(file.read(&[alpha], window, |_, stored| stored != 0.0)?),
                 None => None,
             };
-            let opaque = opaque.map(|opaque| opaque.into_raw_vec_and_offset().0);
-            for valid in [opaque, file.read_mask(window)?].into_iter().flatten() {
+            if let Some(opaque) = opaque.map(|opaque| opaque.into_raw_vec_and_offset().0) {
                 out.chunks_exact_mut(plane.max(1))
-                    .for_each(|out| blank(out, &valid, missing));
+                    .for_each(|out| blank(out, &opaque, missing));
             }
+            file.blank(&own, window, &mut out, missing)?;
         } else {
             out.par_chunks_mut(plane.max(1))
                 .zip(bands)
                 .try_for_each(|(out, band)| {
-                    let [file, own] = self.places[*band];
-                    let file = &self.files[file];
+                    let (file, own) = self.place(*band)?;
                     file.read_into(&[own], window, out, |_, stored| convert(*band, stored))?;
-                    if let Some(valid) = file.read_mask(window)? {
-                        blank(out, &valid, missing);
-                    }
-                    Ok::<(), Error>(())
+                    file.blank(&[own], window, out, missing)
                 })?;
         }
         Array3::from_shape_vec((bands.len(), window.rows, window.cols), out)
@@ -217,9 +373,15 @@ impl Scene for RasterScene {
     }
 
     fn read(&self, bands: &[usize], window: Window) -> Result<Array3<f32>> {
-        self.gather(bands, window, f32::NAN, |band, stored| {
-            self.info.bands[band].radiometry.apply(stored)
-        })
+        self.nodata
+            .reflectance(&self.info.bands, bands, |bands, converter| {
+                let convert = |band, stored| converter.convert(band, stored);
+                self.gather(bands, window, f32::NAN, convert)
+            })
+    }
+
+    fn no_data(&self) -> &[String] {
+        &self.nodata.found
     }
 }
 
@@ -241,11 +403,30 @@ impl SceneOptions {
     }
 }
 
+/// The file of one band.
+fn open_band(path: &Path) -> Result<TiffRaster> {
+    let file = TiffRaster::open(path)?;
+    match file.bands.len() {
+        1 => Ok(file),
+        count => {
+            let message = format!(
+                "{count} bands; in a folder each file is one band of the scene. Give the file \
+                 itself if it is the scene"
+            );
+            Err(Error::format(path, message))
+        }
+    }
+}
+
 /// What the options and the file say of a band; [`Origin::Guessed`] with a scale of
 /// 1 where neither states a scale.
 fn stated(file: &TiffRaster, band: usize, options: &SceneOptions) -> Result<Radiometry> {
     let metadata = file.bands[band].scaling();
     let offset = options.offset;
+    let stated = match options.assume_reflectance {
+        true => Origin::MetadataAssumed,
+        false => Origin::Metadata,
+    };
     let radiometry = match (options.scale, metadata) {
         (Some(scale), _) => Radiometry::scaled(scale, offset.unwrap_or(0.0), Origin::Given),
         (None, Some((gain, bias))) => Radiometry {
@@ -253,30 +434,17 @@ fn stated(file: &TiffRaster, band: usize, options: &SceneOptions) -> Result<Radi
             bias: offset.map_or(bias, |offset| offset * gain),
             nodata: None,
             saturated: None,
-            origin: offset.map_or(Origin::Metadata, |_| Origin::Given),
+            origin: offset.map_or(stated, |_| Origin::Given),
             thermal: None,
         },
         (None, None) => Radiometry::scaled(1.0, offset.unwrap_or(0.0), Origin::Guessed),
     };
     let dtype = file.dtype();
     let nodata = match options.nodata {
-        Some(number) => given_nodata(file.path(), number, dtype)?,
-        None => file.nodata.and_then(|number| fit_nodata(number, dtype)),
+        Some(number) => nodata::given(file.path(), number, dtype)?,
+        None => (file.bands[band].nodata).and_then(|number| fit_nodata(number, dtype)),
     };
     Ok(radiometry.with_nodata(nodata))
-}
-
-/// A number that the user says is no data must be one that pixels can have.
-fn given_nodata(path: &Path, number: f64, dtype: DType) -> Result<Option<f64>> {
-    let fitting = fit_nodata(number, dtype);
-    if fitting.is_some() || number.is_nan() {
-        return Ok(fitting);
-    }
-    Err(Error::usage(format!(
-        "{}: --nodata {number} is no {} number, which is what the pixels are",
-        path.display(),
-        dtype.name()
-    )))
 }
 
 fn blank<T: Copy>(out: &mut [T], valid: &[bool], missing: T) {
@@ -301,6 +469,60 @@ pub(super) fn name_of(path: &Path) -> String {
     name.map_or("scene".into(), |name| name.to_string_lossy().into_owned())
 }
 
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::scene::implausible;
+
+    /// A TIFF of one band of 8 bits, all 0, in one strip that is deflated.
+    fn one_strip(side: usize) -> Vec<u8> {
+        let mut deflated = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        deflated.write_all(&vec![0; side * side]).unwrap();
+        let strip = deflated.finish().unwrap();
+        let tags: [(u16, u32); 9] = [
+            (256, side as u32),
+            (257, side as u32),
+            (258, 8),
+            (259, 8),
+            (262, 1),
+            (273, 8),
+            (277, 1),
+            (278, side as u32),
+            (279, strip.len() as u32),
+        ];
+        let mut file = b"II\x2a\0".to_vec();
+        file.extend((8 + strip.len() as u32).to_le_bytes());
+        file.extend(&strip);
+        file.extend((tags.len() as u16).to_le_bytes());
+        for (tag, value) in tags {
+            file.extend(tag.to_le_bytes());
+            file.extend(4u16.to_le_bytes());
+            file.extend(1u32.to_le_bytes());
+            file.extend(value.to_le_bytes());
+        }
+        file.extend([0; 4]);
+        file
+    }
+
+    #[test]
+    fn a_large_block_is_decoded_once() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("a.tif");
+        // More than an open file keeps of its blocks.
+        std::fs::write(&path, one_strip(4200)).unwrap();
+        let scene = RasterScene::open_file(&path, &SceneOptions::default()).unwrap();
+        implausible(&scene, &[0]).unwrap();
+        for row in 0..20 {
+            let window = Window {
+                row: 200 * row,
+                col: 7,
+                rows: 100,
+                cols: 50,
+            };
+            scene.read(&[0], window).unwrap();
+        }
+        assert_eq!(scene.files[0].decoded(), 1);
+    }
 }

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Array3};
 
-use super::{DType, Georeference, SampleSource, Table};
+use super::{DType, Georeference, SampleSource, Scene, SceneOptions, Table};
 use crate::error::Result;
 
 /// Samples of other sources: fewer of them, in another order, or one source after
@@ -80,6 +80,11 @@ impl<R: Routed> SampleSource for R {
     fn georeference(&self, index: usize) -> Result<Georeference> {
         let (source, index) = self.route(index)?;
         source.georeference(index)
+    }
+
+    fn scene(&self, index: usize, options: &SceneOptions) -> Result<Option<Box<dyn Scene>>> {
+        let (source, index) = self.route(index)?;
+        source.scene(index, options)
     }
 
     fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)> {

@@ -44,7 +44,7 @@ pub(super) fn same_grid(first: &TiffRaster, other: &TiffRaster) -> Result<()> {
         }
     };
     let same = match (&a.keys, &b.keys) {
-        (Some(a), Some(b)) => a.epsg() == b.epsg(),
+        (Some(a), Some(b)) => a.is_same_system(b),
         (None, None) => true,
         _ => false,
     };

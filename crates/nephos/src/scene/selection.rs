@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::open::{Kind, detect, open};
+use super::open::{Kind, detect, open_as};
 use super::table::Table;
 use super::{Routed, SampleSource, check_sample};
 use crate::error::{Error, Result};
@@ -83,6 +83,14 @@ impl Selection {
     /// The file is no such list; a container that can't be opened, lacks one of the
     /// samples or is a list itself; two samples of one name.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_as(path, false)
+    }
+
+    /// The same, with arrays as [`open_as`] reads them.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub(super) fn open_as(path: &Path, channels_last: bool) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
         let listing: Listing =
             serde_json::from_str(&text).map_err(|e| Error::format(path, e.to_string()))?;
@@ -100,7 +108,7 @@ impl Selection {
                 let what = format!("it lists {}, which is a list itself", container.display());
                 return Err(Error::format(path, what));
             }
-            let source = open(&container)?;
+            let source = open_as(&container, channels_last)?;
             let places: BTreeMap<String, usize> = (0..source.len())
                 .map(|index| (source.name(index), index))
                 .collect();
@@ -173,6 +181,7 @@ impl Routed for Selection {
 
 #[cfg(test)]
 mod tests {
+    use super::super::open;
     use super::*;
 
     fn fixture(name: &str) -> PathBuf {

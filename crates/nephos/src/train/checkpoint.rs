@@ -4,7 +4,8 @@
 //! under `first.NAME` and `second.NAME`, the mean of the weights, where there is one,
 //! under `average.NAME`, and everything else as TOML under the
 //! metadata key `state`. TOML and not JSON, because reading JSON's decimals back
-//! is not exact to the last bit. One file, replaced by a rename, is consistent
+//! is not exact to the last bit. The last tensor, `checksum`, is the SHA-256 of all bytes
+//! before it. One file, replaced by a rename, is consistent
 //! whenever the process dies.
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::history::EpochRecord;
 use super::loss_scale::LossScale;
@@ -27,8 +29,14 @@ use crate::output;
 /// Name of the checkpoint in a run's folder.
 pub const FILE_NAME: &str = "checkpoint.safetensors";
 
-/// Version of the layout of the file.
-const VERSION: u32 = 1;
+/// Version of the layout of the file. Version 1 has no checksum, and is still read.
+const VERSION: u32 = 2;
+
+/// Name of the tensor of 32 bytes that ends the file.
+const CHECKSUM: &str = "checksum";
+
+/// Bytes of a SHA-256.
+const DIGEST: usize = 32;
 
 /// The epoch with the smallest deciding loss.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,6 +108,31 @@ impl State {
             config: config.clone(),
         }
     }
+
+    /// Whether counts and lists fit each other; a file without a checksum may hold anything.
+    ///
+    /// # Errors
+    /// What does not fit, in words.
+    fn check(&self) -> std::result::Result<(), String> {
+        let fits = |holds: bool, what: &str| match holds {
+            true => Ok(()),
+            false => Err(format!("{what} in its `state`")),
+        };
+        fits(
+            self.history.len() == self.epochs,
+            "another number of epochs than records of them",
+        )?;
+        let most = self.train_samples;
+        fits(
+            self.losses.len() <= most && self.next_losses.len() <= most,
+            "more losses than training samples",
+        )?;
+        fits(
+            self.epoch_step <= self.step,
+            "more steps of an epoch than of the run",
+        )?;
+        self.config.validate()
+    }
 }
 
 /// Writes a checkpoint, replacing the one at `path`. One tensor at a time is
@@ -124,7 +157,8 @@ pub(super) fn save<M: Module>(
     let mut header = serde_json::Map::new();
     header.insert(
         "__metadata__".to_owned(),
-        serde_json::json!({ "state": text }),
+        // In this order: who wrote the file is found at its beginning.
+        serde_json::json!({ "written_by": "nephos", "state": text }),
     );
     let mut end = 0;
     let mut entry = |name: String, shape: &[usize]| {
@@ -145,6 +179,12 @@ pub(super) fn save<M: Module>(
         entry(format!("first.{name}"), &moments.moment_1.dims());
         entry(format!("second.{name}"), &moments.moment_2.dims());
     }
+    header.insert(
+        CHECKSUM.to_owned(),
+        serde_json::json!({
+            "dtype": "U8", "shape": [DIGEST], "data_offsets": [end, end + DIGEST]
+        }),
+    );
     let mut header = serde_json::Value::Object(header).to_string();
     // Data starts at a multiple of 8 bytes.
     header.extend(std::iter::repeat_n(
@@ -153,6 +193,10 @@ pub(super) fn save<M: Module>(
     ));
     output::write_atomic(path, |file| {
         let fail = |e| Error::io(path, e);
+        let file = &mut Hashed {
+            file,
+            hash: Sha256::new(),
+        };
         file.write_all(&(header.len() as u64).to_le_bytes())
             .map_err(fail)?;
         file.write_all(header.as_bytes()).map_err(fail)?;
@@ -170,8 +214,27 @@ pub(super) fn save<M: Module>(
             write_tensor(file, path, moments.moment_1.clone())?;
             write_tensor(file, path, moments.moment_2.clone())?;
         }
-        Ok(())
+        let sum = file.hash.clone().finalize();
+        file.write_all(&sum).map_err(fail)
     })
+}
+
+/// A file, and the digest of what was written to it.
+struct Hashed<'a, W: Write> {
+    file: &'a mut W,
+    hash: Sha256,
+}
+
+impl<W: Write> Write for Hashed<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
 }
 
 fn write_tensor<const D: usize>(
@@ -235,12 +298,13 @@ impl Checkpoint {
     /// Opens the checkpoint at `path`.
     ///
     /// # Errors
-    /// It is not there, broken, or of another version.
+    /// It is not there, broken, changed since it was written, or of another version.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
         let broken = |m: String| Error::format(path, format!("not a checkpoint of nephos: {m}"));
         let (_, metadata) =
             SafeTensors::read_metadata(&bytes).map_err(|e| broken(e.to_string()))?;
+        let checked = check_sum(path, &bytes)?;
         let text = metadata
             .metadata()
             .as_ref()
@@ -251,20 +315,26 @@ impl Checkpoint {
             version: u32,
         }
         let Version { version } = toml::from_str(text).map_err(|e| broken(e.to_string()))?;
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(Error::unsupported(
                 path.display(),
-                format!("layout {version} of another nephos; this one reads {VERSION}"),
+                format!("layout {version} of another nephos; this one reads up to {VERSION}"),
             ));
         }
-        let state = toml::from_str(text).map_err(|e| broken(e.to_string()))?;
+        if !checked && version > 1 {
+            return Err(broken(format!("there is no tensor `{CHECKSUM}`")));
+        }
+        let mut state: State = toml::from_str(text).map_err(|e| broken(e.to_string()))?;
+        state.version = VERSION;
+        state.check().map_err(broken)?;
         Ok(Self { state, bytes })
     }
 
     /// `module` with the saved weights, and the saved moments.
     ///
     /// # Errors
-    /// A parameter is missing or has another shape.
+    /// A parameter is missing or has another shape, or moments have another length than
+    /// their parameter.
     pub(super) fn restore<M: Module>(
         &self,
         path: &Path,
@@ -284,11 +354,17 @@ impl Checkpoint {
         if let Some(message) = loader.error {
             return Err(broken(message));
         }
+        let mut shapes = Shapes::default();
+        module.visit(&mut shapes);
+        let lengths: BTreeMap<String, usize> = (shapes.found.into_iter())
+            .map(|(name, shape)| (name, shape.iter().product()))
+            .collect();
         let inner = device.clone().without_autodiff();
         let moments = self.state.updates.iter().map(|(name, updates)| {
+            let length = *(lengths.get(name))
+                .ok_or_else(|| format!("moments of `{name}`, which is no parameter"))?;
             let read = |prefix: &str| -> std::result::Result<Tensor<1>, String> {
-                let data = floats(&tensors, &format!("{prefix}.{name}"), None)?;
-                let length = data.len();
+                let data = floats(&tensors, &format!("{prefix}.{name}"), &[length])?;
                 Ok(Tensor::from_data(TensorData::new(data, [length]), &inner))
             };
             let moments = Moments::new(*updates, read("first")?, read("second")?);
@@ -324,21 +400,42 @@ impl Checkpoint {
     }
 }
 
-/// The numbers of tensor `name`, checked against `shape`.
+/// Whether the checkpoint in `bytes` has a checksum, which then is right.
+///
+/// # Errors
+/// It is wrong: bytes were changed since they were written.
+fn check_sum(path: &Path, bytes: &[u8]) -> Result<bool> {
+    let tensors = SafeTensors::deserialize(bytes)
+        .map_err(|e| Error::format(path, format!("cut off or broken: {e}")))?;
+    let Ok(sum) = tensors.tensor(CHECKSUM) else {
+        return Ok(false);
+    };
+    let before = bytes.len().saturating_sub(DIGEST);
+    match Sha256::digest(&bytes[..before])[..] == *sum.data() {
+        true => Ok(true),
+        false => Err(Error::format(
+            path,
+            "its bytes are not those that were written: the checksum at its end is that of other \
+             ones. The weights in best.nephos and last.nephos beside it have checksums of their \
+             own: `nephos train --init` starts a new run from them",
+        )),
+    }
+}
+
+/// The numbers of tensor `name`, which must have `shape`.
 fn floats(
     tensors: &SafeTensors<'_>,
     name: &str,
-    shape: Option<&[usize]>,
+    shape: &[usize],
 ) -> std::result::Result<Vec<f32>, String> {
     let view = tensors
         .tensor(name)
         .map_err(|_| format!("there is no tensor `{name}`"))?;
-    if view.dtype() != safetensors::Dtype::F32 || shape.is_some_and(|s| s != view.shape()) {
+    if view.dtype() != safetensors::Dtype::F32 || shape != view.shape() {
         return Err(format!(
-            "tensor `{name}` is {:?} {:?}, expected F32 {:?}",
+            "tensor `{name}` is {:?} {:?}, expected F32 {shape:?}",
             view.dtype(),
             view.shape(),
-            shape.unwrap_or(view.shape()),
         ));
     }
     let (chunks, _) = view.data().as_chunks::<4>();
@@ -365,7 +462,7 @@ impl ModuleMapper for Restore<'_> {
         let (id, tensor, mapper) = param.consume();
         let shape = tensor.dims();
         let name = format!("{}.{}", self.prefix, self.path.dotted());
-        match floats(self.tensors, &name, Some(&shape)) {
+        match floats(self.tensors, &name, &shape) {
             Ok(data) => {
                 let device = tensor.device();
                 let data = TensorData::new(data, shape);

@@ -16,7 +16,7 @@ use super::schedule::learning_rate;
 use super::tensorboard::EPOCH;
 use super::trainer::{Run, stale};
 use super::validate::{Validation, validate};
-use crate::config::Precision;
+use crate::config::{Precision, TrainConfig};
 use crate::dataset::{Dataset, Loader, Visit};
 use crate::error::{Error, Result};
 use crate::kernel;
@@ -46,6 +46,13 @@ fn in_pool<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
         true => pool::awake(work),
         false => rayon::scope(|_| work()),
     }
+}
+
+/// Optimiser steps of an epoch of so many samples.
+pub(super) fn steps_of_epoch(samples: usize, train: &TrainConfig) -> usize {
+    samples
+        .div_ceil(train.batch_size)
+        .div_ceil(train.accumulate)
 }
 
 impl Run {
@@ -99,11 +106,10 @@ impl Run {
     fn steps(&mut self, val_images: usize, observer: &mut dyn TrainObserver) -> Result<Flow> {
         let settings = self.config.train.clone();
         let images = self.feed.len();
-        let steps = images
-            .div_ceil(settings.batch_size)
-            .div_ceil(settings.accumulate);
-        let mut images_done =
-            (self.state.epoch_step * settings.batch_size * settings.accumulate).min(images);
+        let steps = steps_of_epoch(images, &settings);
+        let mut images_done = (self.state.epoch_step)
+            .saturating_mul(settings.batch_size * settings.accumulate)
+            .min(images);
         observer.epoch_started(&EpochStart {
             epoch: self.state.epochs + 1,
             epochs: settings.epochs,

@@ -18,6 +18,8 @@ pub(super) struct Masking {
     config: PretrainConfig,
     /// Channels that are bands; the others tell which are absent.
     bands: usize,
+    /// The band that each of the others is of.
+    optional: Vec<usize>,
 }
 
 /// A batch whose blocks are hidden.
@@ -31,10 +33,11 @@ pub(super) struct Masked {
 }
 
 impl Masking {
-    pub fn new(config: &PretrainConfig, bands: usize) -> Self {
+    pub fn new(config: &PretrainConfig, bands: usize, optional: Vec<usize>) -> Self {
         Self {
             config: config.clone(),
             bands,
+            optional,
         }
     }
 
@@ -53,9 +56,12 @@ impl Masking {
                 if plane.iter().all(|value| *value == 0.0) {
                     continue;
                 }
+                let flag = self.optional.iter().position(|optional| *optional == band);
+                let absent = flag.map(|flag| image.index_axis(Axis(0), self.bands + flag));
                 let mut counted = counts.slice_mut(s![sample, band, .., ..]);
                 for (place, count) in counted.indexed_iter_mut() {
-                    let data = labels[[sample, place.0, place.1]] != IGNORE;
+                    let absent = absent.as_ref().is_some_and(|absent| absent[place] != 0.0);
+                    let data = !absent && labels[[sample, place.0, place.1]] != IGNORE;
                     *count = if hidden[place] && data { 1.0 } else { 0.0 };
                 }
             }
@@ -122,6 +128,7 @@ mod tests {
                 active: true,
             },
             2,
+            Vec::new(),
         )
     }
 

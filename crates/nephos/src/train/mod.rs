@@ -11,6 +11,9 @@
 //! | `history.csv`, `loss.png`, `miou.png` | one row, one point an epoch |
 //! | `events.out.tfevents.nephos` | the same and every step, for TensorBoard |
 //!
+//! `.nephos.lock` is locked while a process trains there: a second one is refused. What is
+//! killed leaves no lock behind.
+//!
 //! A run is a function of its configuration, its samples and the device: the
 //! order of samples follows from seed and epoch, dropout from seed and step. So
 //! a run that is stopped, or killed, and resumed ends with the same weights as
@@ -25,6 +28,7 @@ mod history;
 mod loss;
 mod loss_scale;
 mod masked;
+mod memory;
 mod observer;
 mod optimizer;
 mod pass;
@@ -44,5 +48,25 @@ pub use observer::{BatchReport, EpochStart, TrainObserver};
 pub use optimizer::Optimizer;
 pub use schedule::learning_rate;
 pub use tensorboard::{EventWriter, FILE_NAME as EVENT_FILE};
+pub(crate) use trainer::lock_run;
 pub use trainer::{Ending, Outcome, Trainer};
 pub use validate::{Validation, validate};
+
+/// The files that a run writes into its folder; but for the configuration where `resumed`,
+/// which is then the one that is there.
+pub fn run_files(folder: &std::path::Path, resumed: bool) -> Vec<std::path::PathBuf> {
+    let config = (!resumed).then_some("config.toml");
+    [
+        "best.nephos",
+        LAST_FILE,
+        CHECKPOINT_FILE,
+        "history.csv",
+        "loss.png",
+        "miou.png",
+        EVENT_FILE,
+    ]
+    .into_iter()
+    .chain(config)
+    .map(|name| folder.join(name))
+    .collect()
+}

@@ -41,6 +41,8 @@ pub struct BatchReport {
 /// Follows a training run; every method does nothing unless written.
 #[allow(unused_variables)]
 pub trait TrainObserver {
+    /// Something about the run that is worth a sentence, as what its learning rate does.
+    fn note(&mut self, text: &str) {}
     /// An epoch begins.
     fn epoch_started(&mut self, start: &EpochStart) {}
     /// A training batch is done.

@@ -2,8 +2,10 @@
 
 use toml::{Table, Value};
 
-use crate::config::Config;
+use super::schedule::learning_rate;
+use crate::config::{Config, ScheduleKind, TrainConfig};
 use crate::error::{Error, Result};
+use crate::text;
 
 /// Keys that may change between a run and its continuation. More epochs stretch a
 /// schedule that is not constant; the steps already done keep theirs.
@@ -35,11 +37,68 @@ pub(super) fn check(then: &Config, now: &Config, finished: usize) -> Result<()> 
     }
     if now.train.epochs < finished {
         return Err(Error::usage(format!(
-            "train.epochs is {}, but {finished} epochs are done already",
-            now.train.epochs
+            "train.epochs is {}, but {} already",
+            now.train.epochs,
+            match finished {
+                1 => "1 epoch is done".to_owned(),
+                number => format!("{number} epochs are done"),
+            }
         )));
     }
     Ok(())
+}
+
+/// What the learning rate does where a run of `then`, `steps` steps an epoch, goes on after
+/// `done` steps with another number of epochs; `None` where that is the same.
+pub(super) fn learning_rates(
+    then: &Config,
+    now: &Config,
+    done: usize,
+    steps: usize,
+) -> Option<String> {
+    let (before, after) = (then.train.epochs, now.train.epochs);
+    if before == after {
+        return None;
+    }
+    let rate = |train: &TrainConfig, step: usize| {
+        learning_rate(
+            &train.schedule,
+            train.optimizer.lr,
+            step,
+            steps * train.epochs,
+        )
+    };
+    let last_done = rate(&then.train, done.saturating_sub(1));
+    let next = rate(&now.train, done);
+    let last = rate(&now.train, (steps * after).saturating_sub(1));
+    let epochs = format!("train.epochs goes from {before} to {after}");
+    let number = |rate: f64| format!("{rate:.3e}");
+    let what = match now.train.schedule.kind {
+        ScheduleKind::Constant if next == last && (done == 0 || last_done == next) => {
+            format!("the learning rate stays at {}", number(next))
+        }
+        kind => {
+            let name = match kind {
+                ScheduleKind::Constant => "constant",
+                ScheduleKind::Cosine => "cosine",
+                ScheduleKind::OneCycle => "one-cycle",
+            };
+            let from = match done {
+                0 => format!("the learning rate starts at {}", number(next)),
+                _ => format!(
+                    "the learning rate goes from {} at the last step to {} at the next",
+                    number(last_done),
+                    number(next)
+                ),
+            };
+            format!(
+                "the {name} schedule now spans {}: {from}, and ends at {}",
+                text::count(steps * after, "step"),
+                number(last)
+            )
+        }
+    };
+    Some(format!("{epochs}; {what}"))
 }
 
 fn table(config: &Config) -> Result<Table> {
@@ -71,6 +130,33 @@ fn compare(prefix: &str, then: &Table, now: &Table, changes: &mut Vec<(String, S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_learning_rate_does_is_told() {
+        let mut then = Config::default();
+        (then.train.epochs, then.train.optimizer.lr) = (2, 0.01);
+        let mut now = then.clone();
+        assert_eq!(learning_rates(&then, &now, 20, 10), None);
+        now.train.epochs = 4;
+        let told = learning_rates(&then, &now, 20, 10).unwrap();
+        assert_eq!(
+            told,
+            "train.epochs goes from 2 to 4; the learning rate stays at 1.000e-2"
+        );
+        then.train.schedule.kind = ScheduleKind::Cosine;
+        now.train.schedule.kind = ScheduleKind::Cosine;
+        // After 20 of 40 steps (from 0 to 39) half a cosine is at its middle.
+        let told = learning_rates(&then, &now, 20, 10).unwrap();
+        assert!(
+            told.contains("the cosine schedule now spans 40 steps")
+                && told.contains("from 0.000e0 at the last step to 4.799e-3 at the next")
+                && told.ends_with("ends at 0.000e0"),
+            "{told}"
+        );
+        now.train.epochs = 1;
+        let told = learning_rates(&then, &now, 3, 10).unwrap();
+        assert!(told.starts_with("train.epochs goes from 2 to 1;"), "{told}");
+    }
 
     #[test]
     fn more_epochs_are_fine_and_other_changes_are_named() {

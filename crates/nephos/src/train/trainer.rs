@@ -7,10 +7,11 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::checkpoint::{self, Best, Checkpoint, State};
-use super::epoch::Flow;
+use super::epoch::{Flow, steps_of_epoch};
 use super::history::{self, EpochRecord};
 use super::loss::Loss;
 use super::masked::Masking;
+use super::memory;
 use super::observer::TrainObserver;
 use super::optimizer::Optimizer;
 use super::resume;
@@ -19,9 +20,14 @@ use crate::config::Config;
 use crate::dataset::{Dataset, Feed};
 use crate::device;
 use crate::error::{Error, Result};
+use crate::lock::Lock;
 use crate::model::{Bundle, Segmenter, Summary};
 use crate::output;
 use crate::report;
+use crate::text;
+
+/// Locked in a run's folder as long as a process trains there.
+const LOCK_FILE: &str = ".nephos.lock";
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +102,8 @@ impl Trainer {
     ///
     /// # Errors
     /// A sample that can't be read or does not fit; a folder that holds a run
-    /// already, or none to resume, or one of another configuration; a precision that
+    /// already, or none to resume, or one of another configuration, or one that another
+    /// process trains in; batches or a network beyond the machine's memory; a precision that
     /// the device does not compute in; a loss or gradient that is not finite (the step
     /// and the samples are named, and the last checkpoint stays); a file that can't be
     /// written.
@@ -112,7 +119,7 @@ impl Trainer {
                 "there are no samples to train on",
             ));
         }
-        let mut run = self.start(train)?;
+        let mut run = self.start(train, observer)?;
         let ending = loop {
             if run.state.stopped_early {
                 break Ending::StoppedEarly;
@@ -134,7 +141,7 @@ impl Trainer {
     }
 
     /// A run at its first step, or where its checkpoint left it.
-    fn start(self, train: &Dataset) -> Result<Run> {
+    fn start(self, train: &Dataset, observer: &mut dyn TrainObserver) -> Result<Run> {
         let Self {
             config,
             folder,
@@ -150,20 +157,22 @@ impl Trainer {
             false => device.autodiff(),
         };
         let path = folder.join(checkpoint::FILE_NAME);
-        let there = path.exists();
-        if there && !resume {
-            return Err(Error::usage(format!(
-                "{} holds a run already: resume it, or choose another folder",
-                folder.display()
-            )));
-        }
-        if !there && resume {
+        if !path.exists() && resume {
             return Err(Error::usage(format!(
                 "{} holds no {} to resume from",
                 folder.display(),
                 checkpoint::FILE_NAME
             )));
         }
+        // Before anything is looked at that another run may be writing.
+        let lock = lock_run(&folder)?;
+        if path.exists() && !resume {
+            return Err(Error::usage(format!(
+                "{} holds a run already: --resume continues it; or choose another folder",
+                folder.display()
+            )));
+        }
+        memory::check(&config, train)?;
         let feed = Arc::new(Feed::new(train, &config)?);
         device.seed(config.seed);
         let fresh = || Segmenter::new(&config.model, config.channels(), &device);
@@ -174,11 +183,16 @@ impl Trainer {
             resume::check(&saved.state.config, &config, saved.state.epochs)?;
             if saved.state.train_samples != train.len() {
                 return Err(Error::usage(format!(
-                    "the run was trained on {} samples, but {} holds {}",
-                    saved.state.train_samples,
+                    "the run was trained on {}, but {} holds {}",
+                    text::count(saved.state.train_samples, "sample"),
                     train.path().display(),
                     train.len()
                 )));
+            }
+            let steps = steps_of_epoch(feed.len(), &config.train);
+            let (then, done) = (&saved.state.config, saved.state.step);
+            if let Some(told) = resume::learning_rates(then, &config, done, steps) {
+                observer.note(&told);
             }
             let (model, moments) = saved.restore(&path, fresh(), &device)?;
             optimizer.moments = moments;
@@ -199,7 +213,7 @@ impl Trainer {
             let average = averaged.then(|| model.valid());
             (State::new(&config, train.len()), model, average)
         };
-        std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+        output::remove_leftovers(&folder);
         write_config(&folder.join("config.toml"), &config)?;
         let classes = report::names(config.model.classes);
         if resume {
@@ -209,8 +223,10 @@ impl Trainer {
         let events = folder.join(tensorboard::FILE_NAME);
         Ok(Run {
             loss: Loss::new(&config.loss, config.model.classes, &device),
-            masking: (config.pretraining())
-                .map(|pretrain| Masking::new(pretrain, config.data.bands.len())),
+            masking: (config.pretraining()).map(|pretrain| {
+                let data = &config.data;
+                Masking::new(pretrain, data.bands.len(), data.optional_positions())
+            }),
             events: EventWriter::open(&events, state.step as u64, epochs_end)?,
             model,
             average,
@@ -222,8 +238,23 @@ impl Trainer {
             folder,
             device,
             checkpoint_every,
+            _lock: lock,
         })
     }
+}
+
+/// The right to train in `folder`, which is made where it is missing.
+///
+/// # Errors
+/// Another process has it.
+pub(crate) fn lock_run(folder: &Path) -> Result<Lock> {
+    Lock::take(&folder.join(LOCK_FILE))?.ok_or_else(|| {
+        Error::usage(format!(
+            "{}: another process is training in this folder; wait for it, or choose another \
+             folder with --out",
+            folder.display()
+        ))
+    })
 }
 
 /// Whether early stopping ends the run here.
@@ -259,6 +290,8 @@ pub(super) struct Run {
     pub events: EventWriter,
     pub classes: Vec<String>,
     pub checkpoint_every: Option<usize>,
+    /// Held as long as the run may write.
+    _lock: Lock,
 }
 
 impl Run {

@@ -53,9 +53,12 @@ pub fn validate(
         check(&batch, &config.model)?;
         images_done += batch.len();
         let truth: Vec<u8> = batch.labels.iter().copied().collect();
-        let undrawn = |name: &String| config.data.labels.undrawn(name);
-        for (label, name) in batch.labels.outer_iter_mut().zip(&batch.names) {
-            let hidden = hidden(undrawn(name), label.view());
+        // Batches come in the order of the data set.
+        let undrawn: Vec<Vec<usize>> = (images_done - batch.len()..images_done)
+            .map(|index| dataset.unannotated(index))
+            .collect();
+        for (label, undrawn) in batch.labels.outer_iter_mut().zip(&undrawn) {
+            let hidden = hidden(undrawn.clone(), label.view());
             leave_open(label, &hidden, classes);
         }
         let batch_weight = loss.batch_weight(&batch.class_counts(classes));
@@ -79,8 +82,8 @@ pub fn validate(
         };
         let pixels = truth.len() / names.len().max(1);
         let samples = truth.chunks(pixels).zip(predicted.chunks(pixels));
-        for ((truth, predicted), name) in samples.zip(&names) {
-            confusion.add_sample(truth, predicted, &undrawn(name));
+        for ((truth, predicted), undrawn) in samples.zip(&undrawn) {
+            confusion.add_sample(truth, predicted, undrawn);
         }
         if batch_weight > 0.0 {
             sum += batch_loss * batch_weight;

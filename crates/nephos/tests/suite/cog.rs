@@ -17,10 +17,10 @@ fn names() -> Vec<String> {
 }
 
 fn utm() -> Georeference {
-    Georeference {
-        transform: Some([399_960.0, 10.0, 0.0, 5_700_000.0, 0.0, -10.0]),
-        keys: Some(GeoKeys::projected(32633)),
-    }
+    Georeference::new(
+        Some([399_960.0, 10.0, 0.0, 5_700_000.0, 0.0, -10.0]),
+        Some(GeoKeys::projected(32633)),
+    )
 }
 
 fn spec(bands: usize, height: usize, width: usize, overview: Resampling) -> CogSpec {
@@ -127,7 +127,7 @@ fn any_place_comes_back_exactly() {
         (Some([5e5, 30.0, 0.0, 4e6, 0.0, -30.0]), Some(point)),
     ];
     for (transform, keys) in places {
-        let place = Georeference { transform, keys };
+        let place = Georeference::new(transform, keys);
         let pixels = codes(1, 5, 4);
         write(&path, CogSpec::mask(4, 5, place.clone()), &pixels, 5);
         assert_eq!(Georeference::read(&path).unwrap(), place);

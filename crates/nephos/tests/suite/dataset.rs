@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ndarray::{Array2, Array3, Axis, array, stack};
+use ndarray::{Array2, Array3, Axis, array, s, stack};
 use nephos::Result;
 use nephos::config::DataConfig;
-use nephos::dataset::{Dataset, Example};
+use nephos::dataset::{Dataset, Example, Loader};
 use nephos::scene::{DType, SampleSource};
 
 /// One sample in memory; with `label`, labels lie apart from the channels.
@@ -122,11 +122,18 @@ fn no_data_and_nan_are_not_valid_and_count_for_nothing() {
 }
 
 #[test]
-fn samples_are_cropped_and_padded_to_a_size() {
-    let example = first(bgr(array![[1.0, 2.0, 3.0]]), &format!("{BGR}size = 2")).unwrap();
-    assert_eq!(example.image.dim(), (3, 2, 2));
-    assert_eq!(example.label, array![[1, 2], [255, 255]]);
-    assert_eq!(example.valid, array![[true, true], [false, false]]);
+fn samples_are_cropped_to_a_size_and_padded_in_batches() {
+    let dataset = open(bgr(array![[1.0, 2.0, 3.0]]), &format!("{BGR}size = 2"));
+    let example = dataset.get(0).unwrap();
+    assert_eq!(example.image.dim(), (3, 1, 2));
+    assert_eq!(example.label, array![[1, 2]]);
+    let mut loader = Loader::start(&dataset, vec![0], 1, 1).unwrap();
+    let batch = loader.next().unwrap().unwrap();
+    assert_eq!(batch.labels, array![[[1, 2], [255, 255]]]);
+    // What is added is the sample's reflection: of one row, the row itself.
+    let row = |row: usize| batch.images.slice(s![0, .., row, ..]).to_owned();
+    assert_eq!(row(1), row(0));
+    assert_eq!(row(0), example.image.slice(s![.., 0, ..]));
 }
 
 #[test]

@@ -120,6 +120,195 @@ fn reflectance_is_right_to_the_number_in_every_product() {
     }
 }
 
+/// The metadata of a product in the JSON form as XML, as USGS writes it.
+fn as_xml(product: &str) -> String {
+    let text = std::fs::read_to_string(folder(product).join(format!("{product}_MTL.json")));
+    let json: serde_json::Value = serde_json::from_str(&text.unwrap()).unwrap();
+    let mut xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned();
+    for (root, groups) in json.as_object().unwrap() {
+        xml += &format!("<{root}>\n");
+        for (group, entries) in groups.as_object().unwrap() {
+            xml += &format!("  <{group}>\n");
+            for (key, value) in entries.as_object().unwrap() {
+                xml += &format!("    <{key}>{}</{key}>\n", value.as_str().unwrap());
+            }
+            xml += &format!("  </{group}>\n");
+        }
+        xml += &format!("</{root}>\n");
+    }
+    xml
+}
+
+#[test]
+fn metadata_as_xml_are_those_as_text() {
+    for (product, words) in PRODUCTS {
+        let copy = edited(product, |text| text);
+        std::fs::remove_file(copy.path().join("x_mtl.TXT")).unwrap();
+        let file = copy.path().join("x_MTL.xml");
+        std::fs::write(&file, as_xml(product)).unwrap();
+        for path in [copy.path(), file.as_path()] {
+            let scene = open(path);
+            assert_eq!(
+                (scene.info().product.as_str(), scene.info().name.as_str()),
+                (words, product)
+            );
+            assert_same(&whole(&scene), &whole(&open(&folder(product))), product);
+        }
+        // A key that is missing is named, as in text.
+        std::fs::write(&file, as_xml(product).replace("SPACECRAFT_ID", "OTHER")).unwrap();
+        let error = LandsatScene::open(copy.path(), &SceneOptions::default());
+        let message = error.err().unwrap().to_string();
+        assert!(
+            message.contains("no SPACECRAFT_ID") && message.contains("x_MTL.xml"),
+            "{message}"
+        );
+    }
+}
+
+/// Thermal constants of the months in which Landsat 8's sensor was off.
+#[test]
+fn a_thermal_band_without_a_gain_is_left_out_and_said() {
+    let (level1, level2) = (PRODUCTS[0].0, PRODUCTS[1].0);
+    let gain = |text: &str, key: &str, value: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        for line in &mut lines {
+            if line.trim_start().starts_with(&format!("{key} =")) {
+                *line = match value {
+                    "" => String::new(),
+                    value => format!("    {key} = {value}"),
+                };
+            }
+        }
+        lines.join("\n") + "\n"
+    };
+    for (product, key, value, left) in [
+        (
+            level1,
+            "RADIANCE_MULT_BAND_10",
+            "0.0000E+00",
+            "B10 (lwir11)",
+        ),
+        (level1, "K1_CONSTANT_BAND_11", "0", "B11 (lwir12)"),
+        (level1, "K2_CONSTANT_BAND_10", "", "B10 (lwir11)"),
+        (level1, "RADIANCE_ADD_BAND_10", "", "B10 (lwir11)"),
+        (level1, "RADIANCE_MULT_BAND_11", "NaN", "B11 (lwir12)"),
+        (
+            level2,
+            "TEMPERATURE_MULT_BAND_ST_B10",
+            "0",
+            "ST_B10 (lwir11)",
+        ),
+        (level2, "TEMPERATURE_ADD_BAND_ST_B10", "", "ST_B10 (lwir11)"),
+    ] {
+        let copy = edited(product, |text| gain(&text, key, value));
+        let scene = open(copy.path());
+        let notes = scene.info().notes.join("\n");
+        assert!(
+            notes.contains(&format!("{left} is left out")) && notes.contains(key),
+            "{notes}"
+        );
+        let before = open(&folder(product));
+        // As a band is called elsewhere: name (source).
+        let (source, name) = left.trim_end_matches(')').split_once(" (").unwrap();
+        let swapped = format!("{name} ({source})");
+        let kept: Vec<usize> = (0..before.info().bands.len())
+            .filter(|band| before.info().bands[*band].label() != swapped)
+            .collect();
+        assert_eq!(scene.info().bands.len(), kept.len(), "{notes}");
+        let [rows, cols] = scene.info().size;
+        let window = Window {
+            row: 0,
+            col: 0,
+            rows,
+            cols,
+        };
+        assert_same(&whole(&scene), &before.read(&kept, window).unwrap(), key);
+        // Who needs it hears why it is not there.
+        let name = left.split(['(', ')']).nth(1).unwrap().to_owned();
+        let error = scene.info().positions(&[name]).unwrap_err().to_string();
+        assert!(error.contains(key), "{error}");
+    }
+}
+
+#[test]
+fn a_broken_band_stops_who_needs_it() {
+    let product = PRODUCTS[0].0;
+    let read = |scene: &LandsatScene, name: &str| {
+        let band = scene.info().positions(&[name.to_owned()]).unwrap();
+        let [rows, cols] = scene.info().size;
+        let window = Window {
+            row: 0,
+            col: 0,
+            rows,
+            cols,
+        };
+        scene.read(&band, window).map_err(|error| error.to_string())
+    };
+    for (file, name, content) in [
+        ("x_b10.tif", "lwir11", &b"no TIFF"[..]),
+        ("x_b1.tif", "coastal", &b""[..]),
+        ("x_b9.tif", "cirrus", &b"II\x2a\0\x08\0"[..]),
+    ] {
+        let copy = edited(product, |text| text);
+        std::fs::write(copy.path().join(file), content).unwrap();
+        let scene = open(copy.path());
+        assert!(scene.info().notes.iter().any(|note| note.contains(file)));
+        assert!(read(&scene, "red").is_ok() && read(&scene, "nir").is_ok());
+        let error = read(&scene, name).unwrap_err();
+        assert!(error.contains(file), "{error}");
+    }
+    // All of them broken is an error at once.
+    let copy = edited(product, |text| text);
+    for entry in std::fs::read_dir(copy.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "tif") {
+            std::fs::write(path, b"x").unwrap();
+        }
+    }
+    assert!(LandsatScene::open(copy.path(), &SceneOptions::default()).is_err());
+}
+
+#[test]
+fn the_multispectral_scanner_is_refused_by_name() {
+    let copy = edited(PRODUCTS[4].0, |text| text.replace("\"TM\"", "\"MSS\""));
+    let error = open_scene(copy.path(), &SceneOptions::default());
+    let message = error.err().unwrap().to_string();
+    assert!(
+        message.contains("MSS") && message.contains("no blue band"),
+        "{message}"
+    );
+}
+
+#[test]
+fn names_given_may_skip_bands() {
+    let names = "-,blue,B3,red,-,-,-,-,-,lwir12";
+    let options = SceneOptions {
+        bands: Some(names.split(',').map(str::to_owned).collect()),
+        ..SceneOptions::default()
+    };
+    let scene = LandsatScene::open(&folder(PRODUCTS[0].0), &options).unwrap();
+    let found: Vec<&str> = scene
+        .info()
+        .bands
+        .iter()
+        .map(|band| band.name.as_str())
+        .collect();
+    assert_eq!(found, ["blue", "green", "red", "lwir12"]);
+    let before = open(&folder(PRODUCTS[0].0));
+    let [rows, cols] = scene.info().size;
+    let window = Window {
+        row: 0,
+        col: 0,
+        rows,
+        cols,
+    };
+    assert_same(
+        &whole(&scene),
+        &before.read(&[1, 2, 3, 9], window).unwrap(),
+        names,
+    );
+}
+
 #[test]
 fn windows_are_cut_from_the_whole() {
     let scene = open(&folder(PRODUCTS[0].0));
@@ -212,11 +401,9 @@ fn a_missing_key_is_named() {
     for (product, key) in [
         (level1, "REFLECTANCE_MULT_BAND_4"),
         (level1, "REFLECTANCE_ADD_BAND_9"),
-        (level1, "RADIANCE_MULT_BAND_10"),
-        (level1, "K1_CONSTANT_BAND_11"),
         (level1, "SUN_ELEVATION"),
         (level1, "SPACECRAFT_ID"),
-        (level2, "TEMPERATURE_ADD_BAND_ST_B10"),
+        (level2, "REFLECTANCE_ADD_BAND_7"),
     ] {
         let gone = format!("{key} =");
         let copy = edited(product, |text| text.replacen(&gone, "OTHER =", 1));
@@ -285,7 +472,7 @@ fn options_go_before_the_metadata() {
 }
 
 #[test]
-fn files_of_two_grids_are_refused() {
+fn a_file_on_another_grid_stops_who_needs_it() {
     let copy = edited(PRODUCTS[1].0, |text| text);
     let other = folder("../raster");
     let tiff = std::fs::read_dir(other)
@@ -296,7 +483,21 @@ fn files_of_two_grids_are_refused() {
     let mut refused = 0;
     for path in tiff {
         std::fs::copy(path, copy.path().join("x_sr_b4.tif")).unwrap();
-        refused += usize::from(LandsatScene::open(copy.path(), &SceneOptions::default()).is_err());
+        let scene = open(copy.path());
+        let read = |name: &str| {
+            let band = scene.info().positions(&[name.to_owned()]).unwrap();
+            let window = Window {
+                row: 0,
+                col: 0,
+                rows: 1,
+                cols: 1,
+            };
+            scene.read(&band, window).map_err(|error| error.to_string())
+        };
+        assert!(read("green").is_ok());
+        let error = read("red").unwrap_err();
+        assert!(error.contains("x_sr_b4.tif"), "{error}");
+        refused += 1;
     }
     assert!(refused > 0);
 }
@@ -396,4 +597,94 @@ print(*where)
     assert_eq!(info.georeference.transform.unwrap().as_slice(), &place[..6]);
     let epsg = info.georeference.keys.as_ref().unwrap().epsg().unwrap();
     assert_eq!(f64::from(epsg), place[6]);
+}
+
+#[test]
+fn the_files_own_no_data_and_masks_are_honoured() {
+    use nephos::mask::{CogSpec, CogWriter, Resampling};
+    use nephos::scene::Georeference;
+
+    let (product, _) = PRODUCTS[0];
+    let scratch = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(folder(product)).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), scratch.path().join(entry.file_name())).unwrap();
+    }
+    let before = whole(&open(scratch.path()));
+    let info = open(scratch.path());
+    let info = info.info();
+    let red = info
+        .bands
+        .iter()
+        .position(|band| band.source == "B4")
+        .unwrap();
+    let nir = info
+        .bands
+        .iter()
+        .position(|band| band.source == "B5")
+        .unwrap();
+    let [height, width] = info.size;
+    let file = |source: &str| scratch.path().join(format!("{product}_{source}.TIF"));
+    // The number that says saturated, as the file's own metadata would state it.
+    let sidecar = format!("{}.aux.xml", file("B4").display());
+    let text = "<PAMDataset><PAMRasterBand band=\"1\"><NoDataValue>65535</NoDataValue>\
+                </PAMRasterBand></PAMDataset>";
+    std::fs::write(&sidecar, text).unwrap();
+    let spec = CogSpec {
+        width,
+        height,
+        bands: 1,
+        georeference: Georeference::default(),
+        nodata: None,
+        palette: None,
+        band_names: Vec::new(),
+        scale: None,
+        tags: Vec::new(),
+        overview: Resampling::Mean,
+    };
+    let mask = PathBuf::from(format!("{}.msk", file("B5").display()));
+    let mut writer = CogWriter::create(&mask, spec).unwrap();
+    let valid = Array3::from_shape_fn(
+        (1, height, width),
+        |(_, row, _)| {
+            if row < 3 { 0 } else { 255 }
+        },
+    );
+    writer.write_rows(valid.view()).unwrap();
+    writer.finish().unwrap();
+
+    let scene = open(scratch.path());
+    let notes = &scene.info().notes;
+    assert!(
+        notes.iter().any(|note| note.contains("65535 is no data")),
+        "{notes:?}"
+    );
+    assert!(
+        notes.iter().any(|note| note.contains("B5.TIF.msk")),
+        "{notes:?}"
+    );
+    let after = whole(&scene);
+    let mut lost = 0;
+    for ((place, now), then) in after.indexed_iter().zip(&before) {
+        let (band, row, _) = place;
+        let gone = (band == red && *then == SATURATED_REFLECTANCE) || (band == nir && row < 3);
+        lost += usize::from(gone && !then.is_nan());
+        match gone {
+            true => assert!(now.is_nan(), "{place:?}"),
+            false => assert!(now == then || now.is_nan() && then.is_nan(), "{place:?}"),
+        }
+    }
+    assert!(lost > 0);
+    // The user's number stands alone.
+    let options = SceneOptions {
+        nodata: Some(f64::NAN),
+        ..SceneOptions::default()
+    };
+    let scene = LandsatScene::open(scratch.path(), &options).unwrap();
+    assert!(
+        whole(&scene)
+            .index_axis(ndarray::Axis(0), red)
+            .iter()
+            .all(|v| v.is_finite())
+    );
 }

@@ -1,13 +1,16 @@
 //! Integration tests of the library, one binary so that it links once.
 
+mod band_names;
 mod baselines;
 mod cog;
 mod containers;
 mod dataset;
+mod edges;
 mod engine;
 mod landsat;
 mod masks;
 mod model;
+mod no_data;
 mod outside;
 mod parity;
 mod parity_full;
@@ -18,6 +21,7 @@ mod products;
 mod raster_scenes;
 mod safe;
 mod scene_graph;
+mod sentinel2_bands;
 mod simulate;
 mod stream;
 mod taco;

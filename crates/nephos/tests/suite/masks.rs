@@ -34,10 +34,10 @@ fn masks_come_back_as_they_went() {
 fn a_geotiff_mask_carries_colours_nodata_and_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.tif");
-    let place = Georeference {
-        transform: Some([399_960.0, 10.0, 0.0, 5_700_000.0, 0.0, -10.0]),
-        keys: Some(GeoKeys::projected(32633)),
-    };
+    let place = Georeference::new(
+        Some([399_960.0, 10.0, 0.0, 5_700_000.0, 0.0, -10.0]),
+        Some(GeoKeys::projected(32633)),
+    );
     mask::write(&path, &codes(37, 61), Some(&place)).unwrap();
 
     assert_eq!(Georeference::read(&path).unwrap(), place);
@@ -193,4 +193,118 @@ fn other_software_reads_the_masks() {
          assert numpy.array_equal(numpy.asarray(mask), numpy.load(sys.argv[2]))\n",
         &[&png, &npy],
     );
+}
+
+/// Writes a GeoTIFF placed by control points, one by RPCs, one by both and PixelIsPoint.
+const UNRECTIFIED: &str = "
+import sys, warnings, numpy, rasterio
+from rasterio.control import GroundControlPoint as Point
+from rasterio.rpc import RPC
+warnings.simplefilter('ignore')
+folder = sys.argv[1]
+points = [Point(0, 0, 500000, 5000000, 7), Point(0, 30, 500300, 5000001, 8), Point(20, 0, 500000, 4999800, 9), Point(20.5, 30.25, 500310, 4999790, 0)]
+rpc = RPC(height_off=10, height_scale=500, lat_off=45, lat_scale=.1, line_den_coeff=[1.0] + [1e-7 * n for n in range(19)], line_num_coeff=[1e-3, 0.1 / 3, -1.] + [0] * 17, line_off=10, line_scale=10, long_off=15, long_scale=.1, samp_den_coeff=[1.] + [0] * 19, samp_num_coeff=[0, 1.] + [0] * 18, samp_off=15, samp_scale=15, err_bias=None, err_rand=None)
+def write(name, **more):
+    with rasterio.open(f'{folder}/{name}.tif', 'w', driver='GTiff', height=20, width=30, count=1, dtype='uint8', **more) as f:
+        f.write(numpy.ones((1, 20, 30), 'uint8'))
+write('points', gcps=points, crs='EPSG:32633')
+write('rpc', rpcs=rpc)
+write('both', gcps=points, crs='EPSG:4326', rpcs=rpc)
+";
+
+/// The control points and RPCs of rasters must be those of the first.
+const SAME_PLACE: &str = "
+import sys, warnings, rasterio
+warnings.simplefilter('ignore')
+def place(path):
+    with rasterio.open(path) as f:
+        points, crs = f.gcps
+        rpcs = f.rpcs.to_gdal() if f.rpcs else None
+        rpcs = rpcs and {k: [float(f'{float(n):.12g}') for n in str(v).split()] for k, v in rpcs.items() if not k.startswith('ERR')}
+        return [(p.row, p.col, p.x, p.y, p.z) for p in points], crs and crs.to_epsg(), rpcs
+first, *others = map(place, sys.argv[1:])
+assert first[0] or first[2]
+for other in others:
+    assert other == first, (first, other)
+";
+
+#[test]
+fn control_points_and_rpcs_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let Some(mut python) = outside::python("rasterio") else {
+        return;
+    };
+    outside::output(python.args(["-c", UNRECTIFIED]).arg(folder.path()));
+    for (name, points, rpc) in [("points", 4, 0), ("rpc", 0, 92), ("both", 4, 92)] {
+        let scene = file(&format!("{name}.tif"));
+        let place = Georeference::read(&scene).unwrap();
+        assert_eq!(place.transform, None);
+        assert_eq!(
+            (place.points.len(), place.rpc.len()),
+            (points, rpc),
+            "{name}"
+        );
+        let note = place.note().unwrap();
+        assert!(note.contains("gdalwarp"), "{note}");
+        let (tif, png, cloud) = (file("m.tif"), file("m.png"), file("c.tif"));
+        mask::write(&tif, &codes(20, 30), Some(&place)).unwrap();
+        mask::write(&png, &codes(20, 30), Some(&place)).unwrap();
+        mask::write_cloud_mask(&cloud, &tif, &mask::CLOUDY, &[]).unwrap();
+        with_python("rasterio", SAME_PLACE, &[&scene, &tif, &png, &cloud]);
+        let error = mask::check_polygons(&place).unwrap_err().to_string();
+        assert!(error.contains("gdalwarp"), "{error}");
+        assert!(mask::check_stac(&place).is_err());
+        assert!(
+            mask::MaskFormat::Numpy
+                .loses(&place)
+                .unwrap()
+                .contains(".npy")
+        );
+        assert_eq!(mask::MaskFormat::Png.loses(&place), None);
+    }
+}
+
+/// The transform and code of a raster as GDAL has them.
+const PLACED: &str = "
+import sys, rasterio
+with rasterio.open(sys.argv[1]) as f:
+    assert f.transform.to_gdal() == tuple(map(float, sys.argv[2].split())), f.transform.to_gdal()
+    assert f.crs.to_epsg() == int(sys.argv[3]), f.crs
+";
+
+#[test]
+fn a_png_mask_lies_where_its_world_file_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.png");
+    let north_up = [399_960.0, 10.0, 0.0, 5_700_000.0, 0.0, -10.0];
+    let rotated = [5e5, 8.0, 6.0, 4e6, 6.0, -8.0];
+    let degrees = [15.25, 0.125, 0.0, 50.0, 0.0, -0.125];
+    for (transform, keys) in [
+        (north_up, GeoKeys::projected(32633)),
+        (rotated, GeoKeys::projected(32633)),
+        (north_up, GeoKeys::projected(3857)),
+        (degrees, GeoKeys::geographic(4326)),
+    ] {
+        let code = keys.epsg().unwrap();
+        let place = Georeference::new(Some(transform), Some(keys));
+        mask::write(&path, &codes(37, 61), Some(&place)).unwrap();
+        let world = std::fs::read_to_string(folder.path().join("m.pgw")).unwrap();
+        assert_eq!(world.lines().count(), 6);
+        if let Some(mut python) = outside::python("rasterio") {
+            let numbers = transform.map(|number| number.to_string()).join(" ");
+            let python = python.args(["-c", PLACED]).arg(&path);
+            outside::output(python.args([numbers, code.to_string()]));
+        }
+        // nephos itself reads it as it was.
+        let record = mask::read_record(&path).unwrap().unwrap();
+        assert_eq!(record.georeference, place);
+        assert_eq!(
+            record.counts.no_data,
+            codes(37, 61).iter().filter(|c| **c == 255).count() as u64
+        );
+    }
+    // What replaces it and has no place does not lie where the other lay.
+    mask::write(&path, &codes(37, 61), Some(&Georeference::default())).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -121,7 +121,7 @@ fn windows_overlap_as_the_model_says() {
 }
 
 #[test]
-fn an_image_smaller_than_a_patch_is_padded() {
+fn an_image_smaller_than_a_patch_is_filled_up_with_its_reflection() {
     let device = device::select("cpu").unwrap();
     let config = tiny::config();
     let segmenter = tiny::segmenter(&config, 6, &device);
@@ -133,8 +133,9 @@ fn an_image_smaller_than_a_patch_is_padded() {
     let least = (3..).find(|height| config.model.grid(*height, 64).is_some());
     let least = least.unwrap();
     assert!(least > 3);
-    let mut padded = Array3::zeros((3, least, 64));
-    padded.slice_mut(s![.., ..3, ..]).assign(&small);
+    let padded = Array3::from_shape_fn((3, least, 64), |(band, row, col)| {
+        small[[band, [0, 1, 2, 1][row % 4], col]]
+    });
     let expected = scores(&padded, &Array2::from_elem((least, 64), true));
     assert_eq!(found, expected.slice(s![.., ..3, ..]));
 }

@@ -19,6 +19,7 @@ fn folder() -> PathBuf {
 fn as_stored() -> SceneOptions {
     SceneOptions {
         scale: Some(1.0),
+        declared_only: true,
         ..SceneOptions::default()
     }
 }

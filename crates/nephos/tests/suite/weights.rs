@@ -126,6 +126,9 @@ fn broken_bundles_are_errors_that_name_the_file() {
     let replaced = |from: &str, to: &str| {
         let text = std::str::from_utf8(&whole[8..header]).unwrap();
         assert!(text.contains(from), "{from}");
+        // As one of an older version, whose checksum does not find what is wrong first.
+        assert!(text.contains("\"sha256\":"));
+        let text = text.replacen("\"sha256\":", "\"sha000\":", 1);
         let text = text.replacen(from, to, 1);
         let length = (text.len() as u64).to_le_bytes();
         [&length, text.as_bytes(), &whole[header..]].concat()

@@ -9,10 +9,15 @@ use nephos::config::CalibrationConfig;
 use nephos::dataset::Dataset;
 use nephos::device::Device;
 use nephos::model::Bundle;
-use nephos::output;
-use nephos::predict::{Evaluation, MinRecall, Settings, calibrate, class_group, evaluate};
-use nephos::report::{Cells, draw_confusion, draw_reliability};
+use nephos::output::{self, Declared};
+use nephos::predict::{
+    Evaluation, Fit, Fitting, MinRecall, Settings, calibrate, class_group, evaluate,
+};
+use nephos::report::{self, Cells, draw_confusion, draw_reliability};
+use nephos::scene::SceneOptions;
+use nephos::text;
 
+use crate::args::Overwrite;
 use crate::model_args::ModelArgs;
 use crate::scene_args::{SceneArgs, WindowArgs};
 use crate::ui::{Ui, say};
@@ -55,9 +60,15 @@ pub struct Args {
     out: Option<PathBuf>,
     /// Fit a temperature, and a bias for each class where it helps, on the samples, and
     /// write the model with them: its probabilities then mean what they say. The samples
-    /// must be other than those it was trained on, and than those it will be judged by
+    /// must be other than those it was trained on, and than those it will be judged by.
+    /// A bias that makes a class's IoU worse on these samples is left out; a bias beyond
+    /// ±3, one that costs a class more than 0.1 of IoU, and a temperature outside 0.1 to 10
+    /// are errors, and nothing is written: labels and model then don't mean the same
     #[arg(long, value_name = "NAME.nephos")]
     calibrate: Option<PathBuf>,
+    /// Fit a temperature alone, which leaves the classes as they are
+    #[arg(long)]
+    temperature_only: bool,
     /// Fit as --calibrate does, and choose the threshold that finds this share of a
     /// class (as cloud=0.98; cloud is thick and thin cloud together). With --calibrate
     /// it is kept in the model, and `nephos predict` decides by it
@@ -66,7 +77,18 @@ pub struct Args {
     /// Print JSON in place of the table
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
+
+/// What --out puts into its folder.
+const FILES: [&str; 5] = [
+    "scores.json",
+    "scores.md",
+    "confusion.png",
+    "confusion_normalised.png",
+    "reliability.png",
+];
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let settings = args.windows.settings();
@@ -74,6 +96,15 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     if args.labels.is_none() && settings != Settings::default() {
         bail!("--window, --overlap and --graph are for scenes (--labels): samples go whole");
     }
+    if args.temperature_only && args.calibrate.is_none() && args.min_recall.is_none() {
+        bail!("--temperature-only is for --calibrate and --min-recall");
+    }
+    let scores = (args.out.iter()).flat_map(|folder| FILES.map(|name| folder.join(name)));
+    (Declared::default())
+        .reads_all(args.data.iter().chain(&args.labels))
+        .reads(&args.model.model)
+        .writes_all(scores.chain(args.calibrate.clone()))
+        .check(args.overwrite.overwrite)?;
     let mut loaded = args.model.load()?;
     let model = &args.model.model;
     if args.calibrate.is_some() || args.min_recall.is_some() {
@@ -82,7 +113,14 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let calibration = loaded.0.config.calibration.clone();
     let evaluation = match (&args.labels, args.data.as_slice()) {
         (Some(labels), data) => {
-            let read = (args.read.options()?, settings);
+            for scene in data {
+                args.model.read.check_for_scene(scene, true)?;
+            }
+            let options = SceneOptions {
+                model_bands: loaded.0.config.data.bands.clone(),
+                ..args.read.options()?
+            };
+            let read = (options, settings);
             scenes::evaluate(model, loaded, data, labels, &read, ui)?
         }
         (None, [data]) => samples(data, &loaded, &args.read, ui)?,
@@ -128,31 +166,37 @@ fn fit(args: &Args, (bundle, device): &mut (Bundle, Device), ui: &Ui) -> anyhow:
     if args.labels.is_some() {
         bail!("--calibrate and --min-recall take a container of samples, not scenes (--labels)");
     }
-    let wish = match &args.min_recall {
+    let classes = bundle.config.model.classes;
+    let min_recall = match &args.min_recall {
         None => None,
         Some((class, recall)) => Some(MinRecall {
-            classes: class_group(class, bundle.config.model.classes).context("--min-recall")?,
+            classes: class_group(class, classes).context("--min-recall")?,
             recall: *recall,
         }),
     };
+    let fitting = Fitting {
+        temperature_only: args.temperature_only,
+        min_recall,
+    };
     let dataset = Dataset::open(data, &args.read.samples(&bundle.config.data)?)?;
     let mut progress = ui.progress("calibrate", dataset.len());
-    let fit = calibrate(bundle, &dataset, device, wish.as_ref(), |name| {
+    let fit = calibrate(bundle, &dataset, device, &fitting, |name| {
         progress.step(name)
     })?;
     progress.finish();
     ui.status(format!(
-        "Calibrated on {} pixels of these samples: {}; cross-entropy {:.4}, before {:.4}{}",
-        fit.pixels,
+        "Calibrated on {} of these samples: {}; cross-entropy {:.4}, before {:.4}",
+        text::count(fit.pixels, "pixel"),
         fit.config,
         fit.loss[1],
         fit.loss[0],
-        if fit.per_class {
-            ""
-        } else {
-            "; a bias for each class did not help"
-        },
     ));
+    if let Some(why) = &fit.no_bias {
+        ui.status(format!("  no bias: {why}"));
+    }
+    if fit.config.threshold.is_some() {
+        ui.status(costs(&fit, classes));
+    }
     bundle.config.calibration = fit.config;
     if let Some(path) = &args.calibrate {
         // What was overridden for these samples is not the model's.
@@ -162,6 +206,25 @@ fn fit(args: &Args, (bundle, device): &mut (Bundle, Device), ui: &Ui) -> anyhow:
         ui.status(format!("The calibrated model is {}", path.display()));
     }
     Ok(())
+}
+
+/// What the threshold does to each class on the samples that it was chosen on.
+fn costs(fit: &Fit, classes: usize) -> String {
+    let number = |iou: Option<f64>| iou.map_or("-".to_owned(), |iou| format!("{iou:.4}"));
+    let each: Vec<String> = (report::names(classes).iter().zip(&fit.iou))
+        .map(|(name, [before, after])| format!("{name} {} → {}", number(*before), number(*after)))
+        .collect();
+    format!(
+        "  IoU by the threshold, before → after: {}",
+        each.join(", ")
+    )
+}
+
+/// Says what is to be said of how samples are read.
+fn tell_notes(dataset: &Dataset, ui: &Ui) {
+    for note in dataset.notes() {
+        ui.status(format!("  note: {note}"));
+    }
 }
 
 /// Scores a model on the samples of a container.
@@ -176,6 +239,7 @@ fn samples(
     if dataset.is_empty() {
         bail!("{}: no samples", data.display());
     }
+    tell_notes(&dataset, ui);
     let mut progress = ui.progress("evaluate", dataset.len());
     let evaluation = evaluate(bundle, &dataset, device, |sample| {
         progress.step(&sample.name)
@@ -214,11 +278,11 @@ fn to_markdown(evaluation: &Evaluation, model: &Path, data: &[PathBuf]) -> Strin
     let loss = evaluation.loss.unwrap_or(f64::NAN);
     let calibration = (evaluation.reliability.expected_calibration_error()).unwrap_or(f64::NAN);
     format!(
-        "{} on {}: {} samples, cross-entropy {loss:.4}, expected calibration error \
+        "{} on {}: {}, cross-entropy {loss:.4}, expected calibration error \
          {calibration:.4}\n\n{}",
         model.display(),
         names(data),
-        evaluation.samples.len(),
+        text::count(evaluation.samples.len(), "sample"),
         evaluation.confusion.scores().to_markdown()
     )
 }

@@ -36,6 +36,13 @@ pub fn evaluate(
     let mut loss = 0.0;
     let predictor = Predictor::new(bundle, Identity::of(model)?, &device, settings.graph);
     let data = &predictor.config.data;
+    // A model carries no names of samples: only --set gives them.
+    let mut mapping = data.labels.clone();
+    let called: Vec<String> = scenes.iter().map(|scene| scene_name(scene)).collect();
+    if !mapping.is_about(called.iter().map(String::as_str)) {
+        ui.status(format!("  note: {}", mapping.not_about("these scenes")));
+        mapping.drawn.clear();
+    }
     for (path, label) in pairs {
         let scene = scene::open_scene(path, options)?;
         let info = scene.info();
@@ -52,11 +59,14 @@ pub fn evaluate(
                 data.input_gain(),
                 settings,
                 (&label, &raster),
-                &data.labels,
+                &mapping,
                 &|progress| bar.set(progress.pixels_done),
             )
             .with_context(|| path.display().to_string())?;
         bar.finish();
+        for gap in &score.gaps {
+            ui.status(format!("  note: {gap}"));
+        }
         loss += score.loss;
         confusion.merge(&score.confusion);
         reliability.merge(&score.reliability);

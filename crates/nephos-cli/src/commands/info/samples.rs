@@ -8,6 +8,7 @@ use nephos::class::{Class, IGNORE};
 use nephos::dataset::open_filtered;
 use nephos::dataset::split::Filter;
 use nephos::scene::{Kind, SampleSource, Table};
+use nephos::text::{self, one_line};
 use serde::Serialize;
 
 /// Samples whose labels are counted.
@@ -207,7 +208,7 @@ fn labels(source: &dyn SampleSource, channel: usize) -> nephos::Result<Option<La
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}, {} samples", self.kind, self.samples)?;
+        writeln!(f, "{}, {}", self.kind, text::count(self.samples, "sample"))?;
         writeln!(f, "\nshape [channels, height, width]")?;
         for shape in &self.shapes {
             let Shape {
@@ -215,10 +216,14 @@ impl fmt::Display for Report {
                 dtype,
                 samples,
             } = shape;
-            writeln!(f, "  [{c}, {h}, {w}] {dtype}: {samples} samples")?;
+            writeln!(
+                f,
+                "  [{c}, {h}, {w}] {dtype}: {}",
+                text::count(*samples, "sample")
+            )?;
         }
         if let Some(first) = &self.first {
-            writeln!(f, "\nfirst sample, `{}`, as stored", first.name)?;
+            writeln!(f, "\nfirst sample, `{}`, as stored", one_line(&first.name))?;
             writeln!(
                 f,
                 "  channel  {:<12} {:>12} {:>12} {:>12}",
@@ -226,7 +231,7 @@ impl fmt::Display for Report {
             )?;
             for (position, range) in first.channels.iter().enumerate() {
                 let name = self.channels.as_ref().and_then(|names| names.get(position));
-                let name = name.map_or("-", String::as_str);
+                let name = one_line(name.map_or("-", String::as_str));
                 let number = |value: Option<f64>| match value {
                     None => "-".to_owned(),
                     Some(value) if value.fract() == 0.0 && value.abs() < 1e9 => format!("{value}"),
@@ -248,6 +253,7 @@ impl fmt::Display for Report {
         if let Some(labels) = &self.labels {
             write!(f, "\nlabels in {}", labels.origin)?;
             match labels.samples == self.samples {
+                true if labels.samples == 1 => writeln!(f, ", of the one sample")?,
                 true => writeln!(f, ", all {} samples", labels.samples)?,
                 false => writeln!(f, ", first {} of {} samples", labels.samples, self.samples)?,
             }
@@ -282,7 +288,8 @@ impl fmt::Display for Report {
                 } else {
                     ""
                 };
-                writeln!(f, "  {name:<24} {distinct:>7}  {}{more}", values.join(", "))?;
+                let (name, values) = (one_line(name), values.join(", "));
+                writeln!(f, "  {name:<24} {distinct:>7}  {}{more}", one_line(&values))?;
             }
         }
         Ok(())

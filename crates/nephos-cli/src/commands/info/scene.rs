@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use nephos::scene::{self, SceneInfo, SceneOptions};
+use nephos::text::one_line;
 use serde::Serialize;
 
 /// A scene, without its pixels.
@@ -18,6 +19,10 @@ pub struct Report {
     epsg: Option<u16>,
     /// GDAL's six numbers.
     transform: Option<[f64; 6]>,
+    /// Ground control points, where they place it.
+    control_points: usize,
+    /// Whether it has rational polynomial coefficients.
+    rpc: bool,
     sun_elevation: Option<f64>,
     sun_azimuth: Option<f64>,
     acquired: Option<String>,
@@ -53,28 +58,36 @@ pub fn report(path: &Path) -> anyhow::Result<Report> {
         bands: info.bands.iter().map(band).collect(),
         epsg: place.keys.as_ref().and_then(scene::GeoKeys::epsg),
         transform: place.transform,
+        control_points: place.points.len(),
+        rpc: !place.rpc.is_empty(),
         sun_elevation: info.sun.map(|sun| sun.elevation),
         sun_azimuth: info.sun.map(|sun| sun.azimuth),
         acquired: info.acquired.clone(),
-        notes: info.notes.clone(),
+        notes: (info.notes.iter().cloned())
+            .chain(
+                place
+                    .note()
+                    .filter(|_| !place.points.is_empty() || !place.rpc.is_empty()),
+            )
+            .collect(),
     })
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Scene:      {}", self.name)?;
-        writeln!(f, "Product:    {}", self.product)?;
+        writeln!(f, "Scene:      {}", one_line(&self.name))?;
+        writeln!(f, "Product:    {}", one_line(&self.product))?;
         writeln!(f, "Size:       {} × {} pixels", self.rows, self.columns)?;
-        match (self.transform, self.epsg) {
-            (None, _) => writeln!(f, "Place:      unknown")?,
-            (Some(t), epsg) => {
-                let system = epsg.map_or("no EPSG code".to_owned(), |code| format!("EPSG:{code}"));
-                writeln!(f, "Place:      {system}, corner {} {}", t[0], t[3])?;
-                writeln!(f, "Pixel:      {} × {}", t[1].hypot(t[4]), t[2].hypot(t[5]))?;
-            }
-        }
+        write_place(
+            f,
+            11,
+            self.transform,
+            self.epsg,
+            self.control_points,
+            self.rpc,
+        )?;
         if let Some(acquired) = &self.acquired {
-            writeln!(f, "Acquired:   {acquired}")?;
+            writeln!(f, "Acquired:   {}", one_line(acquired))?;
         }
         if let (Some(elevation), Some(azimuth)) = (self.sun_elevation, self.sun_azimuth) {
             writeln!(
@@ -88,16 +101,48 @@ impl fmt::Display for Report {
             writeln!(
                 f,
                 "  {:<12} {:<10} {}{}: {}",
-                band.name,
-                band.source,
+                one_line(&band.name),
+                one_line(&band.source),
                 band.dtype,
                 resolution.unwrap_or_default(),
-                band.radiometry
+                one_line(&band.radiometry)
             )?;
         }
         for note in &self.notes {
-            writeln!(f, "Note: {note}")?;
+            writeln!(f, "Note: {}", one_line(note))?;
         }
         Ok(())
     }
+}
+
+/// The lines that say where a raster lies, their titles `width` wide.
+pub(super) fn write_place(
+    f: &mut fmt::Formatter<'_>,
+    width: usize,
+    transform: Option<[f64; 6]>,
+    epsg: Option<u16>,
+    control_points: usize,
+    rpc: bool,
+) -> fmt::Result {
+    let system = epsg.map_or("no EPSG code".to_owned(), |code| format!("EPSG:{code}"));
+    let mut lines = Vec::new();
+    if let Some(t) = transform {
+        lines.push(("Place:", format!("{system}, corner {} {}", t[0], t[3])));
+        let (width, height) = (t[1].hypot(t[4]), t[2].hypot(t[5]));
+        lines.push(("Pixel:", format!("{width} × {height}")));
+    }
+    if control_points > 0 {
+        let text = format!("{control_points} ground control points, {system}");
+        lines.push(("Place:", text));
+    }
+    if rpc {
+        lines.push(("Place:", "rational polynomial coefficients".to_owned()));
+    }
+    if lines.is_empty() {
+        lines.push(("Place:", "unknown".to_owned()));
+    }
+    for (title, text) in lines {
+        writeln!(f, "{title:<width$} {text}")?;
+    }
+    Ok(())
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use nephos::Error;
 use nephos::model::weights::Bytes;
+use nephos::text::{self, one_line};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -143,22 +144,23 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{}, {} tensors, {} parameters",
+            "{}, {}, {}",
             self.kind,
-            self.tensors.len(),
-            self.parameters
+            text::count(self.tensors.len(), "tensor"),
+            text::count(self.parameters, "parameter")
         )?;
         let width = self.tensors.iter().map(|tensor| tensor.name.len()).max();
         let width = width.unwrap_or(0);
         writeln!(f)?;
         for Tensor { name, dtype, shape } in &self.tensors {
+            let (name, dtype) = (one_line(name), one_line(dtype));
             writeln!(f, "  {name:<width$}  {dtype:<5} {shape:?}")?;
         }
         let Some(bundle) = &self.bundle else {
             return Ok(());
         };
         if let Some(version) = &bundle.nephos_version {
-            writeln!(f, "\nwritten by nephos {version}")?;
+            writeln!(f, "\nwritten by nephos {}", one_line(version))?;
         }
         if let Some(Value::Object(summary)) = &bundle.summary {
             writeln!(f, "\ntraining")?;

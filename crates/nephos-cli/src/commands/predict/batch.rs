@@ -1,88 +1,220 @@
-//! Many scenes into one folder.
+//! One scene after another, several at a time.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use nephos::mask::MaskSummary;
+use nephos::text::one_line;
 
 use super::Args;
-use super::claim::Claim;
+use super::claim::{Claim, remove_abandoned};
 use super::jobs::Job;
 use super::run::Runner;
-use super::table::{Outcome, failed, table};
-use crate::ui::{Ui, say};
+use super::standing::Standing;
+use super::table::{Outcome, missing, table};
+use crate::ui::{Ui, in_words, say};
 
-/// Runs all jobs, `--jobs` at a time; a scene that fails does not stop the others.
+/// Between two looks at the scenes that other processes have.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long they are waited for at least: once all else is done, and after each that was.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long in multiples of the longest time a scene took here.
+const PATIENCE_IN_SCENES: u32 = 5;
+
+/// Runs all jobs, `--jobs` at a time; a scene that fails does not stop the others. Scenes
+/// that another process has are looked at again in the end: it may have been killed.
 pub fn run(args: &Args, runner: &Runner, jobs: Vec<Job>, ui: &Ui) -> anyhow::Result<()> {
-    let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<Option<Outcome>>> = Mutex::new(jobs.iter().map(|_| None).collect());
-    std::thread::scope(|scope| {
-        for _ in 0..usize::from(args.jobs).min(jobs.len()) {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(job) = jobs.get(index) else { return };
-                    // A fault in one scene's decoding must not cost the others.
-                    let outcome = catch_unwind(AssertUnwindSafe(|| one(args, runner, job, ui)))
-                        .unwrap_or_else(|_| Outcome::Failed("an internal error".to_owned()));
-                    if let Outcome::Failed(why) = &outcome {
-                        ui.status(format!("error: {}: {why}", job.name));
-                    }
-                    if let Ok(mut results) = results.lock() {
-                        results[index] = Some(outcome);
-                    }
-                }
-            });
-        }
-    });
-    let results = results
-        .into_inner()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
-    let named: Vec<(String, Outcome)> = (jobs.into_iter().zip(results))
-        .map(|(job, outcome)| (job.name, outcome.unwrap_or(Outcome::Stopped)))
+    clean(&jobs);
+    let all: Vec<usize> = (0..jobs.len()).collect();
+    let mut outcomes: Vec<Outcome> = jobs.iter().map(|_| Outcome::NotStarted).collect();
+    pass(args, runner, &jobs, &all, &mut outcomes, ui)?;
+    wait_for_others(args, runner, &jobs, &mut outcomes, ui)?;
+
+    let named: Vec<(String, Outcome)> = (jobs.into_iter().zip(outcomes))
+        .map(|(job, outcome)| (job.name, outcome))
         .collect();
+    if let [(_, Outcome::Failed(why))] = named.as_slice() {
+        bail!("{why}");
+    }
     if named.len() > 1 {
         ui.status(table(&named));
     }
-    match failed(&named) {
-        0 => Ok(()),
-        count => bail!("{count} of {} scenes failed", named.len()),
+    match missing(&named) {
+        None => Ok(()),
+        Some(what) => bail!("{what}"),
     }
 }
 
-fn one(args: &Args, runner: &Runner, job: &Job, ui: &Ui) -> Outcome {
-    let attempt = || -> anyhow::Result<Outcome> {
-        if !args.overwrite && runner.is_done(job) {
-            return Ok(Outcome::Skipped);
-        }
-        let Some(_claim) = Claim::take(&job.outputs.mask)? else {
-            return Ok(Outcome::Elsewhere);
+/// Removes the locks of killed runs in the folders of the masks.
+fn clean(jobs: &[Job]) {
+    let parent = |job: &Job| job.outputs.mask.parent().map(Path::to_owned);
+    let folders: BTreeSet<PathBuf> = jobs.iter().filter_map(parent).collect();
+    for folder in folders {
+        let folder = match folder.as_os_str().is_empty() {
+            true => PathBuf::from("."),
+            false => folder,
         };
-        // It may have been finished between the look and the claim.
-        if !args.overwrite && runner.is_done(job) {
-            return Ok(Outcome::Skipped);
+        remove_abandoned(&folder);
+    }
+}
+
+/// Runs the jobs at the positions `chosen`, `--jobs` at a time.
+fn pass(
+    args: &Args,
+    runner: &Runner,
+    jobs: &[Job],
+    chosen: &[usize],
+    outcomes: &mut [Outcome],
+    ui: &Ui,
+) -> anyhow::Result<()> {
+    let next = AtomicUsize::new(0);
+    let found: Mutex<Vec<(usize, Outcome)>> = Mutex::default();
+    let work = || {
+        while let Some(index) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let job = &jobs[*index];
+            // A fault in one scene's decoding must not cost the others.
+            let outcome = catch_unwind(AssertUnwindSafe(|| one(args, runner, job, ui)))
+                .unwrap_or_else(|_| Outcome::Failed("an internal error".to_owned()));
+            match &outcome {
+                Outcome::Failed(why) if jobs.len() > 1 => {
+                    ui.status(format!("error: {}: {why}", job.name));
+                }
+                _ => {}
+            }
+            if let Ok(mut found) = found.lock() {
+                found.push((*index, outcome));
+            }
         }
+    };
+    std::thread::scope(|scope| {
+        let wanted = usize::from(args.jobs).min(chosen.len());
+        for started in 0..wanted {
+            // With fewer threads than asked for it takes longer.
+            if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, work)
+                && started == 0
+            {
+                bail!("no thread can be started: {error}");
+            }
+        }
+        Ok(())
+    })?;
+    let found = found
+        .into_inner()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    for (index, outcome) in found {
+        outcomes[index] = outcome;
+    }
+    Ok(())
+}
+
+/// Looks again at scenes that other processes have, until there are none, or the others
+/// have taken too long.
+fn wait_for_others(
+    args: &Args,
+    runner: &Runner,
+    jobs: &[Job],
+    outcomes: &mut [Outcome],
+    ui: &Ui,
+) -> anyhow::Result<()> {
+    let locked = |outcomes: &[Outcome]| -> Vec<usize> {
+        let is_locked = |index: &usize| matches!(outcomes[*index], Outcome::Locked);
+        (0..outcomes.len()).filter(is_locked).collect()
+    };
+    let longest = (outcomes.iter())
+        .map(|outcome| match outcome {
+            Outcome::Done { seconds, .. } => *seconds,
+            _ => 0.0,
+        })
+        .fold(0.0, f64::max);
+    let patience = PATIENCE.max(Duration::from_secs_f64(longest) * PATIENCE_IN_SCENES);
+    let mut left = locked(outcomes);
+    let mut since = Instant::now();
+    let mut told = false;
+    while !left.is_empty() && since.elapsed() < patience {
+        pass(args, runner, jobs, &left, outcomes, ui)?;
+        let still = locked(outcomes);
+        if still.len() < left.len() {
+            since = Instant::now();
+        } else if !told {
+            told = true;
+            let scenes = nephos::text::count(still.len(), "scene");
+            ui.status(format!(
+                "waiting for {scenes} that other processes are working on"
+            ));
+        }
+        if !still.is_empty() {
+            std::thread::sleep(LOOK);
+        }
+        left = still;
+    }
+    Ok(())
+}
+
+fn one(args: &Args, runner: &Runner, job: &Job, ui: &Ui) -> Outcome {
+    let overwrite = args.overwrite.overwrite;
+    let attempt = || -> anyhow::Result<Outcome> {
+        let record = runner.record(job)?;
+        let look = |claim: Option<&Claim>| {
+            let unfinished = claim.and_then(Claim::unfinished);
+            Standing::of(job, &record, unfinished, overwrite)
+        };
+        // Without a claim, as whoever has one may be killed or very slow.
+        if look(None) == Standing::UpToDate {
+            return skip(args, runner, job, ui);
+        }
+        let Some(mut claim) = Claim::take(&job.outputs.mask)? else {
+            return Ok(Outcome::Locked);
+        };
+        match look(Some(&claim)) {
+            Standing::Open => {}
+            // It may have been finished between the look and the claim.
+            Standing::UpToDate => {
+                claim.finish();
+                return skip(args, runner, job, ui);
+            }
+            Standing::Kept(why) => bail!("{why}"),
+        }
+        claim.note(&record)?;
         let start = Instant::now();
-        let summary = runner.run(job, ui)?;
+        let summary = runner.run(job, &record, ui)?;
+        claim.finish();
         report(args, job, &summary, ui)?;
         Ok(Outcome::Done {
             summary,
             seconds: start.elapsed().as_secs_f64(),
         })
     };
-    attempt().unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")))
+    // A row of the table, whatever a file's name holds.
+    let failed = |error| Outcome::Failed(one_line(&in_words(&error)).into_owned());
+    attempt().unwrap_or_else(failed)
+}
+
+/// Says that a scene is skipped; of a single one also what its mask shows.
+fn skip(args: &Args, runner: &Runner, job: &Job, ui: &Ui) -> anyhow::Result<Outcome> {
+    if args.out_dir.is_none() {
+        ui.status(format!(
+            "{}: skipped (up to date): {} is of this scene, by this model and these options; \
+             --overwrite makes it again",
+            job.name,
+            job.outputs.mask.display()
+        ));
+        report(args, job, &runner.summary(job)?, ui)?;
+    }
+    Ok(Outcome::Skipped)
 }
 
 /// Prints what one scene shows.
-pub fn report(args: &Args, job: &Job, summary: &MaskSummary, ui: &Ui) -> anyhow::Result<()> {
+fn report(args: &Args, job: &Job, summary: &MaskSummary, ui: &Ui) -> anyhow::Result<()> {
     let line = if args.json {
         serde_json::to_string(summary)?
     } else {
         format!("{}: {summary}", job.outputs.mask.display())
     };
-    ui.bars().suspend(|| say!("{line}"));
+    ui.suspend(|| say!("{line}"));
     Ok(())
 }

@@ -7,6 +7,7 @@ use anyhow::bail;
 use nephos::config::DataConfig;
 use nephos::dataset::Dataset;
 use nephos::mask::MaskFormat;
+use nephos::output::Declared;
 use nephos::predict::{Also, Outputs};
 use nephos::scene;
 
@@ -21,6 +22,16 @@ pub struct Job {
     pub outputs: Outputs,
 }
 
+impl Input {
+    /// The file or folder, and of a container which sample.
+    pub fn source(&self) -> (&Path, Option<String>) {
+        match self {
+            Self::Scene(path) => (path, None),
+            Self::Sample { dataset, index } => (dataset.path(), Some(dataset.name(*index))),
+        }
+    }
+}
+
 /// Where a scene's pixels are from.
 pub enum Input {
     /// A file or folder that is a scene.
@@ -33,7 +44,11 @@ pub enum Input {
 /// a broken one must not stop the others.
 pub fn jobs(args: &Args, data: &DataConfig) -> anyhow::Result<Vec<Job>> {
     let mut jobs = Vec::new();
-    for path in &args.scenes {
+    let scenes: Vec<&PathBuf> = (args.scenes.iter())
+        .filter(|path| !is_out_dir(args, path))
+        .collect();
+    for path in &scenes {
+        let path = *path;
         if scene::is_container(path) {
             let dataset = open_whole(path, data)?;
             let chosen = if args.sample.is_empty() {
@@ -48,6 +63,7 @@ pub fn jobs(args: &Args, data: &DataConfig) -> anyhow::Result<Vec<Job>> {
                 jobs.push(job(args, input, name)?);
             }
         } else if args.sample.is_empty() {
+            args.model.read.check_for_scene(path, false)?;
             jobs.push(job(args, Input::Scene(path.clone()), scene_name(path))?);
         } else {
             bail!("{}: --sample is for containers of samples", path.display());
@@ -57,24 +73,54 @@ pub fn jobs(args: &Args, data: &DataConfig) -> anyhow::Result<Vec<Job>> {
         bail!("no samples in the files given");
     }
     refuse_doubles(args, &jobs)?;
+    (Declared::default())
+        .reads_all(&scenes)
+        .reads(&args.model.model)
+        .writes_all(jobs.iter().flat_map(|job| job.outputs.files()))
+        .check_places()?;
     Ok(jobs)
+}
+
+/// Whether a path is the folder of the masks, as where the shell's `*` found it beside the
+/// scenes; which is said.
+fn is_out_dir(args: &Args, path: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    let folder = args.out_dir.as_deref().and_then(real);
+    let several = args.scenes.len() > 1;
+    let is_it = several && path.is_dir() && folder.is_some() && folder == real(path);
+    if is_it {
+        tracing::warn!(
+            "{}: the folder of the masks is no scene; left out",
+            path.display()
+        );
+    }
+    is_it
 }
 
 fn job(args: &Args, input: Input, name: String) -> anyhow::Result<Job> {
     let mut also: BTreeSet<Also> = args.with.iter().map(|with| with.0).collect();
+    let format = args.format.as_deref().unwrap_or("tif");
     let mask = match (&args.out, &args.out_dir) {
         (_, Some(folder)) => {
             // The summary tells a later run that the scene is done.
             also.insert(Also::Summary);
-            folder.join(format!("{name}.{}", args.format))
+            folder.join(format!("{name}.{format}"))
         }
         (Some(mask), None) => {
-            MaskFormat::of(mask)?;
+            let named = MaskFormat::of(mask)?.extension();
+            if format != named && args.format.is_some() {
+                bail!(
+                    "--format {format}: --out {} names another format; leave --format out, or \
+                     give a name that ends in .{format}",
+                    mask.display()
+                );
+            }
             mask.clone()
         }
-        (None, None) => PathBuf::from(format!("{name}_mask.{}", args.format)),
+        (None, None) => PathBuf::from(format!("{name}_mask.{format}")),
     };
     let outputs = Outputs { mask, also };
+    outputs.check()?;
     Ok(Job {
         input,
         name,
@@ -84,7 +130,7 @@ fn job(args: &Args, input: Input, name: String) -> anyhow::Result<Job> {
 
 fn refuse_doubles(args: &Args, jobs: &[Job]) -> anyhow::Result<()> {
     let mut taken = BTreeSet::new();
-    for path in jobs.iter().flat_map(|job| job.outputs.paths()) {
+    for path in jobs.iter().flat_map(|job| job.outputs.files()) {
         if taken.contains(&path) {
             match &args.out {
                 Some(_) => bail!(
@@ -135,6 +181,7 @@ mod tests {
             ("S2A_MSIL1C_X.SAFE/MTD_MSIL1C.xml", "S2A_MSIL1C_X"),
             ("LC08_X/LC08_X_MTL.txt", "LC08_X"),
             ("é", "é"),
+            ("in/scène ☁ (2).tif", "scène ☁ (2)"),
         ] {
             assert_eq!(scene_name(Path::new(path)), name, "{path}");
         }

@@ -4,13 +4,16 @@ mod batch;
 mod claim;
 pub mod jobs;
 mod run;
+mod standing;
 mod table;
 
 use std::path::PathBuf;
 
-use nephos::device;
+use anyhow::bail;
+use nephos::mask::Dates;
 use nephos::predict::Also;
 
+use crate::args::Overwrite;
 use crate::model_args::ModelArgs;
 use crate::scene_args::{SceneArgs, WindowArgs};
 use crate::ui::Ui;
@@ -25,8 +28,9 @@ use crate::ui::Ui;
 ///
 /// The mask is 0 clear, 1 thick cloud, 2 thin cloud, 3 cloud shadow, 255 no data: a
 /// Cloud-Optimised GeoTIFF with palette, class names, place and a record of how it
-/// was made. With --out-dir, scenes whose mask is there, by the same model and
-/// options, are skipped; several processes may share one folder.
+/// was made. A scene whose mask is there, of the same unchanged file and by the same model
+/// and options, is skipped; any other file that is there is left alone without
+/// --overwrite. Several processes may share one folder (--out-dir).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   nephos predict scene.tif
@@ -49,9 +53,9 @@ pub struct Args {
     /// Folder for a mask a scene, by the names of the scenes
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     out_dir: Option<PathBuf>,
-    /// Format of the masks without --out: tif, png or npy
-    #[arg(long, default_value = "tif", value_parser = ["tif", "png", "npy"])]
-    format: String,
+    /// Format of the masks without --out: tif (default), png or npy
+    #[arg(long, value_parser = ["tif", "png", "npy"])]
+    format: Option<String>,
     /// Files beside the mask, named after it: probabilities (uint8 GeoTIFF), cloud
     /// (cloud / no cloud), polygons (GeoJSON), stac (item), quicklook (PNG with
     /// legend), style (QGIS, clear transparent), summary (JSON)
@@ -60,6 +64,10 @@ pub struct Args {
     /// Grow clouds and shadows by this many metres
     #[arg(long, value_name = "METRES", allow_negative_numbers = true)]
     dilate: Option<f64>,
+    /// When the scenes were taken, for --with stac: 2022-10-05T11:54:11Z, a date, or
+    /// FIRST/LAST; default: as the product or file says
+    #[arg(long, value_name = "TIME")]
+    datetime: Option<Dates>,
     #[command(flatten)]
     read: SceneArgs,
     #[command(flatten)]
@@ -68,9 +76,8 @@ pub struct Args {
     /// repeated
     #[arg(long, value_name = "SAMPLE")]
     sample: Vec<String>,
-    /// Make masks that are there already again (--out-dir)
-    #[arg(long)]
-    overwrite: bool,
+    #[command(flatten)]
+    overwrite: Overwrite,
     /// Scenes worked on at a time (--out-dir)
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: u16,
@@ -98,18 +105,18 @@ impl std::str::FromStr for With {
     }
 }
 
+impl Args {
+    /// The threads asked for.
+    pub fn threads(&self) -> Option<usize> {
+        self.threads.map(usize::from)
+    }
+}
+
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    if let Some(threads) = args.threads {
-        device::set_threads(threads.into())?;
+    if args.datetime.is_some() && !args.with.iter().any(|with| with.0 == Also::Stac) {
+        bail!("--datetime is for the STAC item: add --with stac");
     }
     let runner = run::Runner::new(&args)?;
     let jobs = jobs::jobs(&args, &runner.data)?;
-    if args.out_dir.is_some() {
-        return batch::run(&args, &runner, jobs, ui);
-    }
-    for job in &jobs {
-        let summary = runner.run(job, ui)?;
-        batch::report(&args, job, &summary, ui)?;
-    }
-    Ok(())
+    batch::run(&args, &runner, jobs, ui)
 }

@@ -1,14 +1,16 @@
 //! One scene to one mask.
 
-use std::fs::File;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use nephos::config::DataConfig;
 use nephos::dataset::Inputs;
 use nephos::device::Device;
-use nephos::mask::MaskSummary;
-use nephos::model::weights::{Identity, fingerprint};
-use nephos::predict::{Also, Predictor, Settings};
+use nephos::mask::{self, Dates, MaskCounts, MaskFormat, MaskReader, MaskSummary, stated_date};
+use nephos::model::weights::Identity;
+use nephos::predict::{Also, Predictor, RunRecord, Settings, SourceRecord};
 use nephos::scene::{self, Scene, SceneOptions};
 
 use super::Args;
@@ -23,77 +25,135 @@ pub struct Runner {
     predictor: Predictor,
     scene: SceneOptions,
     settings: Settings,
-    /// Of the model and all options that change an output.
-    fingerprint: String,
+    /// All options that change an output, in words.
+    options: String,
+    /// What containers are, which many samples share.
+    containers: Mutex<HashMap<PathBuf, SourceRecord>>,
 }
 
 impl Runner {
     pub fn new(args: &Args) -> anyhow::Result<Self> {
         let (bundle, device): (_, Device) = args.model.load()?;
         let identity = Identity::of(&args.model.model)?;
-        let scene = args.read.options()?;
+        let scene = SceneOptions {
+            model_bands: bundle.config.data.bands.clone(),
+            ..args.read.options()?
+        };
         let settings = Settings {
             dilate: args.dilate,
+            dates: args.datetime.clone(),
             ..args.windows.settings()
         };
         settings.validate()?;
         let data = args.read.samples(&bundle.config.data)?;
         let options = format!(
-            "{} {} {settings:?} {scene:?} {:?}",
-            env!("CARGO_PKG_VERSION"),
-            identity.sha256,
-            args.model.read.overrides,
+            "{settings:?}, {scene:?}, set {:?}",
+            args.model.read.overrides
         );
         Ok(Self {
             data,
             scene,
-            fingerprint: fingerprint(&options),
+            options,
+            containers: Mutex::default(),
             predictor: Predictor::new(bundle, identity, &device, settings.graph),
             settings,
         })
     }
 
-    /// Whether all files of a job are there, by this model and these options.
-    pub fn is_done(&self, job: &Job) -> bool {
-        let written = || -> Option<String> {
-            let summary = File::open(job.outputs.path(Also::Summary)).ok()?;
-            let summary: serde_json::Value = serde_json::from_reader(summary).ok()?;
-            Some(summary.get("run")?.as_str()?.to_owned())
+    /// What a run of this job is of.
+    ///
+    /// # Errors
+    /// The scene's files can't be read.
+    pub fn record(&self, job: &Job) -> anyhow::Result<RunRecord> {
+        let (path, sample) = job.input.source();
+        scene::refuse_remote(path)?;
+        let mut known = self
+            .containers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let source = match (known.get(path), &sample) {
+            (Some(container), _) => container.clone(),
+            (None, None) => SourceRecord::of(path)?,
+            (None, Some(_)) => {
+                let container = SourceRecord::of(path)?;
+                known.insert(path.to_owned(), container.clone());
+                container
+            }
         };
-        job.outputs.paths().iter().all(|path| path.is_file())
-            && written().as_ref() == Some(&self.fingerprint)
+        let scene = SourceRecord { sample, ..source };
+        let identity = &self.predictor.identity;
+        Ok(RunRecord::new(scene, identity, self.options.clone()))
+    }
+
+    /// The shares of the classes in a mask that is there.
+    ///
+    /// # Errors
+    /// The mask can't be read.
+    pub fn summary(&self, job: &Job) -> anyhow::Result<MaskSummary> {
+        let (mask, mut counts) = (&job.outputs.mask, MaskCounts::default());
+        match MaskFormat::of(mask)? {
+            MaskFormat::GeoTiff => MaskReader::open(mask)?.strips(|rows| {
+                counts.add(rows.view());
+                Ok(())
+            })?,
+            _ => counts.add(mask::read(mask)?.view()),
+        }
+        Ok(MaskSummary::new(
+            &job.name,
+            &self.predictor.identity.name,
+            &counts,
+        ))
     }
 
     /// Segments one scene and writes its files.
-    pub fn run(&self, job: &Job, ui: &Ui) -> anyhow::Result<MaskSummary> {
+    pub fn run(&self, job: &Job, record: &RunRecord, ui: &Ui) -> anyhow::Result<MaskSummary> {
         let predictor = &self.predictor;
         match &job.input {
             Input::Scene(path) => {
                 let scene = scene::open_scene(path, &self.scene)?;
+                job.outputs.check_scene(scene.info())?;
                 let inputs = choose_bands(scene.as_ref(), &predictor.config.data, ui)?;
                 let gain = predictor.config.data.input_gain();
-                self.write(job, scene.as_ref(), &inputs, gain, ui)
+                self.write(job, record, scene.as_ref(), &inputs, gain, ui)
             }
             Input::Sample { dataset, index } => {
                 let context = || format!("{}, sample {}", dataset.path().display(), job.name);
-                let scene = dataset.scene(*index).with_context(context)?;
+                let scene = dataset.scene(*index)?;
                 let inputs = Inputs::of_scene(scene.info(), &predictor.config.data)?;
+                for note in &scene.info().notes {
+                    ui.status(format!("  note: {}: {note}", job.name));
+                }
                 // A sample comes in units of the model's input.
-                self.write(job, &scene, &inputs, 1.0, ui)
+                self.write(job, record, &scene, &inputs, 1.0, ui)
                     .with_context(context)
             }
         }
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn write(
         &self,
         job: &Job,
+        record: &RunRecord,
         scene: &dyn Scene,
         inputs: &Inputs,
         gain: f32,
         ui: &Ui,
     ) -> anyhow::Result<MaskSummary> {
         let [rows, cols] = scene.info().size;
+        let place = &scene.info().georeference;
+        if let Some(lost) = MaskFormat::of(&job.outputs.mask)?.loses(place) {
+            ui.status(format!("  note: {lost}"));
+        }
+        if job.outputs.also.contains(&Also::Stac) && self.settings.dates.is_none() {
+            let stated = stated_date(scene.info());
+            if let Dates::Unknown { written } = Dates::of(stated.as_deref(), &scene.info().path) {
+                ui.status(format!(
+                    "  note: no date is known; the STAC item says between the first satellite and \
+                     {written}, when the file was written. --datetime says it better"
+                ));
+            }
+        }
         let bar = ui.pixels(&job.name, rows as u64 * cols as u64);
         let (summary, stats) = self.predictor.scene(
             scene,
@@ -101,10 +161,13 @@ impl Runner {
             gain,
             &self.settings,
             &job.outputs,
-            &self.fingerprint,
+            record,
             &|progress| bar.set(progress.pixels_done),
         )?;
         bar.finish();
+        for gap in stats.gaps() {
+            ui.status(format!("  note: {}: {gap}", job.name));
+        }
         tracing::debug!(
             "{}: {:.1} s, of them {:.1} s in the network; {} windows computed, {} without data; \
              each pixel {:.2} times",

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 
 use super::{Pairs, Shape};
 use crate::gemm::{Act, Epilogue, Matrix, Packed, matmul};
+use crate::sizes::count;
 use weights::Weights;
 
 pub use backward::{Gradients, backward};
@@ -66,7 +67,7 @@ pub fn forward(
             Vec::new,
             |scratch, (block, out)| {
                 let rows = block * ROWS..(block * ROWS + out.len() / width);
-                scratch.resize(2 * rows.len() * n, 0.0);
+                scratch.resize(count([2, rows.len(), n]), 0.0);
                 let (attention, cosines) = scratch.split_at_mut(rows.len() * n);
                 graph.cosines(rows.clone(), cosines);
                 for (head, wh) in wh.iter().enumerate() {
@@ -164,7 +165,7 @@ impl<'a> Graph<'a> {
 fn check(shape: &Shape, wh: &[f32], s: &[f32], t: &[f32], slope: f64, pairs: &Pairs<'_>) {
     super::sorted::check(shape, wh, s, t, slope);
     if let Some(bias) = pairs.bias {
-        let tokens = shape.batch * shape.nodes * bias.width;
+        let tokens = count([shape.batch, shape.nodes, bias.width]);
         assert_eq!(bias.tokens.len(), tokens, "tokens of {shape:?}");
     }
 }

@@ -66,7 +66,7 @@ impl Default for ModelConfig {
 }
 
 impl ModelConfig {
-    /// The size to which an image is padded, with zeros below and to the right:
+    /// The size to which an image is padded, with its own reflection below and to the right:
     /// whole patches where there is a stem, else as it is; of a baseline whole cells of
     /// its coarsest grid.
     pub fn padded(&self, height: usize, width: usize) -> [usize; 2] {
@@ -131,6 +131,45 @@ impl ModelConfig {
                 .map(|rest| rest / self.patch.stride + 1)
         };
         Some((side(height)?, side(width)?))
+    }
+
+    /// A lower bound on the number of parameters, for images of `channels` channels, without
+    /// making any of them; 0 for a baseline, which is small.
+    pub(crate) fn parameters_at_least(&self, channels: usize) -> u128 {
+        if !self.kind.is_segmenter() {
+            return 0;
+        }
+        let of = |numbers: &[usize]| numbers.iter().map(|n| *n as u128).product::<u128>();
+        let (patch, encoder, graph, decoder) =
+            (&self.patch, &self.encoder, &self.graph, &self.decoder);
+        let seen = self.stem.channels.last().copied().unwrap_or(channels);
+        let side = match self.stem.channels.is_empty() {
+            true => patch.size,
+            false => 1,
+        };
+        let mut sum = of(&[seen, side, side, patch.width]);
+        // Queries, keys, values and output; two linear layers.
+        sum += of(&[4, encoder.depth, patch.width, patch.width]);
+        sum += of(&[2, encoder.depth, patch.width, encoder.feed_forward]);
+        if encoder.position == PositionKind::Learned
+            && let Some((rows, cols)) = self.grid(self.image_size, self.image_size)
+        {
+            sum += of(&[rows, cols, patch.width]);
+        }
+        if let Some(more) = graph.layers.checked_sub(1) {
+            sum += of(&[patch.width, graph.width]) + of(&[more, graph.width, graph.width]);
+        }
+        let node = if graph.layers == 0 {
+            patch.width
+        } else {
+            graph.width
+        };
+        let joined = node + if decoder.skip { patch.width } else { 0 };
+        sum += of(&[decoder.kernel, decoder.kernel, joined, decoder.width]);
+        let widths = |list: &[usize]| -> u128 {
+            list.windows(2).map(|pair| of(&[9, pair[0], pair[1]])).sum()
+        };
+        sum + widths(&self.stem.channels) + widths(&decoder.stages)
     }
 
     /// Pixels after which the network's grid repeats: windows that start at multiples

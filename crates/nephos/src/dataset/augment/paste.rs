@@ -42,7 +42,8 @@ const EVEN: f64 = 1.5;
 /// Lays clouds and shadows of `source` over the sample, where it is valid.
 ///
 /// Labels: thick cloud goes before thin cloud, cloud before shadow; shadow falls on clear
-/// ground alone, and ignored pixels stay ignored. Bands that the source lacks are declared absent.
+/// ground alone, and ignored pixels stay ignored. Bands that the source lacks, wholly or in
+/// some pixels, are declared absent.
 ///
 /// # Shapes
 /// - source: bands and size of the sample
@@ -61,8 +62,13 @@ pub(super) fn paste(view: &mut View<'_>, source: &Example, edge: f64) {
         }
     });
     for band in 0..view.bands() {
-        if source.absent[band] && !view.example.absent[band] {
-            view.each(band, |_, _| 0.0);
+        let lacks = || {
+            (source.image.index_axis(ndarray::Axis(0), band))
+                .iter()
+                .any(|v| v.is_nan())
+        };
+        if !view.example.absent[band] && (source.absent[band] || lacks()) {
+            (view.example.image.index_axis_mut(ndarray::Axis(0), band)).fill(0.0);
             view.example.absent[band] = true;
         }
     }

@@ -63,7 +63,21 @@ pub(super) fn blur(config: &AugmentConfig, view: &mut View<'_>, dice: &mut Dice)
         if view.example.absent[band] {
             continue;
         }
-        let blurred = smoothing.of(&view.plane(band));
+        let plane = view.plane(band);
+        let blurred = match plane.iter().any(|value| value.is_nan()) {
+            false => smoothing.of(&plane),
+            // What has no data in this band counts as little as what has none at all.
+            true => {
+                let mut weight = weight.clone();
+                weight.zip_mut_with(&plane, |weight, value| {
+                    if value.is_nan() {
+                        *weight = 0.0;
+                    }
+                });
+                let known = plane.mapv(|value| if value.is_nan() { 0.0 } else { value });
+                Smoothing::gaussian(&weight, sigma).of(&known)
+            }
+        };
         view.each(band, |_, place| blurred[place]);
     }
 }

@@ -76,7 +76,7 @@ impl SampleSource for Made {
     }
 }
 
-const DATA: &str = "[data]\nscale = 1.0\nquantification = 1.0\n\
+const DATA: &str = "[data]\nscale = 1.0\nquantification = 1.0\nassume_reflectance = true\n\
     bands = ['red', 'green', 'blue', 'nir']\noptional_bands = ['nir', 'green']\n";
 
 fn open(augment: &str) -> (Dataset, Augmenter) {

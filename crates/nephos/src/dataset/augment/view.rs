@@ -6,7 +6,7 @@ use crate::band;
 use crate::dataset::Example;
 
 /// A sample whose image is its bands alone, and what its numbers are. Pixels that are
-/// not valid stay 0, absent bands too.
+/// not valid stay 0, absent bands too; where a band has no data it stays NaN.
 pub(super) struct View<'a> {
     pub example: &'a mut Example,
     pub names: &'a [String],
@@ -33,14 +33,14 @@ impl View<'_> {
         self.example.image.index_axis(Axis(0), band).to_owned()
     }
 
-    /// Sets the valid pixels of a band that is there.
+    /// Sets the valid pixels of a band that is there, where it has data.
     pub fn each(&mut self, band: usize, change: impl Fn(f32, (usize, usize)) -> f32) {
         if self.example.absent[band] {
             return;
         }
         let mut plane = self.example.image.index_axis_mut(Axis(0), band);
         for (place, value) in plane.indexed_iter_mut() {
-            if self.example.valid[place] {
+            if self.example.valid[place] && !value.is_nan() {
                 *value = change(*value, place);
             }
         }
@@ -52,7 +52,7 @@ impl View<'_> {
         let mut plane = self.example.image.index_axis_mut(Axis(0), band);
         for (value, valid) in plane.iter_mut().zip(&self.example.valid) {
             let changed = change(*value);
-            if *valid && !keep {
+            if *valid && !keep && !value.is_nan() {
                 *value = changed;
             }
         }

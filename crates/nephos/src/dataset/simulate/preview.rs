@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::class::Class;
 use crate::error::{Error, Result};
-use crate::output::write_atomic;
+use crate::output::{with_software, write_atomic};
 
 use super::sensor::QUANTIFICATION;
 use super::{SimulatedScene, Simulator};
@@ -67,8 +67,9 @@ pub fn write_preview(
     sheet
         .write_to(&mut png, ImageFormat::Png)
         .map_err(|e| Error::format(path, e.to_string()))?;
+    let png = with_software(png.get_ref());
     write_atomic(path, |file| {
-        std::io::Write::write_all(file, png.get_ref()).map_err(|e| Error::io(path, e))
+        std::io::Write::write_all(file, &png).map_err(|e| Error::io(path, e))
     })
 }
 

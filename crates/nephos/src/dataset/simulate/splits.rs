@@ -1,6 +1,6 @@
 //! Simulated train, validation and test samples in the layout of CloudSEN12+.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ndarray::{Array3, s};
 use rayon::prelude::*;
@@ -27,6 +27,21 @@ pub struct SplitPlan {
     pub size: usize,
     /// Seed of all samples.
     pub seed: u64,
+}
+
+impl SplitPlan {
+    /// The files that [`write_splits`] writes into `folder`.
+    pub fn files(&self, folder: &Path) -> Vec<PathBuf> {
+        let splits = SPLIT_NAMES
+            .iter()
+            .zip(self.counts)
+            .filter(|(_, count)| *count > 0);
+        let names = splits.map(|(name, _)| format!("{name}_split.pkl"));
+        names
+            .chain(["metadata.csv".to_owned()])
+            .map(|name| folder.join(name))
+            .collect()
+    }
 }
 
 /// Writes `train_split.pkl`, `val_split.pkl`, `test_split.pkl` and `metadata.csv` into

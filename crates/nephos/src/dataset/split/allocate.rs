@@ -6,6 +6,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use crate::text;
+
 /// A sample to choose from.
 #[derive(Debug, Clone)]
 pub struct Item {
@@ -215,11 +217,11 @@ fn search(sizes: &[usize], counts: [usize; 3]) -> Result<Vec<Option<usize>>, Str
     let width = b + 1;
     let cells = (a + 1) * width;
     let shape = format!(
-        "{} samples in {} groups of {} to {} samples",
-        sizes.iter().sum::<usize>(),
-        sizes.len(),
+        "{} in {} of {} to {}",
+        text::count(sizes.iter().sum::<usize>(), "sample"),
+        text::count(sizes.len(), "group"),
         sizes.iter().min().copied().unwrap_or(0),
-        sizes.iter().max().copied().unwrap_or(0),
+        text::count(sizes.iter().max().copied().unwrap_or(0), "sample"),
     );
     if cells.saturating_mul(sizes.len()) > SEARCH_LIMIT {
         return Err(format!(

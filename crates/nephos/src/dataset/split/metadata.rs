@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Filter;
 use crate::error::{Error, Result};
 use crate::scene::{self, SampleSource, Table};
+use crate::text;
 
 /// Rows of text under named columns, and the file they are from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +92,20 @@ impl Metadata {
         Ok((0..self.table.len()).filter(fits).collect())
     }
 
+    /// The split whose rows are about the samples of the file at `path`, and those rows, where
+    /// the table is of several files, as that of `nephos simulate` is: it has columns `split`
+    /// and `index`, and the file is called as a split, or `SPLIT_split`. `None` where it is
+    /// of one file, or does not say which.
+    pub fn rows_of_file(&self, path: &Path) -> Option<(String, Vec<usize>)> {
+        let (split, _) = (self.column("split").ok()?, self.column("index").ok()?);
+        let stem = path.file_stem()?.to_str()?;
+        let name = stem.strip_suffix("_split").unwrap_or(stem);
+        let of_name = |row: &usize| self.value(*row, split) == name;
+        let rows: Vec<usize> = (0..self.table.len()).filter(of_name).collect();
+        (!self.own && !rows.is_empty() && rows.len() < self.table.len())
+            .then(|| (name.to_owned(), rows))
+    }
+
     /// The sample of `source` that each of `rows` is about, as `(sample, row)` in the
     /// order of samples.
     ///
@@ -133,9 +148,9 @@ impl Metadata {
                         _ => Err(Error::format(
                             &self.path,
                             format!(
-                                "row {}: index `{value}` is no position of {} samples",
+                                "row {}: index `{value}` is no position of {}",
                                 row + 1,
-                                source.len()
+                                text::count(source.len(), "sample")
                             ),
                         )),
                     }
@@ -148,10 +163,10 @@ impl Metadata {
                 return Err(Error::format(
                     &self.path,
                     format!(
-                        "{} rows for {} samples, and no column `name`, `id` or `index` \
+                        "{} for {}, and no column `name`, `id` or `index` \
                          that tells which is which",
-                        self.table.len(),
-                        source.len()
+                        text::count(self.table.len(), "row"),
+                        text::count(source.len(), "sample")
                     ),
                 ));
             }
@@ -161,10 +176,14 @@ impl Metadata {
             return Err(Error::format(
                 &self.path,
                 format!(
-                    "rows {} and {} are about the same sample, {}; choose rows with --where",
+                    "rows {} and {} are about the same sample, {}; choose rows with --where{}",
                     twice[0].1 + 1,
                     twice[1].1 + 1,
-                    source.name(twice[0].0)
+                    source.name(twice[0].0),
+                    match self.column("split") {
+                        Ok(_) => ", as in --where split=train: the table is of several files",
+                        Err(_) => "",
+                    }
                 ),
             ));
         }

@@ -25,6 +25,7 @@ use ndarray::Axis;
 use crate::class::{CLASS_COUNT, Class, IGNORE};
 use crate::error::{Error, Result};
 use crate::scene::{self, SampleSource};
+use crate::text;
 
 use allocate::Item;
 
@@ -68,6 +69,9 @@ pub struct Split {
     pub available: usize,
     /// Groups that are in more than one split; none when grouping was asked for.
     pub shared_groups: Vec<String>,
+    /// Where the metadata are of several files, the split whose rows were taken because the
+    /// samples' file is called so ([`Metadata::rows_of_file`]).
+    pub rows_of: Option<String>,
 }
 
 impl Candidate {
@@ -97,11 +101,15 @@ pub fn choose(
     if options.counts == [0; 3] {
         return Err(Error::usage("no sample was asked for"));
     }
-    let members = members(source, metadata, options)?;
-    let wanted: usize = options.counts.iter().sum();
+    let (members, rows_of) = members(source, path, metadata, options)?;
+    let wanted = (options.counts.iter()).fold(0usize, |sum, count| sum.saturating_add(*count));
     if wanted > members.len() {
         return Err(Error::usage(format!(
-            "{wanted} samples were asked for, but {} {} to choose from",
+            "{} asked for, but {} {} to choose from",
+            match wanted {
+                1 => "1 sample was".to_owned(),
+                _ => format!("{wanted} samples were"),
+            },
             path.display(),
             match (members.len(), options.filters.is_empty()) {
                 (count, true) => format!("has {count}"),
@@ -136,30 +144,45 @@ pub fn choose(
         shared_groups: shared_groups(&parts),
         parts,
         available: candidates.len(),
+        rows_of,
     })
 }
 
 /// Positions of the samples that fit the filters, each with its group.
+type Members = Vec<(usize, Option<String>)>;
+
+/// The samples that fit the filters, and [`Split::rows_of`].
 fn members(
     source: &dyn SampleSource,
+    path: &Path,
     metadata: Option<&Metadata>,
     options: &SplitOptions,
-) -> Result<Vec<(usize, Option<String>)>> {
+) -> Result<(Members, Option<String>)> {
     let Some(metadata) = metadata else {
         if !options.filters.is_empty() || options.group_by.is_some() {
             return Err(Error::usage(
                 "filters and groups need --metadata: the samples have none of their own",
             ));
         }
-        return Ok((0..source.len()).map(|index| (index, None)).collect());
+        return Ok(((0..source.len()).map(|index| (index, None)).collect(), None));
     };
     let group = match &options.group_by {
         Some(column) => Some(metadata.column(column)?),
         None => metadata.column("roi_id").ok(),
     };
-    let rows = metadata.matching(&options.filters)?;
+    let mut rows = metadata.matching(&options.filters)?;
+    let chosen = options
+        .filters
+        .iter()
+        .any(|filter| filter.column() == "split");
+    let mut rows_of = None;
+    if let Some((name, of_file)) = metadata.rows_of_file(path).filter(|_| !chosen) {
+        rows.retain(|row| of_file.contains(row));
+        rows_of = Some(name);
+    }
     let rows = metadata.samples(source, &rows)?;
-    rows.into_iter()
+    let members = rows
+        .into_iter()
         .map(|(index, row)| {
             let group = group.map(|column| metadata.value(row, column).to_owned());
             match group {
@@ -172,7 +195,8 @@ fn members(
                 group => Ok((index, group)),
             }
         })
-        .collect()
+        .collect::<Result<_>>()?;
+    Ok((members, rows_of))
 }
 
 /// Pixels of each class in a sample's label.
@@ -198,8 +222,9 @@ fn class_pixels(
                 return Err(Error::format(
                     path,
                     format!(
-                        "sample {} has {channels} channels, so no label in channel {channel}",
-                        source.name(index)
+                        "sample {} has {}, so no label in channel {channel}",
+                        source.name(index),
+                        text::count(channels, "channel")
                     ),
                 ));
             }

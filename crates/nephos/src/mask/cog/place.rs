@@ -2,12 +2,13 @@
 
 use super::directory::{Directory, Value};
 use crate::scene::geotiff_tags::{
-    KEY_ASCII, KEY_DIRECTORY, KEY_DOUBLES, PIXEL_SCALE, TIEPOINTS, TRANSFORMATION,
+    KEY_ASCII, KEY_DIRECTORY, KEY_DOUBLES, PIXEL_SCALE, RPC_COEFFICIENTS, TIEPOINTS, TRANSFORMATION,
 };
 use crate::scene::{GeoKeys, Georeference};
 
 /// The tags of a georeference, in ascending order: pixel scale and tie point
-/// where north is up, else the matrix.
+/// where north is up, else the matrix; ground control points where there is no
+/// transform; rational polynomial coefficients.
 pub(super) fn tags(place: &Georeference) -> Directory {
     let mut tags = Directory::new();
     let is_point = place.keys.as_ref().is_some_and(GeoKeys::is_point);
@@ -25,6 +26,8 @@ pub(super) fn tags(place: &Georeference) -> Directory {
             ];
             tags.push((TRANSFORMATION, Value::Double(matrix.concat())));
         }
+    } else if !place.points.is_empty() {
+        tags.push((TIEPOINTS, Value::Double(place.points.concat())));
     }
     if let Some(keys) = &place.keys {
         tags.push((KEY_DIRECTORY, Value::Short(keys.directory.clone())));
@@ -35,6 +38,9 @@ pub(super) fn tags(place: &Georeference) -> Directory {
             let text = keys.ascii.trim_end_matches('\0').to_owned();
             tags.push((KEY_ASCII, Value::Ascii(text)));
         }
+    }
+    if !place.rpc.is_empty() {
+        tags.push((RPC_COEFFICIENTS, Value::Double(place.rpc.clone())));
     }
     tags
 }

@@ -82,6 +82,11 @@ impl CogWriter {
         })
     }
 
+    /// Adds a name and a text to [`CogSpec::tags`].
+    pub fn tag(&mut self, tag: &(String, String)) {
+        self.spec.tags.push(tag.clone());
+    }
+
     /// Writes the next rows, `[bands, rows, width]`, in order from the top; any
     /// number of them.
     ///

@@ -116,7 +116,7 @@ struct Shape {
     batch: usize,
     /// Height and width in pixels.
     pixels: [usize; 2],
-    /// The same with zeros up to whole patches, before a stem.
+    /// The same, mirrored up to whole patches before a stem.
     padded: [usize; 2],
     /// Rows and columns of tokens.
     grid: [usize; 2],

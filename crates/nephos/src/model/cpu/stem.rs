@@ -7,6 +7,7 @@ use super::pyramid::Level;
 use super::weights::Weights;
 use super::{Shape, room};
 use crate::config::ModelConfig;
+use crate::mirror::mirrored;
 use crate::model::stem::compand;
 
 /// The levels, finest first.
@@ -75,8 +76,7 @@ impl Stem {
         }
     }
 
-    /// The images with their channels last, companded, with what zeros become below and to
-    /// the right.
+    /// The images with their channels last, companded, [`mirrored`] below and to the right.
     fn channels_last(&self, images: &[f32], shape: Shape, to: &mut [f32]) {
         let ([height, width], [rows, cols]) = (shape.pixels, shape.padded);
         let (plane, channels) = (height * width, self.channels);
@@ -85,13 +85,14 @@ impl Stem {
             .for_each_init(
                 || vec![0.0; 2 * cols],
                 |room, (line, to)| {
-                    let (image, row) = (line / rows, line % rows);
+                    let (image, row) = (line / rows, mirrored((line % rows) as isize, height));
                     let (seen, companded) = room.split_at_mut(cols);
                     for channel in 0..channels {
-                        seen.fill(0.0);
-                        if row < height {
-                            let first = (image * channels + channel) * plane + row * width;
-                            seen[..width].copy_from_slice(&images[first..first + width]);
+                        let first = (image * channels + channel) * plane + row * width;
+                        let line = &images[first..first + width];
+                        seen[..width].copy_from_slice(line);
+                        for (col, seen) in seen.iter_mut().enumerate().skip(width) {
+                            *seen = line[mirrored(col as isize, width)];
                         }
                         let pixels = match self.mu {
                             None => &*seen,

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{safetensors, tensors};
 use crate::class::code_name;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::model::Segmenter;
+use crate::model::{Segmenter, check_network};
 use crate::scene::torch::NamedTensor;
 
 /// Value of the key `format` in the header of every bundle.
@@ -25,8 +26,11 @@ const FORMAT_VERSION: u32 = 1;
 /// published PyTorch model. Its `__metadata__` carries, as strings:
 ///
 /// - `format` (`nephos`), `format_version`, `nephos_version`,
-/// - `config`: the whole [`Config`] as TOML,
+/// - `config`: the [`Config`] as TOML, without what it says of the samples that the model
+///   was trained on ([`Config::without_training_data`]),
 /// - `summary`: the [`Summary`] as JSON,
+/// - `sha256`: the digest of all other entries and of all tensors, in 64 hexadecimal digits;
+///   what was changed since is refused,
 /// - for readers without a TOML parser: `classes` and `bands` (JSON arrays of
 ///   names) and `scale` (input of the model = (stored + offset) / scale).
 #[derive(Debug, Clone)]
@@ -70,6 +74,7 @@ impl Bundle {
         device: &Device,
     ) -> Result<Self> {
         (config.validate()).map_err(|message| Error::format(origin, message))?;
+        check_network(&config.model, config.channels())?;
         let segmenter = Segmenter::unset(&config.model, config.channels(), device);
         Ok(Self {
             segmenter: tensors::apply(segmenter, tensors, origin)?,
@@ -79,17 +84,20 @@ impl Bundle {
     }
 
     /// Reads a bundle, or the weights that come with nephos under the name
-    /// ([`Shipped`](super::Shipped)).
+    /// ([`Shipped`](super::Shipped)). What an older one says of the samples it was trained
+    /// on is left out ([`Config::without_training_data`]).
     ///
     /// # Errors
-    /// The file can't be read, is no bundle or a newer one, or its weights don't
+    /// The file can't be read, is no bundle or a newer one, was changed since it was
+    /// written, or its weights don't
     /// fit its configuration; the message lists every tensor that does not.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
         let (tensors, metadata) = safetensors::read(path)?;
         check_format(path, &metadata)?;
+        check_digest(path, &metadata, &tensors)?;
         let text = entry(path, &metadata, "config")?;
         let origin = format!("{}, `config` in its header", path.display());
-        let config = Config::parse(text, &origin, &[])?;
+        let config = Config::parse(text, &origin, &[])?.without_training_data();
         if config.pretraining().is_some() {
             return Err(Error::format(
                 path,
@@ -110,10 +118,11 @@ impl Bundle {
     /// # Errors
     /// The file can't be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let config = &self.config;
+        let config = self.config.clone().without_training_data();
         let classes: Vec<String> = (0..config.model.classes).map(code_name).collect();
         let json = |value: serde_json::Value| value.to_string();
-        let metadata = [
+        let tensors = tensors::collect(&self.segmenter);
+        let mut metadata = vec![
             ("format", FORMAT.to_owned()),
             ("format_version", FORMAT_VERSION.to_string()),
             ("nephos_version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -123,7 +132,70 @@ impl Bundle {
             ("bands", json(config.data.bands.clone().into())),
             ("scale", config.data.scale.to_string()),
         ];
-        safetensors::write(path, &tensors::collect(&self.segmenter), &metadata)
+        let entries = metadata.iter().map(|(key, value)| (*key, value.as_str()));
+        let sum = digest(entries.collect(), &tensors);
+        metadata.push((DIGEST, sum));
+        safetensors::write(path, &tensors, &metadata)
+    }
+}
+
+/// Key of the digest.
+const DIGEST: &str = "sha256";
+
+/// SHA-256 of a bundle's entries, in the order of their keys, and of its tensors, in the
+/// order of their names, 64 hexadecimal digits. Each text and each list of numbers (little
+/// endian) goes after its length (u64, little endian).
+fn digest(mut entries: Vec<(&str, &str)>, tensors: &[NamedTensor]) -> String {
+    fn part(hash: &mut Sha256, length: usize, bytes: &[u8]) {
+        hash.update((length as u64).to_le_bytes());
+        hash.update(bytes);
+    }
+    let mut hash = Sha256::new();
+    entries.sort_unstable();
+    for text in entries.into_iter().flat_map(|(key, value)| [key, value]) {
+        part(&mut hash, text.len(), text.as_bytes());
+    }
+    let mut tensors: Vec<&NamedTensor> = tensors.iter().collect();
+    tensors.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    for (name, shape, values) in tensors {
+        part(&mut hash, name.len(), name.as_bytes());
+        let shape: Vec<u8> = (shape.iter())
+            .flat_map(|axis| (*axis as u64).to_le_bytes())
+            .collect();
+        part(&mut hash, shape.len(), &shape);
+        part(&mut hash, values.len(), &[]);
+        // A block at a time: a call for each number would take most of the time.
+        for block in values.chunks(4096) {
+            let bytes: Vec<u8> = block.iter().flat_map(|value| value.to_le_bytes()).collect();
+            hash.update(&bytes);
+        }
+    }
+    hash.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// A bundle of an older version has no digest, and is not checked.
+pub(super) fn check_digest(
+    path: &Path,
+    metadata: &BTreeMap<String, String>,
+    tensors: &[NamedTensor],
+) -> Result<()> {
+    let Some(written) = metadata.get(DIGEST) else {
+        return Ok(());
+    };
+    let entries = (metadata.iter())
+        .filter(|(key, _)| *key != DIGEST)
+        .map(|(key, value)| (key.as_str(), value.as_str()));
+    match digest(entries.collect(), tensors) == *written {
+        true => Ok(()),
+        false => Err(Error::format(
+            path,
+            "its bytes are not those that were written: the checksum in its header (`sha256`) is \
+             that of other ones. Copy the file again; of weights that were changed on purpose, and \
+             saved without this header, `nephos weights import` makes a bundle",
+        )),
     }
 }
 

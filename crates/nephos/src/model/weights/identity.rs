@@ -24,7 +24,7 @@ impl Identity {
     pub fn of(path: &Path) -> Result<Self> {
         Ok(Self {
             name: (path.file_stem().unwrap_or_default().to_string_lossy()).into_owned(),
-            sha256: hex(&Sha256::digest(&*Bytes::of(path)?)),
+            sha256: Bytes::of(path)?.checked(|bytes| Ok(hex(&Sha256::digest(bytes))))?,
         })
     }
 }
@@ -34,7 +34,8 @@ pub fn fingerprint(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

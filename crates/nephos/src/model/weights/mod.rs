@@ -13,6 +13,7 @@ mod tensors;
 mod vit;
 
 pub use bundle::{Bundle, Summary};
+pub(crate) use identity::hex;
 pub use identity::{Identity, fingerprint};
 pub use shipped::{Bytes, Shipped, TINY};
 pub use tensors::{apply, collect, collect_gradients, read, write};

@@ -23,11 +23,14 @@ use crate::scene::torch::NamedTensor;
 /// # Errors
 /// The file can't be read, its header is broken, or a tensor is no float.
 pub(super) fn read(path: &Path) -> Result<(Vec<NamedTensor>, BTreeMap<String, String>)> {
-    let bytes = Bytes::of(path)?;
+    Bytes::of(path)?.checked(|bytes| read_from(path, bytes))
+}
+
+fn read_from(path: &Path, bytes: &[u8]) -> Result<(Vec<NamedTensor>, BTreeMap<String, String>)> {
     let broken = |e| Error::format(path, format!("no valid safetensors file: {e}"));
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
     let metadata = header.metadata().clone().unwrap_or_default();
-    let tensors = SafeTensors::deserialize(&bytes).map_err(broken)?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
     let tensors = (tensors.iter())
         .filter(|(name, _)| !super::names::is_counter(name))
         .map(|(name, view)| {

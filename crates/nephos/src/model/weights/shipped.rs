@@ -1,12 +1,10 @@
 //! Weights that come with nephos: they are named where a file is named otherwise.
 
-use std::fs::File;
 use std::ops::Deref;
 use std::path::Path;
 
-use memmap2::Mmap;
-
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::scene::Mapping;
 
 /// A trained model inside the library.
 #[derive(Debug)]
@@ -34,12 +32,12 @@ impl Shipped {
     }
 }
 
-/// The bytes of a file of weights, or of weights that come with nephos.
-#[derive(Debug)]
-pub enum Bytes {
-    /// Of a file, mapped: what is not looked at is not read.
-    File(Mmap),
-    /// Of the library itself.
+/// The bytes of a file of weights, mapped, so that what is not looked at is not read; or of
+/// weights that come with nephos.
+pub struct Bytes(Source);
+
+enum Source {
+    File(Box<Mapping>),
     Shipped(&'static [u8]),
 }
 
@@ -47,15 +45,24 @@ impl Bytes {
     /// What `path` names.
     ///
     /// # Errors
-    /// There is neither a file nor a model of that name, or the file can't be read.
+    /// There is neither a file nor a model of that name, or the file can't be read or is
+    /// empty.
     pub fn of(path: &Path) -> Result<Self> {
-        if let Some(shipped) = Shipped::find(path) {
-            return Ok(Self::Shipped(shipped.bytes));
+        Ok(Self(match Shipped::find(path) {
+            Some(shipped) => Source::Shipped(shipped.bytes),
+            None => Source::File(Box::new(Mapping::open(path)?)),
+        }))
+    }
+
+    /// What `read` makes of the bytes, or that the file was cut meanwhile.
+    ///
+    /// # Errors
+    /// That, or what `read` returns.
+    pub fn checked<T>(&self, read: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+        match &self.0 {
+            Source::File(mapping) => mapping.checked(read),
+            Source::Shipped(bytes) => read(bytes),
         }
-        let file = File::open(path).map_err(|e| Error::io(path, e))?;
-        // SAFETY: as with every memory map, the file must not shrink while it is read.
-        let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io(path, e))?;
-        Ok(Self::File(map))
     }
 }
 
@@ -63,9 +70,9 @@ impl Deref for Bytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        match self {
-            Self::File(map) => map,
-            Self::Shipped(bytes) => bytes,
+        match &self.0 {
+            Source::File(mapping) => mapping.bytes(),
+            Source::Shipped(bytes) => bytes,
         }
     }
 }

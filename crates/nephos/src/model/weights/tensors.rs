@@ -86,7 +86,7 @@ pub fn read(path: &Path) -> Result<Vec<NamedTensor>> {
 pub fn write(path: &Path, tensors: &[NamedTensor]) -> Result<()> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("pth" | "pt") => torch::write(path, tensors),
-        _ => safetensors::write(path, tensors, &[]),
+        _ => safetensors::write(path, tensors, &[("written_by", "nephos".to_owned())]),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use ndarray::{Array2, Array3, ArrayView3, Axis, s};
 
+use super::layout::at_least_a_patch;
 use super::tokens::Grid;
 use super::{GraphForward, Halves, check};
 use crate::class::IGNORE;
@@ -32,7 +33,8 @@ pub(super) fn decode(
 ) -> Result<()> {
     let [height, width] = scene.info().size;
     let (_, rows, cols) = grid.embeddings.dim();
-    let [padded, padded_width] = config.padded(height, width);
+    let [least, least_width] = at_least_a_patch(config, [height, width]);
+    let [padded, padded_width] = config.padded(least, least_width);
     let cells = 1 << config.decoder.stages.len();
     let down = Axis1::new(rows * cells, padded, config.decoder.align_corners);
     let across = Axis1::new(cols * cells, padded_width, config.decoder.align_corners);

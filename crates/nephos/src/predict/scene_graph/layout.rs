@@ -21,7 +21,7 @@ impl Layout {
     /// Windows as `options` asks, each of whole patches.
     ///
     /// # Errors
-    /// A scene smaller than one patch, or what [`Plan::new`] refuses.
+    /// What [`Plan::new`] refuses.
     pub fn new(config: &ModelConfig, size: [usize; 2], options: &RunOptions) -> Result<Self> {
         let grid = |[height, width]: [usize; 2]| {
             let (rows, cols) = config.grid(height, width).ok_or_else(|| {
@@ -32,7 +32,7 @@ impl Layout {
             Ok::<_, Error>([rows, cols])
         };
         let window = config.padded(options.window[0], options.window[1]);
-        let (whole, part) = (grid(size)?, grid(window)?);
+        let (whole, part) = (grid(at_least_a_patch(config, size))?, grid(window)?);
         let part = [part[0].min(whole[0]), part[1].min(whole[1])];
         let tokens = Plan::new(whole, part, options.overlap, 1, 0)?;
         let stride = config.patch.stride;
@@ -56,4 +56,9 @@ impl Layout {
     pub fn patch_of(&self, pixel: usize, patches: usize) -> usize {
         ((pixel + self.padding) / self.stride).min(patches - 1)
     }
+}
+
+/// The size of a scene, or the least that the network takes where that is more.
+pub(super) fn at_least_a_patch(config: &ModelConfig, size: [usize; 2]) -> [usize; 2] {
+    size.map(|side| side.max(config.least_side()))
 }

@@ -67,8 +67,7 @@ pub trait GraphForward {
 /// twice: for the encoder, and for the decoder.
 ///
 /// # Errors
-/// As [`run`](super::run); a scene smaller than one patch; the graph can't take so many
-/// nodes.
+/// As [`run`](super::run); the graph can't take so many nodes.
 #[allow(clippy::too_many_arguments)]
 pub fn run_scene_graph(
     model: &dyn GraphForward,

@@ -11,7 +11,7 @@ use super::{GraphForward, Halves, check};
 use crate::error::{Error, Result};
 use crate::predict::blend::Blender;
 use crate::predict::steps::{Step, assemble};
-use crate::predict::stream::{RunOptions, RunStats, join, read};
+use crate::predict::stream::{RunOptions, RunStats, join, read, start};
 use crate::scene::Scene;
 
 /// What the encoder says of each patch of a scene.
@@ -52,15 +52,15 @@ pub(super) fn encode(
     thread::scope(|scope| {
         let (to_windows, strips) = sync_channel(0);
         let (to_model, steps) = sync_channel(1);
-        let reader = scope.spawn(move || read(scene, bands, gain, to_windows));
-        let cutter = scope.spawn(move || {
+        let reader = start(scope, move || read(scene, bands, gain, to_windows))?;
+        let cutter = start(scope, move || {
             assemble(
                 pixels,
                 options.batch_pixels,
                 || strips.recv().ok(),
                 |step| Ok(to_model.send(step).is_ok()),
             )
-        });
+        })?;
         let mut work = |step| -> Result<()> {
             check(options)?;
             match step {

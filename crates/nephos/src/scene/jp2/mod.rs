@@ -69,10 +69,12 @@ pub(crate) struct Jp2 {
 impl Jp2 {
     /// Reads the headers and finds the tiles; a file that is cut off is refused.
     pub fn open(path: PathBuf, data: MappedRange) -> Result<Self> {
-        let bytes = data.bytes();
-        let start = &bytes[..bytes.len().min(LONGEST_HEADER)];
-        let header = Header::parse(&path, start, bytes.len())?;
-        let tiles = index::tile_parts(&path, bytes, &header)?;
+        let (header, tiles) = data.checked(|bytes| {
+            let start = &bytes[..bytes.len().min(LONGEST_HEADER)];
+            let header = Header::parse(&path, start, bytes.len())?;
+            let tiles = index::tile_parts(&path, bytes, &header)?;
+            Ok((header, tiles))
+        })?;
         // A row of tiles that windows end in, and the one that they go on to.
         let capacity = (2 * header.grid.tiles()[1]).clamp(1, MOST_CACHED);
         Ok(Self {
@@ -141,8 +143,8 @@ impl Jp2 {
         for part in parts {
             self.data.prefetch(part.clone());
         }
-        let bytes = self.data.bytes();
-        let codestream = carve::carve(&self.path, bytes, &self.header, tile, parts)?;
+        let codestream = (self.data)
+            .checked(|bytes| carve::carve(&self.path, bytes, &self.header, tile, parts))?;
         for part in parts {
             self.data.release(part.clone());
         }

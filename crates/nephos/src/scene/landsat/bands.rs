@@ -2,6 +2,7 @@
 
 use crate::band;
 use crate::error::{Error, Result};
+use crate::scene::raster_names::MSS;
 
 use super::mtl::{CONTENTS, IMAGE, Mtl};
 
@@ -94,6 +95,9 @@ impl Sensor {
             let message = format!("{what}; nephos reads TM, ETM+ and OLI of Landsat 4 to 9");
             Error::unsupported(mtl.path().display(), message)
         };
+        if either("SENSOR_ID")? == "MSS" {
+            return Err(Error::unsupported(mtl.path().display(), MSS));
+        }
         let craft = either("SPACECRAFT_ID")?;
         let satellite = (craft.strip_prefix("LANDSAT_"))
             .or(craft.strip_prefix("Landsat"))

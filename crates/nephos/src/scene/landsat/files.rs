@@ -7,6 +7,9 @@ use crate::error::{Error, Result};
 /// Names of files in a folder that are looked at; a product has some 20.
 const MOST_FILES: usize = 4096;
 
+/// Endings of metadata files, in lower case.
+const METADATA: [&str; 3] = ["_mtl.txt", "_mtl.json", "_mtl.xml"];
+
 /// A product's folder.
 pub struct Folder {
     path: PathBuf,
@@ -36,9 +39,10 @@ impl Folder {
         })
     }
 
-    /// The metadata file; the text form goes before JSON. `None` where there is none.
+    /// The metadata file; the text form goes before JSON, that before XML. `None` where
+    /// there is none.
     pub fn metadata(&self) -> Result<Option<PathBuf>> {
-        for ending in ["_mtl.txt", "_mtl.json"] {
+        for ending in METADATA {
             if let Some(path) = self.one(|name| name.ends_with(ending), "a metadata file")? {
                 return Ok(Some(path));
             }
@@ -83,7 +87,7 @@ pub fn is_landsat(path: &Path) -> bool {
     let metadata_name = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let name = name.to_ascii_lowercase();
-        name.ends_with("_mtl.txt") || name.ends_with("_mtl.json")
+        METADATA.iter().any(|ending| name.ends_with(ending))
     };
     match path.is_dir() {
         true => std::fs::read_dir(path)

@@ -16,8 +16,13 @@ use rayon::prelude::*;
 use self::bands::{Band, Quantity, Sensor, processing};
 use self::files::Folder;
 use self::mtl::{CONTENTS, FILE_INFO, IMAGE};
-use super::tiff::TiffRaster;
+use super::band_file::{again, reference};
+use super::nodata::NoData;
+use super::raster_names::given;
+use super::same_grid::same_grid;
+use super::tiff::{TiffRaster, fit_nodata};
 use super::{DType, Scene, SceneBand, SceneInfo, SceneOptions, SunAngles, Window};
+use crate::band::{self, Product};
 use crate::error::{Error, Result};
 
 /// Metres of a pixel of every band but the panchromatic, which is not read.
@@ -28,19 +33,24 @@ const RESOLUTION: f64 = 30.0;
 /// Reflectance of Level-1 is that at the top of the atmosphere, divided by the sine of
 /// the sun's elevation at the scene's centre; of Level-2 that of the surface. Gains are
 /// the metadata's. Thermal bands are brightness temperature (Level-2: surface
-/// temperature) / 100 K.
+/// temperature) / 100 K. Pixels that are 0, the fill of all products, the no-data number
+/// of a band's file, or masked by it have no data.
 pub struct LandsatScene {
     info: SceneInfo,
-    files: Vec<TiffRaster>,
+    /// One for each band; or why it can't be read.
+    files: Vec<Result<TiffRaster>>,
+    nodata: NoData,
 }
 
 impl LandsatScene {
-    /// Opens the product of a folder, or of an `*_MTL.txt` or `*_MTL.json` in it.
-    /// Bands whose file is not there are left out, with a note.
+    /// Opens the product of a folder, or of an `*_MTL.txt`, `*_MTL.json` or `*_MTL.xml` in
+    /// it. Bands whose file is not there are left out, with a note, and so are thermal
+    /// bands without constants. A file that can't be read or lies on another grid than red
+    /// is an error when its band is read, and not before.
     ///
     /// # Errors
-    /// No metadata file or no band; a key that a band needs, named; files of different
-    /// sizes or places; an option that does not fit.
+    /// No metadata file or no band; a key that a reflective band needs, named; an option
+    /// that does not fit.
     pub fn open(path: &Path, options: &SceneOptions) -> Result<Self> {
         let (mtl, folder) = locate(path)?;
         let sensor = Sensor::of(&mtl)?;
@@ -54,26 +64,56 @@ impl LandsatScene {
         }
         let mut notes = Vec::new();
         let found = find_bands(&mtl, sensor, &folder, &mut notes)?;
-        let files = (found.iter())
-            .map(|(_, file)| open_band(file))
-            .collect::<Result<Vec<_>>>()?;
-        let Some(first) = files.first() else {
-            let message = "no file of a band that the metadata describe";
-            return Err(Error::format(path, message));
-        };
-        for file in &files {
-            if file.size() != first.size() || file.georeference != first.georeference {
-                let message = format!("not on the same grid as {}", first.path().display());
-                return Err(Error::format(file.path(), message));
+        let mut bands = Vec::new();
+        let mut files = Vec::new();
+        for (band, path) in &found {
+            let file = open_band(path);
+            let dtype = file.as_ref().map_or(DType::U16, TiffRaster::dtype);
+            match describe(&mtl, sensor, *band, dtype, options) {
+                Ok(band) => {
+                    bands.push(band);
+                    files.push(file);
+                }
+                // From December 2014 to 2015 the gain is 0: the sensor was off.
+                Err(error) if band.quantity == Quantity::Temperature => notes.push(format!(
+                    "Band {} ({}) is left out: {error}.",
+                    sensor.source(*band),
+                    sensor.name(*band)
+                )),
+                Err(error) => return Err(error),
             }
         }
-        let bands = (found.iter().zip(&files))
-            .map(|((band, _), file)| describe(&mtl, sensor, *band, file.dtype(), options))
-            .collect::<Result<Vec<_>>>()?;
-        let sun = sun(&mtl)?;
+        let names: Vec<&str> = bands.iter().map(|band| band.name.as_str()).collect();
+        let Some(reference) = reference(&files, &names) else {
+            let none = "no file of a band that the metadata describe";
+            let broken = files.into_iter().find_map(Result::err);
+            return Err(broken.unwrap_or_else(|| Error::format(path, none)));
+        };
+        let fits: Vec<Result<()>> = (files.iter())
+            .map(|file| match (&files[reference], file) {
+                (Ok(first), Ok(file)) => same_grid(first, file),
+                _ => Ok(()),
+            })
+            .collect();
+        for ((file, fits), band) in files.iter_mut().zip(fits).zip(&bands) {
+            if let Err(error) = fits {
+                *file = Err(error);
+            }
+            if let Err(error) = file {
+                notes.push(format!(
+                    "Band {} can't be read, which stops models that need it: {error}.",
+                    band.label()
+                ));
+            }
+        }
+        let Some(Ok(first)) = files.get(reference) else {
+            return Err(Error::format(path, "no file of a band can be read"));
+        };
+        let first = (first.size(), first.block(), first.georeference.clone());
+        let sun = sun(&mtl);
         if sensor.level == 1
             && options.scale.is_none()
-            && (found.iter()).any(|(band, _)| band.quantity == Quantity::Reflectance)
+            && bands.iter().any(|band| !band::is_thermal(&band.name))
             && let Some(sun) = sun
         {
             notes.push(format!(
@@ -86,18 +126,23 @@ impl LandsatScene {
             name: name(&mtl, path),
             path: path.to_owned(),
             product: product(&mtl, sensor)?,
-            size: first.size(),
-            block: first.block(),
-            georeference: first.georeference.clone(),
+            size: first.0,
+            block: first.1,
+            georeference: first.2,
             bands,
             sun,
             acquired: acquired(&mtl),
             notes,
         };
-        if let Some(names) = &options.bands {
-            rename(&mut info, names)?;
+        if options.bands.is_some() {
+            rename(&mut info, &mut files, sensor, options)?;
         }
-        Ok(Self { info, files })
+        let nodata = declared(&mut info, &files, options);
+        Ok(Self {
+            info,
+            files,
+            nodata,
+        })
     }
 }
 
@@ -112,13 +157,53 @@ impl Scene for LandsatScene {
         let planes: Vec<_> = out.axis_iter_mut(Axis(0)).zip(bands).collect();
         planes.into_par_iter().try_for_each(|(mut plane, band)| {
             let radiometry = &self.info.bands[*band].radiometry;
-            let convert = |_, stored| radiometry.apply(stored);
-            let values = self.files[*band].read(&[0], window, convert)?;
+            let file = self.files[*band].as_ref().map_err(again)?;
+            let convert = |_, stored| match self.nodata.holds(*band, stored) {
+                true => f32::NAN,
+                false => radiometry.apply(stored),
+            };
+            let mut values = file.read(&[0], window, convert)?;
+            // A fresh array is contiguous.
+            let pixels = values.as_slice_mut().unwrap_or_default();
+            file.blank(&[0], window, pixels, f32::NAN)?;
             plane.assign(&values.index_axis(Axis(0), 0));
             Ok::<(), Error>(())
         })?;
         Ok(out)
     }
+}
+
+/// What the bands' files say of no data themselves, which goes beside the fill of all
+/// products. Where the user says what it is, that alone is.
+fn declared(info: &mut SceneInfo, files: &[Result<TiffRaster>], options: &SceneOptions) -> NoData {
+    let mut nodata = NoData::default();
+    let mut numbers: Vec<f64> = Vec::new();
+    let usable = || files.iter().enumerate();
+    let usable = || usable().filter_map(|(band, file)| Some((band, file.as_ref().ok()?)));
+    for (band, file) in usable() {
+        let number = file.bands[0].nodata.filter(|_| options.nodata.is_none());
+        let number = number.and_then(|number| fit_nodata(number, file.dtype()));
+        if let Some(number) = number.filter(|n| info.bands[band].radiometry.nodata != Some(*n)) {
+            nodata.declare(band, number);
+            if !numbers.contains(&number) {
+                numbers.push(number);
+            }
+        }
+    }
+    if !numbers.is_empty() {
+        let numbers: Vec<String> = numbers.iter().map(f64::to_string).collect();
+        info.notes.push(format!(
+            "The bands' files say that {} is no data, and so it is beside 0; --nodata says \
+             otherwise.",
+            numbers.join(", ")
+        ));
+    }
+    for note in usable().flat_map(|(_, file)| &file.sidecars) {
+        if !info.notes.contains(note) {
+            info.notes.push(note.clone());
+        }
+    }
+    nodata
 }
 
 /// The metadata file of a path, and the folder it is in.
@@ -129,7 +214,8 @@ fn locate(path: &Path) -> Result<(Mtl, Folder)> {
     {
         let folder = Folder::list(path)?;
         let mtl = folder.metadata()?.ok_or_else(|| {
-            let message = "no file that ends in _MTL.txt or _MTL.json; a Landsat folder has one";
+            let message =
+                "no file that ends in _MTL.txt, _MTL.json or _MTL.xml; a Landsat folder has one";
             Error::format(path, message)
         })?;
         return Ok((Mtl::read(&mtl)?, folder));
@@ -148,8 +234,8 @@ fn open_band(path: &Path) -> Result<TiffRaster> {
         return Err(Error::format(
             path,
             format!(
-                "{} bands of {}; a Landsat file has one of uint8 or uint16",
-                raster.bands.len(),
+                "{} of {}; a Landsat file has one of uint8 or uint16",
+                crate::text::count(raster.bands.len(), "band"),
                 raster.dtype().name()
             ),
         ));
@@ -204,20 +290,39 @@ fn describe(
 }
 
 /// Names of the bands in the order in which they were found, in place of their own.
-fn rename(info: &mut SceneInfo, names: &[String]) -> Result<()> {
+fn rename(
+    info: &mut SceneInfo,
+    files: &mut Vec<Result<TiffRaster>>,
+    sensor: Sensor,
+    options: &SceneOptions,
+) -> Result<()> {
+    let names = options.bands.as_deref().unwrap_or_default();
     if names.len() != info.bands.len() {
         let have: Vec<&str> = info.bands.iter().map(|band| band.source.as_str()).collect();
         return Err(Error::usage(format!(
-            "{}: {} names of bands are given; the scene has {}: {}",
+            "{}: --bands gives {}; the scene has {}: {}",
             info.path.display(),
-            names.len(),
-            have.len(),
+            crate::text::count(names.len(), "name"),
+            crate::text::count(have.len(), "band"),
             have.join(", ")
         )));
     }
-    for (band, name) in info.bands.iter_mut().zip(names) {
-        band.name.clone_from(name);
-        band.source.clone_from(name);
+    let product = Product::first_in([format!("landsat{}", sensor.satellite).as_str()]);
+    let named = given(&info.path, names, names.len(), &product, options)?;
+    let own = std::mem::take(&mut info.bands).into_iter();
+    let all = own
+        .zip(std::mem::take(files))
+        .zip(named.into_iter().zip(names));
+    for ((band, file), (name, source)) in all {
+        if let Some(name) = name {
+            let source = source.clone();
+            info.bands.push(SceneBand {
+                name,
+                source,
+                ..band
+            });
+            files.push(file);
+        }
     }
     Ok(())
 }
@@ -249,14 +354,12 @@ fn name(mtl: &Mtl, path: &Path) -> String {
         .map_or_else(|| super::stem(path), str::to_owned)
 }
 
-fn sun(mtl: &Mtl) -> Result<Option<SunAngles>> {
-    if mtl.get(IMAGE, "SUN_ELEVATION").is_none() || mtl.get(IMAGE, "SUN_AZIMUTH").is_none() {
-        return Ok(None);
-    }
-    Ok(Some(SunAngles {
-        elevation: mtl.number(IMAGE, "SUN_ELEVATION")?,
-        azimuth: mtl.number(IMAGE, "SUN_AZIMUTH")?,
-    }))
+/// Where the sun stood; what reflectance needs of it is looked up where it is needed.
+fn sun(mtl: &Mtl) -> Option<SunAngles> {
+    Some(SunAngles {
+        elevation: mtl.number(IMAGE, "SUN_ELEVATION").ok()?,
+        azimuth: mtl.number(IMAGE, "SUN_AZIMUTH").ok()?,
+    })
 }
 
 /// Date and time of the scene's centre, which end in `Z` in the metadata.

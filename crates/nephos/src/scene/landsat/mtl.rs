@@ -1,8 +1,8 @@
-//! The metadata file of a Landsat product, `*_MTL.txt` or `*_MTL.json`.
+//! The metadata file of a Landsat product, `*_MTL.txt`, `*_MTL.json` or `*_MTL.xml`.
 //!
 //! The text form is Object Description Language: lines `KEY = VALUE` in groups
 //! between `GROUP = NAME` and `END_GROUP = NAME`, one root group, `END` last. The
-//! JSON form has the same groups and keys as objects. (USGS, Landsat 8-9 Collection 2
+//! JSON form has the same groups and keys as objects, the XML form as elements. (USGS, Landsat 8-9 Collection 2
 //! Level 1 and Level 2 Data Format Control Books, LSDS-1822 and LSDS-1328.)
 //!
 //! A key may be in several groups with different values: a Level-2 file repeats the
@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
+use crate::scene::xml::Element;
 
 /// Longest file that is read; real ones have some 20 kB.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -33,7 +34,7 @@ type Group = BTreeMap<String, Value>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Value {
     text: String,
-    /// Counted from 1; JSON has none.
+    /// Counted from 1; JSON and XML have none.
     line: Option<usize>,
 }
 
@@ -90,9 +91,10 @@ impl Mtl {
             Error::format_at(path, e.valid_up_to() as u64, message)
         })?;
         let text = text.trim_start_matches('\u{feff}');
-        let groups = match text.trim_start().starts_with('{') {
-            true => json_groups(path, text)?,
-            false => text_groups(path, text)?,
+        let groups = match text.trim_start().chars().next() {
+            Some('{') => json_groups(path, text)?,
+            Some('<') => xml_groups(path, text)?,
+            _ => text_groups(path, text)?,
         };
         Ok(Self {
             path: path.to_owned(),
@@ -241,6 +243,39 @@ fn json_groups(path: &Path, text: &str) -> Result<BTreeMap<String, Group>> {
     Ok(groups)
 }
 
+fn xml_groups(path: &Path, text: &str) -> Result<BTreeMap<String, Group>> {
+    // Some copies are filled up with NUL bytes.
+    let root = Element::parse(path, text.trim_end_matches('\0').trim().as_bytes())?;
+    if !ROOTS.contains(&root.name.as_str()) {
+        let (got, roots) = (shortened(&root.name), ROOTS.join(" or "));
+        let message = format!("element {got}; a Landsat metadata file has {roots}");
+        return Err(Error::format(path, message));
+    }
+    let mut groups = BTreeMap::new();
+    for group in root.children() {
+        let mut values = Group::new();
+        for entry in group.children() {
+            let value = Value {
+                text: unquoted(entry.text()).to_owned(),
+                line: None,
+            };
+            if values.insert(entry.name.clone(), value).is_some() {
+                let (key, name) = (shortened(&entry.name), shortened(&group.name));
+                let message = format!("a second {key} in group {name}");
+                return Err(Error::format(path, message));
+            }
+        }
+        if groups.insert(group.name.clone(), values).is_some() {
+            let message = format!("a second group {}", shortened(&group.name));
+            return Err(Error::format(path, message));
+        }
+    }
+    match groups.is_empty() {
+        true => Err(Error::format(path, "no group of Landsat metadata")),
+        false => Ok(groups),
+    }
+}
+
 fn unquoted(value: &str) -> &str {
     (value.strip_prefix('"'))
         .and_then(|value| value.strip_suffix('"'))
@@ -277,6 +312,31 @@ mod tests {
             mtl.number(RESCALING, "K").unwrap_err().to_string(),
             "x_MTL.txt: no K in group LEVEL1_RADIOMETRIC_RESCALING"
         );
+    }
+
+    #[test]
+    fn xml_has_the_same_groups() {
+        let of = |text: &str| Mtl::parse(Path::new("x_MTL.xml"), text.as_bytes());
+        let text = "<?xml version='1.0'?>\n<LANDSAT_METADATA_FILE><IMAGE_ATTRIBUTES>\
+            <SENSOR_ID>OLI_TIRS</SENSOR_ID><SUN_ELEVATION> 45.5 </SUN_ELEVATION>\
+            </IMAGE_ATTRIBUTES><PRODUCT_CONTENTS/></LANDSAT_METADATA_FILE>\n\0";
+        let mtl = of(text).unwrap();
+        assert_eq!(mtl.text(IMAGE, "SENSOR_ID").unwrap(), "OLI_TIRS");
+        assert_eq!(mtl.number(IMAGE, "SUN_ELEVATION").unwrap(), 45.5);
+        for (from, to, part) in [
+            ("45.5", "high", "SUN_ELEVATION is `high`"),
+            ("SUN_ELEVATION", "SENSOR_ID", "a second SENSOR_ID"),
+            ("LANDSAT_METADATA_FILE", "OTHER", "element OTHER"),
+            ("</IMAGE_ATTRIBUTES>", "", "broken XML"),
+        ] {
+            let error =
+                of(&text.replace(from, to)).and_then(|mtl| mtl.number(IMAGE, "SUN_ELEVATION"));
+            let error = error.unwrap_err().to_string();
+            assert!(
+                error.contains(part) && error.contains("x_MTL.xml"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

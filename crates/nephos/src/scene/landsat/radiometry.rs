@@ -77,9 +77,8 @@ pub fn of(
         (Quantity::Temperature, _) => None,
     };
     Ok(Radiometry {
-        nodata: Some(options.nodata.unwrap_or(FILL)),
         saturated,
-        ..radiometry
+        ..radiometry.with_nodata(Some(options.nodata.unwrap_or(FILL)))
     })
 }
 

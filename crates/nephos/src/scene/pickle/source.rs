@@ -9,7 +9,7 @@ use ndarray::Array3;
 use super::cursor::Fault;
 use super::machine;
 use super::numpy::{NumpyHost, StoredArray};
-use super::value::Value;
+use super::value::{Heap, Value};
 use crate::error::Result;
 use crate::scene::array::SampleLayout;
 use crate::scene::mapping::Mapping;
@@ -46,7 +46,8 @@ impl PickleSource {
     /// NumPy arrays.
     pub fn open(path: &Path) -> Result<Self> {
         let mapping = Mapping::open(path)?;
-        let arrays = index(mapping.bytes()).map_err(|fault| fault.into_error(path))?;
+        let arrays =
+            mapping.checked(|bytes| index(bytes).map_err(|fault| fault.into_error(path)))?;
         mapping.release(0..mapping.bytes().len());
         let samples = arrays
             .last()
@@ -86,6 +87,44 @@ impl PickleSource {
     }
 }
 
+/// How samples are saved that nephos reads, for messages.
+const HOW_TO_SAVE: &str = "A pickle of samples is a list, tuple or dict of arrays \
+     [channels, height, width], whose label, if any, is one of the channels \
+     (data.label_channel); images and labels apart are saved as np.savez('samples.npz', \
+     images=np.stack(images), labels=np.stack(labels)), images alone as \
+     np.save('images.npy', np.stack(images))";
+/// Keys of a dict that are of labels beside images.
+const LABELS: [&str; 8] = [
+    "label", "labels", "mask", "masks", "target", "targets", "y", "gt",
+];
+
+/// What a sample is that is a list, tuple or dict of several things: pairs of image and
+/// mask, mostly.
+fn no_array(heap: &Heap<'_>, value: Value) -> Option<String> {
+    match value {
+        Value::List(_) | Value::Tuple { .. } => {
+            let count = heap.items(value).map_or(0, <[Value]>::len);
+            let pair = if count == 2 {
+                ", as of image and mask"
+            } else {
+                ""
+            };
+            Some(format!("{} of {count}{pair}, not an array", value.kind()))
+        }
+        Value::Dict(_) => {
+            let keys: Vec<String> = (heap.entries(value).unwrap_or_default().iter().take(4))
+                .filter_map(|(key, _)| heap.name(*key).ok())
+                .map(|key| format!("`{}`", key.escape_debug()))
+                .collect();
+            Some(match keys.is_empty() {
+                true => "a dict, not an array".to_owned(),
+                false => format!("a dict with {}, not an array", keys.join(", ")),
+            })
+        }
+        _ => None,
+    }
+}
+
 /// The arrays of a pickle.
 fn index(file: &[u8]) -> Result<Vec<Entry>, Fault> {
     let mut host = NumpyHost::default();
@@ -105,12 +144,16 @@ fn index(file: &[u8]) -> Result<Vec<Entry>, Fault> {
         Value::List(_) | Value::Tuple { .. } => {
             let items = heap.items(value).unwrap_or_default();
             for (position, item) in items.iter().enumerate() {
+                if let Some(what) = no_array(&heap, *item) {
+                    return Err(end(format!("item {position} is {what}. {HOW_TO_SAVE}")));
+                }
                 keep(*item, None)
                     .map_err(|message: String| end(format!("item {position}: {message}")))?;
             }
         }
         Value::Dict(_) => {
             let mut keys = HashSet::new();
+            let mut label = None;
             for (key, item) in heap.entries(value).unwrap_or_default() {
                 let key = match key {
                     Value::Text(payload) | Value::Bytes(payload) => {
@@ -124,8 +167,22 @@ fn index(file: &[u8]) -> Result<Vec<Entry>, Fault> {
                 if !keys.insert(key.clone()) {
                     return Err(end(format!("the key `{}` twice", key.escape_debug())));
                 }
+                if let Some(what) = no_array(&heap, *item) {
+                    let key = key.escape_debug();
+                    return Err(end(format!("`{key}` is {what}. {HOW_TO_SAVE}")));
+                }
+                if LABELS.contains(&key.to_ascii_lowercase().as_str()) {
+                    label = Some(key.clone());
+                }
                 keep(*item, Some(key.clone()))
                     .map_err(|message| end(format!("`{}`: {message}", key.escape_debug())))?;
+            }
+            if let Some(label) = label.filter(|_| keys.len() > 1) {
+                return Err(end(format!(
+                    "a dict of images and labels (`{}`), whose labels would be taken for images. \
+                     {HOW_TO_SAVE}",
+                    label.escape_debug()
+                )));
             }
         }
         single => keep(single, None).map_err(|message| {
@@ -167,6 +224,7 @@ impl SampleSource for PickleSource {
         check_channels(&self.path, channels, sample.shape[0])?;
         let image = sample.read(channels, &self.bytes(&entry.array, sample.byte_range())?);
         self.release(&entry.array);
+        self.mapping.intact()?;
         Ok(image)
     }
 
@@ -175,6 +233,7 @@ impl SampleSource for PickleSource {
         let sample = entry.array.layout.sample(within);
         let raw = sample.raw(&self.bytes(&entry.array, sample.byte_range())?);
         self.release(&entry.array);
+        self.mapping.intact()?;
         Ok((sample.element.dtype, sample.shape, raw))
     }
 }

@@ -33,15 +33,22 @@ pub fn stem(file: &str) -> &str {
 }
 
 /// Band and, where it is named, pixel size of an image file. The names end in
-/// `_B04_10m` (Level-2A) or `_B04` (Level-1C), before 2016 and since.
+/// `_B04_10m` (Level-2A) or `_B04` (Level-1C), before 2016 and since; on AWS they are
+/// `R10m/B04.jp2`.
 pub fn of_file(file: &str) -> Option<(usize, Option<u32>)> {
     let mut parts = stem(file).rsplit('_');
     let last = parts.next()?;
     if let Some(band) = number(last) {
-        return Some((band, None));
+        return Some((band, of_folder(file)));
     }
     let resolution = last.strip_suffix('m')?.parse().ok()?;
     Some((number(parts.next()?)?, Some(resolution)))
+}
+
+/// The pixel size that an image's folder names, as in `R10m`.
+fn of_folder(file: &str) -> Option<u32> {
+    let folder = file.rsplit(['/', '\\']).nth(1)?;
+    folder.strip_prefix('R')?.strip_suffix('m')?.parse().ok()
 }
 
 #[cfg(test)]
@@ -67,6 +74,9 @@ mod tests {
                 "S2A_OPER_MSI_L1C_TL_EPA__20160605T174215_A000629_T31TCJ_B12.jp2",
                 Some((12, None)),
             ),
+            ("R20m/B8A.jp2", Some((8, Some(20)))),
+            ("B02.jp2", Some((1, None))),
+            ("qi/MSK_QUALIT_B02.jp2", Some((1, None))),
             ("T33XWJ_20220413T150759_TCI_10m", None),
             ("T33XWJ_20220413T150759_SCL_20m.jp2", None),
             ("T33XWJ_20220413T150759_B13.jp2", None),

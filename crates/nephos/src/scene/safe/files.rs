@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use zip::{CompressionMethod, ZipArchive};
 
-use super::xml;
 use crate::error::{Error, Result};
 use crate::scene::jp2::LONGEST_HEADER;
 use crate::scene::mapping::{MappedRange, Mapping};
+use crate::scene::xml;
 
 /// Most files that a product or archive may have; real ones have some hundred.
 const MOST_FILES: usize = 1 << 16;
@@ -89,6 +89,16 @@ impl Files {
         Self::archive(path)
     }
 
+    /// Images of bands in a folder that is no product; `names` are within it.
+    pub fn bands(path: &Path, names: Vec<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            store: Store::Folder,
+            main: String::new(),
+            names,
+        }
+    }
+
     fn folder(path: &Path, main: Option<String>) -> Result<Self> {
         let mut names = Vec::new();
         walk(path, "", 0, &mut names)?;
@@ -138,6 +148,7 @@ impl Files {
             };
             found.push((name.to_owned(), entry));
         }
+        mapping.intact()?;
         found.sort_by(|a, b| a.0.cmp(&b.0));
         let (names, entries) = found.into_iter().unzip();
         Ok(Self {
@@ -195,9 +206,8 @@ impl Files {
             let (bytes, length) = self.start(name, LONGEST_HEADER)?;
             return parse(&bytes, length);
         }
-        let image = self.image(name)?;
-        let bytes = image.bytes();
-        parse(&bytes[..bytes.len().min(LONGEST_HEADER)], bytes.len())
+        self.image(name)?
+            .checked(|bytes| parse(&bytes[..bytes.len().min(LONGEST_HEADER)], bytes.len()))
     }
 
     /// At most `most` bytes of a file, and its length.
@@ -219,6 +229,7 @@ impl Files {
                 let mut archive = open_archive(&self.path, mapping)?;
                 let file = (archive.by_index(entry.position)).map_err(|e| broken(&path, &e))?;
                 (file.take(most as u64).read_to_end(&mut bytes)).map_err(|e| broken(&path, &e))?;
+                mapping.intact()?;
                 entry.length
             }
         };
@@ -262,7 +273,8 @@ impl Files {
             &mut unpacked,
             entry.length,
         )?;
-        Mapping::of_file(&path, &unpacked).map(MappedRange::whole)
+        mapping.intact()?;
+        Mapping::of_file(&path, unpacked).map(MappedRange::whole)
     }
 
     fn entry(&self, name: &str) -> Result<&Entry> {

@@ -98,45 +98,64 @@ pub fn names(
     Ok((found, first))
 }
 
-/// Reads the images' headers; their sizes must be those of the tile's grids.
-pub fn open(
-    files: &Files,
-    names: Vec<String>,
-    product: &Product,
-    tile: &Tile,
-) -> Result<Vec<Image>> {
-    names
-        .into_iter()
-        .filter_map(|name| bands::of_file(&name).map(|(band, own)| (name, band, own)))
-        .map(|(name, band, own)| {
-            let path = files.path(&name);
-            let resolution = own.unwrap_or(product.resolutions[band]);
-            let grid = tile.grid(resolution).ok_or_else(|| {
-                let message = format!(
-                    "an image of {resolution} m, but the tile's metadata have no element `Size` \
-                     of this resolution"
-                );
-                Error::format(&path, message)
-            })?;
-            let info =
-                files.image_header(&name, |bytes, length| Jp2Info::parse(&path, bytes, length))?;
-            if info.size != grid.size {
-                let ([rows, cols], [height, width]) = (info.size, grid.size);
-                let message = format!(
-                    "{rows} × {cols} pixels, but the tile's metadata (element `Size`) say \
-                     {height} × {width} at {resolution} m"
-                );
-                return Err(Error::format(&path, message));
-            }
-            Ok(Image {
+/// Images that can be read, and bands of which one can't be, with the reason.
+pub struct Opened {
+    pub images: Vec<Image>,
+    /// Number of the band, and what is wrong.
+    pub broken: Vec<(usize, Error)>,
+}
+
+/// Reads the images' headers; their sizes must be those of the tile's grids. What is wrong
+/// with one is kept, for who asks for its band.
+///
+/// # Errors
+/// No image can be read: the first one's.
+pub fn open(files: &Files, names: Vec<String>, product: &Product, tile: &Tile) -> Result<Opened> {
+    let mut opened = Opened {
+        images: Vec::new(),
+        broken: Vec::new(),
+    };
+    for name in names {
+        let Some((band, own)) = bands::of_file(&name) else {
+            continue;
+        };
+        let resolution = own.unwrap_or(product.resolutions[band]);
+        match header(files, &name, resolution, tile) {
+            Ok(info) => opened.images.push(Image {
                 name,
                 band,
                 resolution,
                 info,
                 open: Mutex::default(),
-            })
-        })
-        .collect()
+            }),
+            Err(error) => opened.broken.push((band, error)),
+        }
+    }
+    match (opened.images.is_empty(), opened.broken.is_empty()) {
+        (true, false) => Err(opened.broken.swap_remove(0).1),
+        _ => Ok(opened),
+    }
+}
+
+fn header(files: &Files, name: &str, resolution: u32, tile: &Tile) -> Result<Jp2Info> {
+    let path = files.path(name);
+    let grid = tile.grid(resolution).ok_or_else(|| {
+        let message = format!(
+            "an image of {resolution} m, but the tile's metadata have no element `Size` of this \
+             resolution"
+        );
+        Error::format(&path, message)
+    })?;
+    let info = files.image_header(name, |bytes, length| Jp2Info::parse(&path, bytes, length))?;
+    if info.size != grid.size {
+        let ([rows, cols], [height, width]) = (info.size, grid.size);
+        let message = format!(
+            "{rows} × {cols} pixels, but the tile's metadata (element `Size`) say {height} × \
+             {width} at {resolution} m"
+        );
+        return Err(Error::format(&path, message));
+    }
+    Ok(info)
 }
 
 /// The image that serves a band on a grid of `resolution` metres: the one of that

@@ -4,22 +4,25 @@
 mod bands;
 mod files;
 mod images;
+mod loose;
+mod place;
 mod product;
 mod resample;
 mod tile;
-mod xml;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ndarray::{Array3, ArrayViewMut2, s};
 use rayon::prelude::*;
 
 use self::files::Files;
-pub(crate) use self::files::is_product;
-use self::images::Image;
-use self::product::Product;
+pub(crate) use self::files::{is_main, is_product};
+use self::images::{Image, Opened};
+pub(crate) use self::loose::has_bands;
+use self::product::{Product, is_local};
 use self::resample::Fit;
 use self::tile::{Tile, TileGrid};
+use super::band_file::again;
 use super::jp2::Rect;
 use super::{DType, Origin, Radiometry, Scene, SceneBand, SceneInfo, SceneOptions, Window};
 use crate::band::SENTINEL2;
@@ -35,15 +38,27 @@ pub struct SafeScene {
     info: SceneInfo,
     files: Files,
     images: Vec<Image>,
-    /// One a band of [`SceneInfo::bands`].
-    sources: Vec<Source>,
+    /// One for each band of [`SceneInfo::bands`]; or why it can't be read.
+    sources: Vec<Result<Source>>,
 }
 
 /// Where a band is from.
+#[derive(Clone, Copy)]
 struct Source {
     /// Position in the images.
     image: usize,
     fit: Fit,
+}
+
+/// What a scene is built of.
+struct Parts {
+    files: Files,
+    /// What messages call the metadata.
+    main: PathBuf,
+    product: Product,
+    opened: Opened,
+    tile: Tile,
+    grid: TileGrid,
 }
 
 impl SafeScene {
@@ -71,46 +86,90 @@ impl SafeScene {
         let (names, granule) = images::names(&files, &product, &mut notes)?;
         let tile_name = tile_metadata(&files, &granule)?;
         let tile = Tile::parse(&files.path(&tile_name), &files.xml(&tile_name)?)?;
-        let images = images::open(&files, names, &product, &tile)?;
-        let grid = images::grid(options.resolution, &tile, &images, &mut notes)?;
+        let opened = images::open(&files, names, &product, &tile)?;
+        let grid = images::grid(options.resolution, &tile, &opened.images, &mut notes)?;
         let name = (files.folder_name())
             .filter(|name| name.to_ascii_uppercase().ends_with(".SAFE"))
             .or_else(|| product.uri.clone())
             .or_else(|| files.folder_name())
             .unwrap_or_default();
         notes.extend(odd_offsets(&product, &name));
+        let words = format!(
+            "{} {}, processing baseline {}",
+            product.spacecraft,
+            product.level.name(),
+            product.baseline
+        );
+        let parts = Parts {
+            files,
+            main,
+            product,
+            opened,
+            tile,
+            grid,
+        };
+        Self::build(path, stem(&name).to_owned(), words, parts, notes, options)
+    }
+
+    /// The scene of opened images.
+    fn build(
+        path: &Path,
+        name: String,
+        words: String,
+        parts: Parts,
+        mut notes: Vec<String>,
+        options: &SceneOptions,
+    ) -> Result<Self> {
+        let Parts {
+            files,
+            main,
+            product,
+            opened: Opened { images, mut broken },
+            tile,
+            grid,
+        } = parts;
         let mut bands = Vec::new();
         let mut sources = Vec::new();
         for (number, (agency, common, _)) in SENTINEL2.iter().enumerate() {
-            let Some(image) = images::choose(&images, number, grid.resolution) else {
-                continue;
+            // No other image of the band stands in for a broken one.
+            let wrong = broken.iter().position(|(band, _)| *band == number);
+            let (source, resolution) = match wrong.map(|position| broken.swap_remove(position).1) {
+                Some(error) => {
+                    notes.push(format!(
+                        "Band {common} ({agency}) can't be read, which stops models that need it: \
+                         {error}."
+                    ));
+                    (Err(error), None)
+                }
+                None => {
+                    let Some(image) = images::choose(&images, number, grid.resolution) else {
+                        continue;
+                    };
+                    let chosen = &images[image];
+                    let fit = Fit::new(chosen.info.size, grid.size).ok_or_else(|| {
+                        let message = format!(
+                            "{:?} pixels can't be brought to {:?} by a whole factor",
+                            chosen.info.size, grid.size
+                        );
+                        Error::format(files.path(&chosen.name), message)
+                    })?;
+                    let resolution = Some(f64::from(chosen.resolution));
+                    (Ok(Source { image, fit }), resolution)
+                }
             };
-            let chosen = &images[image];
-            let fit = Fit::new(chosen.info.size, grid.size).ok_or_else(|| {
-                let message = format!(
-                    "{:?} pixels can't be brought to {:?} by a whole factor",
-                    chosen.info.size, grid.size
-                );
-                Error::format(files.path(&chosen.name), message)
-            })?;
             bands.push(SceneBand {
                 name: (*common).to_owned(),
                 source: (*agency).to_owned(),
                 dtype: DType::U16,
-                resolution: Some(f64::from(chosen.resolution)),
+                resolution,
                 radiometry: radiometry(&main, &product, number, options)?,
             });
-            sources.push(Source { image, fit });
+            sources.push(source);
         }
         let info = SceneInfo {
-            name: stem(&name).to_owned(),
+            name,
             path: path.to_owned(),
-            product: format!(
-                "{} {}, processing baseline {}",
-                product.spacecraft,
-                product.level.name(),
-                product.baseline
-            ),
+            product: words,
             size: grid.size,
             block: block(&images, &sources, &grid),
             georeference: tile.georeference(&grid),
@@ -130,7 +189,7 @@ impl SafeScene {
     /// One band of a window, a few rows of the image's tiles at a time, so that
     /// memory does not grow with the window's stored numbers.
     fn read_band(&self, band: usize, window: &Rect, mut out: ArrayViewMut2<'_, f32>) -> Result<()> {
-        let Source { image, fit } = self.sources[band];
+        let Source { image, fit } = *self.sources[band].as_ref().map_err(again)?;
         let image = self.images[image].get(&self.files)?;
         let radiometry = &self.info.bands[band].radiometry;
         let step = fit.rows(image.info().tile[0]);
@@ -173,6 +232,13 @@ impl Scene for SafeScene {
     }
 }
 
+/// Agency's name of the band that an image file is named after.
+pub(crate) fn band_of_file(name: &str) -> Option<&'static str> {
+    let is_image = name.to_ascii_lowercase().ends_with(".jp2");
+    let (band, _) = bands::of_file(name).filter(|_| is_image)?;
+    Some(SENTINEL2[band].0)
+}
+
 /// Parses bytes as the metadata of a product and of a tile; one must succeed.
 pub(super) fn parse_metadata(path: &Path, bytes: &[u8]) -> Result<()> {
     let product = Product::parse(path, bytes).map(|_| ());
@@ -208,6 +274,14 @@ fn stem(name: &str) -> &str {
 
 /// What users should hear of offsets: the metadata are believed, not the name.
 fn odd_offsets(product: &Product, name: &str) -> Option<String> {
+    if product.offsets.is_none() && is_local(&product.baseline) {
+        return Some(format!(
+            "Processing baseline {} is not ESA's but a local one; its metadata list no offset \
+             (element `{}`), and none is taken.",
+            product.baseline,
+            product.level.offset()
+        ));
+    }
     if product.offsets.is_none() && product.should_have_offsets() {
         return Some(format!(
             "WARNING: processing baseline {} adds an offset to the stored numbers, but the \
@@ -222,7 +296,9 @@ fn odd_offsets(product: &Product, name: &str) -> Option<String> {
         let is_number = digits.len() == 4 && digits.bytes().all(|digit| digit.is_ascii_digit());
         is_number.then(|| format!("{}.{}", &digits[..2], &digits[2..]))
     })?;
-    (named != product.baseline).then(|| {
+    // N9999 is what all of them are called.
+    let is_same = named == product.baseline || is_local(&named) && is_local(&product.baseline);
+    (!is_same).then(|| {
         format!(
             "The name says processing baseline {named}, the metadata say {}: the metadata's \
              radiometry is taken.",
@@ -260,8 +336,9 @@ fn radiometry(
 }
 
 /// Pixels of the grid that are decoded as one: a tile of the finest image used.
-fn block(images: &[Image], sources: &[Source], grid: &TileGrid) -> [usize; 2] {
-    let finest = (sources.iter()).min_by_key(|source| images[source.image].resolution);
+fn block(images: &[Image], sources: &[Result<Source>], grid: &TileGrid) -> [usize; 2] {
+    let good = sources.iter().flatten();
+    let finest = good.min_by_key(|source| images[source.image].resolution);
     finest.map_or(grid.size, |source| {
         let tile = images[source.image].info.tile;
         [0, 1].map(|axis| source.fit.rows(tile[axis]).min(grid.size[axis]))

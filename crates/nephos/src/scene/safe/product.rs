@@ -7,8 +7,8 @@
 use std::path::Path;
 
 use super::bands::{self, COUNT, RESOLUTIONS};
-use super::xml::Element;
 use crate::error::{Error, Result};
+use crate::scene::xml::Element;
 
 /// The product's metadata, as far as they are used.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,6 +115,23 @@ impl Product {
         })
     }
 
+    /// Of images without metadata: what all products have in common, and no more.
+    pub fn unknown() -> Self {
+        Self {
+            spacecraft: "Sentinel-2".to_owned(),
+            level: Level::L2A,
+            baseline: String::new(),
+            uri: None,
+            start: None,
+            quantification: 10_000.0,
+            offsets: None,
+            nodata: Some(0.0),
+            saturated: Some(65_535.0),
+            resolutions: RESOLUTIONS,
+            images: Vec::new(),
+        }
+    }
+
     /// Number added to the stored ones of a band before.
     ///
     /// # Errors
@@ -134,12 +151,17 @@ impl Product {
         }
     }
 
-    /// Whether products of this baseline should state offsets: 04.00 and later.
+    /// Whether products of this baseline should state offsets: ESA's of 04.00 and later.
     pub fn should_have_offsets(&self) -> bool {
-        self.baseline
-            .parse()
-            .is_ok_and(|baseline: f64| baseline >= 4.0)
+        let baseline = self.baseline.parse::<f64>();
+        !is_local(&self.baseline) && baseline.is_ok_and(|baseline| baseline >= 4.0)
     }
+}
+
+/// Whether a baseline is one of processing outside ESA's ground segment, as users do with
+/// Sen2Cor: 99.xx. It tells nothing of offsets.
+pub fn is_local(baseline: &str) -> bool {
+    baseline.parse().is_ok_and(|baseline: f64| baseline >= 90.0)
 }
 
 /// Reads elements of one file, which messages name.

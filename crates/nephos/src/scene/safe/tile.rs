@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::xml::Element;
 use crate::error::{Error, Result};
+use crate::scene::xml::Element;
 use crate::scene::{GeoKeys, Georeference, SunAngles};
 
 /// Longest side of a grid in pixels; real ones have 10980.
@@ -12,8 +12,8 @@ const LONGEST_SIDE: usize = 1 << 16;
 /// The tile's metadata, as far as they are used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tile {
-    /// EPSG code of the coordinate system.
-    pub epsg: u16,
+    /// EPSG code of the coordinate system; `None` where the place is not known.
+    pub epsg: Option<u16>,
     /// The tile's grids, the finest first.
     pub grids: Vec<TileGrid>,
     pub sun: Option<SunAngles>,
@@ -56,7 +56,7 @@ impl Tile {
         }
         grids.sort_by_key(|grid| grid.resolution);
         Ok(Self {
-            epsg,
+            epsg: Some(epsg),
             grids,
             sun: sun(path, &root)?,
             sensed: (root.find("SENSING_TIME"))
@@ -72,9 +72,9 @@ impl Tile {
 
     /// Where the tile lies on one of its grids.
     pub fn georeference(&self, grid: &TileGrid) -> Georeference {
-        Georeference {
-            transform: Some(grid.transform),
-            keys: Some(GeoKeys::projected(self.epsg)),
+        match self.epsg {
+            None => Georeference::default(),
+            Some(epsg) => Georeference::new(Some(grid.transform), Some(GeoKeys::projected(epsg))),
         }
     }
 }
@@ -133,12 +133,21 @@ fn grid(path: &Path, root: &Element, size: &Element) -> Result<TileGrid> {
     })
 }
 
+/// The mean angles; `None` where they are not there or NaN, as in some products.
 fn sun(path: &Path, root: &Element) -> Result<Option<SunAngles>> {
     let Some(mean) = root.find("Mean_Sun_Angle") else {
         return Ok(None);
     };
-    Ok(Some(SunAngles {
-        elevation: 90.0 - number(path, mean, "ZENITH_ANGLE")?,
-        azimuth: number(path, mean, "AZIMUTH_ANGLE")?,
+    let angle = |name: &str| match mean.find(name).map_or("", Element::text) {
+        "" => Ok(None),
+        text => match text.parse::<f64>() {
+            Ok(angle) => Ok(Some(angle).filter(|angle| angle.is_finite())),
+            Err(_) => Err(wrong(path, name, text, "a number of degrees")),
+        },
+    };
+    let (zenith, azimuth) = (angle("ZENITH_ANGLE")?, angle("AZIMUTH_ANGLE")?);
+    Ok(zenith.zip(azimuth).map(|(zenith, azimuth)| SunAngles {
+        elevation: 90.0 - zenith,
+        azimuth,
     }))
 }

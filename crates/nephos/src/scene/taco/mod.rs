@@ -39,7 +39,10 @@ use self::sample::Sample;
 use self::section::Section;
 use super::mapping::Mapping;
 use super::table::Table;
-use super::{DType, SampleSource, check_channels, check_sample, tiff, whole_numbers};
+use super::{
+    DType, RasterScene, SampleSource, Scene, SceneOptions, check_channels, check_sample, tiff,
+    whole_numbers,
+};
 use crate::error::{Error, Result};
 
 pub(crate) use index::is_zip;
@@ -49,7 +52,7 @@ pub(crate) use index::is_zip;
 /// # Errors
 /// The file can't be read or is no such table, or of more than 1 GiB.
 pub(crate) fn parquet_table(path: &Path) -> Result<Table> {
-    parquet::table(path, Mapping::open(path)?.bytes())
+    Mapping::open(path)?.checked(|bytes| parquet::table(path, bytes))
 }
 
 /// A container of samples with a table about them.
@@ -70,7 +73,7 @@ impl TacoSource {
     /// or names samples past the end of the file.
     pub fn open(path: &Path) -> Result<Self> {
         let file = Arc::new(Mapping::open(path)?);
-        let (table, entries) = index::read(path, file.bytes())?;
+        let (table, entries) = file.checked(|bytes| index::read(path, bytes))?;
         let samples = entries.iter().map(|_| OnceLock::new()).collect();
         Ok(Self {
             path: path.to_owned(),
@@ -88,7 +91,9 @@ impl TacoSource {
             return Ok(sample);
         }
         let whole = Section::new(self.file.clone(), self.entries[index].range.clone());
-        let sample = Sample::find(&self.named(index), &whole)?;
+        let sample = self
+            .file
+            .checked(|_| Sample::find(&self.named(index), &whole))?;
         Ok(slot.get_or_init(|| sample))
     }
 
@@ -130,7 +135,7 @@ impl SampleSource for TacoSource {
         let sample = self.sample(index)?;
         let path = self.named(index);
         check_channels(&path, channels, sample.header.shape[0])?;
-        tiff::read_of(&sample.image.raster(&path)?, channels)
+        (self.file).checked(|_| tiff::read_of(&sample.image.raster(&path)?, channels))
     }
 
     fn read_label(&self, index: usize) -> Result<Option<Array2<i64>>> {
@@ -139,21 +144,27 @@ impl SampleSource for TacoSource {
             return Ok(None);
         };
         let path = self.named(index);
-        let raster = label.raster(&path)?;
+        let raster = self.file.checked(|_| label.raster(&path))?;
         let [_, h, w] = sample.header.shape;
         let shape = tiff::header_of(&raster).shape;
         if shape != [1, h, w] {
             let message = format!("a label of shape {shape:?}; its image asks for [1, {h}, {w}]");
             return Err(Error::format(path, message));
         }
-        let label = tiff::read_of(&raster, &[0])?;
+        let label = self.file.checked(|_| tiff::read_of(&raster, &[0]))?;
         whole_numbers(&path, &label.index_axis(Axis(0), 0)).map(Some)
+    }
+
+    fn scene(&self, index: usize, options: &SceneOptions) -> Result<Option<Box<dyn Scene>>> {
+        let path = self.named(index);
+        let raster = self.sample(index)?.image.raster(&path)?;
+        Ok(Some(Box::new(RasterScene::of(&path, raster, options)?)))
     }
 
     fn read_raw(&self, index: usize) -> Result<(DType, [usize; 3], Vec<u8>)> {
         let sample = self.sample(index)?;
-        let raster = sample.image.raster(&self.named(index))?;
-        let raw = tiff::read_raw_of(&raster)?;
+        let raw = (self.file)
+            .checked(|_| tiff::read_raw_of(&sample.image.raster(&self.named(index))?))?;
         Ok((sample.header.dtype, sample.header.shape, raw))
     }
 }

@@ -5,18 +5,18 @@ use std::path::Path;
 use tiff_reader::Ifd;
 
 use crate::error::Result;
+use crate::scene::georeference::RPC_NUMBERS;
 use crate::scene::geotiff_tags::{
-    KEY_ASCII, KEY_DIRECTORY, KEY_DOUBLES, PIXEL_SCALE, TIEPOINTS, TRANSFORMATION,
+    KEY_ASCII, KEY_DIRECTORY, KEY_DOUBLES, PIXEL_SCALE, RPC_COEFFICIENTS, TIEPOINTS, TRANSFORMATION,
 };
+use crate::scene::place_files;
 use crate::scene::{GeoKeys, Georeference};
 
-/// Endings of world files, after the name without `.tif`.
-const WORLD_FILES: [&str; 6] = ["tfw", "TFW", "tifw", "TIFW", "wld", "WLD"];
-
 impl Georeference {
-    /// Reads that of the first image of a TIFF: its tags, or where they have no
-    /// transform a world file beside it (`.tfw`, `.wld`). Either part is `None`
-    /// where there is none.
+    /// Reads that of the first image of a TIFF: what GDAL has written beside it
+    /// (`.aux.xml`), else its tags, or where they have no transform a world file
+    /// (`.tfw`, `.wld`), and RPCs of their own file (`_RPC.TXT`, `.RPB`). Parts are
+    /// absent where there are none.
     ///
     /// # Errors
     /// The file can't be read, or is no TIFF.
@@ -31,13 +31,24 @@ impl Georeference {
         let keys = keys(ifd);
         let point = keys.as_ref().is_some_and(GeoKeys::is_point);
         let transform = transform(ifd).map(|transform| match point {
-            true => to_corner(transform),
+            true => place_files::to_corner(transform),
             false => transform,
         });
-        Self {
-            transform: transform.or_else(|| world_file(path)),
-            keys,
-        }
+        let points = match transform {
+            None => points(ifd),
+            Some(_) => Vec::new(),
+        };
+        let rpc = numbers(ifd, RPC_COEFFICIENTS)
+            .filter(|rpc| rpc.len() == RPC_NUMBERS && rpc.iter().all(|v| v.is_finite()));
+        place_files::with_files(
+            path,
+            Self {
+                transform,
+                keys,
+                points,
+                rpc: rpc.unwrap_or_default(),
+            },
+        )
     }
 }
 
@@ -74,33 +85,17 @@ fn transform(ifd: &Ifd) -> Option<[f64; 6]> {
         let m = numbers(ifd, TRANSFORMATION).filter(|m| m.len() == 16)?;
         [m[3], m[0], m[1], m[7], m[4], m[5]]
     };
-    usable(transform)
+    place_files::usable(transform)
 }
 
-fn usable(transform: [f64; 6]) -> Option<[f64; 6]> {
-    let [_, a, b, _, c, d] = transform;
-    let area = a * d - b * c;
-    (transform.iter().all(|v| v.is_finite()) && area != 0.0).then_some(transform)
-}
-
-/// From the centre of the first pixel to its corner.
-fn to_corner(t: [f64; 6]) -> [f64; 6] {
-    let (x, y) = (0.5 * (t[1] + t[2]), 0.5 * (t[4] + t[5]));
-    [t[0] - x, t[1], t[2], t[3] - y, t[4], t[5]]
-}
-
-/// The six lines of a world file: the transform of pixel centres.
-fn world_file(path: &Path) -> Option<[f64; 6]> {
-    let text = (WORLD_FILES.iter())
-        .map(|ending| path.with_extension(ending))
-        .find(|file| file.is_file())
-        .and_then(|file| std::fs::read_to_string(file).ok())?;
-    let lines: Vec<f64> = text
-        .split_whitespace()
-        .map(|line| line.parse().ok())
-        .collect::<Option<_>>()?;
-    let [a, d, b, e, c, f] = lines[..] else {
-        return None;
-    };
-    usable([c, a, b, f, d, e]).map(to_corner)
+/// Tie points where they are no transform: ground control points.
+fn points(ifd: &Ifd) -> Vec<[f64; 6]> {
+    let tie = numbers(ifd, TIEPOINTS).unwrap_or_default();
+    let points: Vec<[f64; 6]> = (tie.chunks_exact(6))
+        .map(|point| [point[0], point[1], point[2], point[3], point[4], point[5]])
+        .collect();
+    match points.iter().flatten().all(|number| number.is_finite()) {
+        true => points,
+        false => Vec::new(),
+    }
 }

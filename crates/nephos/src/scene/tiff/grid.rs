@@ -15,6 +15,9 @@ const SIDE: usize = 1 << 20;
 /// not compressed are read in parts of it.
 const PIECE_BYTES: usize = 1 << 20;
 
+/// Compression of that name.
+const JPEG: u16 = 7;
+
 const STRIP_OFFSETS: u16 = 273;
 const STRIP_BYTE_COUNTS: u16 = 279;
 const TILE_OFFSETS: u16 = 324;
@@ -34,6 +37,8 @@ pub(super) struct Grid {
     pub direct: bool,
     /// Whether some block is not in the file: such are no data.
     pub sparse: bool,
+    /// Whether blocks are JPEGs, of which decoders make up what is cut off.
+    pub jpeg: bool,
     offsets: u16,
     counts: u16,
 }
@@ -95,6 +100,7 @@ impl Grid {
             block,
             direct,
             sparse: false,
+            jpeg: ifd.compression() == JPEG,
             offsets,
             counts,
         };
@@ -143,6 +149,18 @@ impl Grid {
         (offset != 0 && len != 0).then_some((offset, len))
     }
 
+    /// What is decoded as one with the pixel at a row and column.
+    pub fn block_at(&self, row: usize, col: usize) -> Window {
+        let [first_row, first_col] =
+            [(row, 0), (col, 1)].map(|(at, axis)| at / self.block[axis] * self.block[axis]);
+        Window {
+            row: first_row,
+            col: first_col,
+            rows: self.block[0].min(self.size[0] - first_row),
+            cols: self.block[1].min(self.size[1] - first_col),
+        }
+    }
+
     /// The parts of a window that are decoded as one, row by row.
     pub fn pieces(&self, window: Window) -> Vec<Window> {
         let mut pieces = Vec::new();
@@ -164,21 +182,29 @@ impl Grid {
         if !self.sparse {
             return Vec::new();
         }
-        let mut holes = Vec::new();
+        let units = self.units(plane, window).into_iter();
+        units
+            .filter(|(index, _)| self.place(ifd, *index).is_none())
+            .map(|(_, part)| part)
+            .collect()
+    }
+
+    /// The strips or tiles of a window: their numbers, and which part of it each is.
+    pub fn units(&self, plane: usize, window: Window) -> Vec<(usize, Window)> {
+        let mut units = Vec::new();
         for rows in cuts(window.row, window.rows, self.unit[0]) {
             for cols in cuts(window.col, window.cols, self.unit[1]) {
                 let [row, col] = [rows.start / self.unit[0], cols.start / self.unit[1]];
-                if self.place(ifd, self.index(plane, row, col)).is_none() {
-                    holes.push(Window {
-                        row: rows.start,
-                        rows: rows.len(),
-                        col: cols.start,
-                        cols: cols.len(),
-                    });
-                }
+                let part = Window {
+                    row: rows.start,
+                    rows: rows.len(),
+                    col: cols.start,
+                    cols: cols.len(),
+                };
+                units.push((self.index(plane, row, col), part));
             }
         }
-        holes
+        units
     }
 }
 

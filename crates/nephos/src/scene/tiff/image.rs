@@ -8,7 +8,9 @@ use tiff_reader::{ByteOrder, Ifd, RasterLayout, TiffFile};
 
 use super::bytes;
 use super::grid::Grid;
+use super::held::Held;
 use crate::error::{Error, Result};
+use crate::scene::picture::whole;
 use crate::scene::{DType, Window};
 
 /// Rows of a raster are taken as they are stored up to this many bytes at once.
@@ -23,6 +25,7 @@ pub(super) struct Image {
     pub grid: Grid,
     /// One stored number, in bytes, for blocks that are not in the file.
     fill: Vec<u8>,
+    pub held: Held,
 }
 
 impl Image {
@@ -36,6 +39,7 @@ impl Image {
             dtype,
             grid: Grid::of(path, file, ifd, &layout)?,
             fill: bytes::of_number(dtype, 0.0),
+            held: Held::default(),
         })
     }
 
@@ -150,16 +154,34 @@ impl Image {
             cols,
         } = window;
         let fail = |e| super::broken(source.path, e);
+        let decode = |window: Window| {
+            let Window {
+                row,
+                col,
+                rows,
+                cols,
+            } = window;
+            match interleaved {
+                true => (source.file).read_window_bytes(self.index, row, col, rows, cols),
+                false => {
+                    (source.file).read_band_window_bytes(self.index, band, row, col, rows, cols)
+                }
+            }
+            .map_err(fail)
+        };
+        if self.grid.jpeg {
+            self.check_jpegs(source, ifd, plane, window)?;
+        }
+        let block = self.grid.block_at(row, col);
         let mut stored = if self.grid.direct {
             self.direct(source, ifd, plane, pixel, window)?
-        } else if interleaved {
-            (source.file)
-                .read_window_bytes(self.index, row, col, rows, cols)
-                .map_err(fail)?
+        } else if block.rows * block.cols * pixel > super::CACHE_BYTES && block != window {
+            let whole = self
+                .held
+                .get(plane, [block.row, block.col], || decode(block))?;
+            cut(source.path, &whole, block, window, pixel)?
         } else {
-            (source.file)
-                .read_band_window_bytes(self.index, band, row, col, rows, cols)
-                .map_err(fail)?
+            decode(window)?
         };
         let expected = rows * cols * pixel;
         if stored.len() != expected {
@@ -180,6 +202,28 @@ impl Image {
             }
         }
         Ok(stored)
+    }
+
+    /// Refuses JPEGs that are cut off.
+    fn check_jpegs(
+        &self,
+        source: Source<'_>,
+        ifd: &Ifd,
+        plane: usize,
+        window: Window,
+    ) -> Result<()> {
+        for (index, _) in self.grid.units(plane, window) {
+            let Some((offset, len)) = self.grid.place(ifd, index) else {
+                continue;
+            };
+            let bytes = (source.file.source())
+                .read_exact_at(offset, len as usize)
+                .map_err(|e| super::broken(source.path, e))?;
+            whole::check(source.path, &bytes).map_err(|e| {
+                Error::format_at(source.path, offset, format!("strip or tile {index}: {e}"))
+            })?;
+        }
+        Ok(())
     }
 
     /// Rows of strips that are not compressed, from where they lie in the file.
@@ -228,6 +272,18 @@ impl Image {
         }
         Ok(stored)
     }
+}
+
+/// A window of a decoded block that it lies in.
+fn cut(path: &Path, whole: &[u8], block: Window, window: Window, pixel: usize) -> Result<Vec<u8>> {
+    let mut stored = Vec::with_capacity(window.rows * window.cols * pixel);
+    for row in window.row - block.row..window.row - block.row + window.rows {
+        let start = (row * block.cols + window.col - block.col) * pixel;
+        let line = whole.get(start..start + window.cols * pixel);
+        let line = line.ok_or_else(|| Error::format(path, "a block is decoded in part only"))?;
+        stored.extend_from_slice(line);
+    }
+    Ok(stored)
 }
 
 /// An open file and its name for errors.

@@ -1,18 +1,26 @@
 //! What GDAL writes into a TIFF beside the standard's tags.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use quick_xml::Reader;
 use quick_xml::escape::unescape;
 use quick_xml::events::{BytesStart, Event};
 use tiff_reader::Ifd;
 
+use crate::error::Result;
 use crate::scene::DType;
 
 /// Where GDAL keeps what has no TIFF tag of its own, as XML.
 const GDAL_METADATA: u16 = 42112;
 /// The number that means no data, as text.
 const GDAL_NODATA: u16 = 42113;
+/// TIFF's DocumentName and ImageDescription.
+const DESCRIPTIONS: [u16; 2] = [269, 270];
+/// Longest text in which a product's name is looked for, in bytes.
+const LONGEST_TEXT: usize = 1 << 12;
+/// DateTime.
+const DATE_TIME: u16 = 306;
 
 /// What a file says of one of its bands.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,44 +29,94 @@ pub(crate) struct BandMetadata {
     /// Value = stored × scale + offset, where either is stated.
     pub scale: Option<f64>,
     pub offset: Option<f64>,
+    /// As it is stated, whether or not a pixel can have it; see [`fit_nodata`].
+    pub nodata: Option<f64>,
 }
 
 impl BandMetadata {
-    /// Scale and offset where they change anything: writers state 1 and 0 too.
+    /// See [`scaling`].
     pub fn scaling(&self) -> Option<(f64, f64)> {
-        let (scale, offset) = (self.scale.unwrap_or(1.0), self.offset.unwrap_or(0.0));
-        let told = (scale, offset) != (1.0, 0.0) && scale != 0.0;
-        (told && scale.is_finite() && offset.is_finite()).then_some((scale, offset))
+        scaling(self.scale, self.offset)
     }
+}
+
+/// A stated scale and offset where they change anything: writers state 1 and 0 too.
+pub(crate) fn scaling(scale: Option<f64>, offset: Option<f64>) -> Option<(f64, f64)> {
+    let (scale, offset) = (scale.unwrap_or(1.0), offset.unwrap_or(0.0));
+    let told = (scale, offset) != (1.0, 0.0) && scale != 0.0;
+    (told && scale.is_finite() && offset.is_finite()).then_some((scale, offset))
+}
+
+/// What the file says of itself and not of a band: names and values in file order, and
+/// as `TIFFTAG_DATETIME` the date in TIFF's own tag.
+///
+/// # Errors
+/// The file can't be read, or is no TIFF.
+pub(crate) fn items(path: &Path) -> Result<Vec<(String, String)>> {
+    let file = super::open(path)?;
+    let ifd = file.ifd(0).map_err(|e| super::broken(path, e))?;
+    let mut items = Vec::new();
+    each_item(ifd, |item, text| {
+        if attribute(item, "sample").is_none()
+            && let Some(name) = attribute(item, "name")
+        {
+            items.push((name, text));
+        }
+    });
+    let date = ifd.tag(DATE_TIME).and_then(|tag| tag.value.as_str());
+    items.extend(date.map(|date| ("TIFFTAG_DATETIME".to_owned(), date.trim().to_owned())));
+    Ok(items)
 }
 
 /// One entry a band; what is not stated, or not for a band there is, is left out.
 pub(super) fn bands(ifd: &Ifd, count: usize) -> Vec<BandMetadata> {
     let mut bands = vec![BandMetadata::default(); count];
+    each_item(ifd, |item, text| {
+        let role = attribute(item, "role");
+        let sample = attribute(item, "sample").and_then(|s| s.parse::<usize>().ok());
+        if let (Some(role), Some(band)) = (role, sample.and_then(|s| bands.get_mut(s))) {
+            band.set(&role, text);
+        }
+    });
+    bands
+}
+
+/// Hands over each item of GDAL's metadata and its text.
+fn each_item(ifd: &Ifd, mut take: impl FnMut(&BytesStart<'_>, String)) {
     let text = ifd.tag(GDAL_METADATA).and_then(|tag| tag.value.as_str());
     let mut reader = Reader::from_str(text.unwrap_or_default());
-    // Metadata that break off still hold for the bands before.
+    // Metadata that break off still hold for the items before.
     while let Ok(event) = reader.read_event() {
         match event {
             Event::Start(item) if item.name().as_ref() == "Item" => {
-                let role = attribute(&item, "role");
-                let sample = attribute(&item, "sample").and_then(|s| s.parse::<usize>().ok());
                 let Ok(text) = reader.read_text(item.name()) else {
                     break;
                 };
                 let text = unescape(&text).unwrap_or_default();
                 // GDAL escapes twice, others once.
                 let text = unescape(&text).unwrap_or(Cow::Borrowed(&*text));
-                let text = text.trim().to_owned();
-                if let (Some(role), Some(band)) = (role, sample.and_then(|s| bands.get_mut(s))) {
-                    band.set(&role, text);
-                }
+                take(&item, text.trim().to_owned());
             }
             Event::Eof => break,
             _ => {}
         }
     }
-    bands
+}
+
+/// What a file says of itself as a whole: its description, and the texts in GDAL's
+/// metadata that are of no single band.
+pub(super) fn texts(ifd: &Ifd) -> Vec<String> {
+    let tag = |tag: u16| ifd.tag(tag).and_then(|tag| tag.value.as_str());
+    let mut texts: Vec<String> = (DESCRIPTIONS.into_iter().filter_map(tag))
+        .map(str::to_owned)
+        .collect();
+    each_item(ifd, |item, text| {
+        if attribute(item, "sample").is_none() {
+            texts.push(text);
+        }
+    });
+    texts.retain(|text| text.len() <= LONGEST_TEXT);
+    texts
 }
 
 impl BandMetadata {
@@ -78,6 +136,30 @@ fn attribute(item: &BytesStart<'_>, name: &str) -> Option<String> {
         .normalized_value(quick_xml::XmlVersion::Implicit1_0)
         .ok()?;
     Some(value.into_owned())
+}
+
+/// One number a band that a pixel without data holds, where the file states so many.
+pub(super) fn nodata_values(ifd: &Ifd, count: usize) -> Option<Vec<f64>> {
+    let text = ifd.tag(GDAL_METADATA)?.value.as_str()?;
+    let mut reader = Reader::from_str(text);
+    while let Ok(event) = reader.read_event() {
+        match event {
+            Event::Start(item) if item.name().as_ref() == "Item" => {
+                let found = attribute(&item, "name").as_deref() == Some("NODATA_VALUES")
+                    && attribute(&item, "sample").is_none()
+                    && attribute(&item, "domain").is_none();
+                let text = reader.read_text(item.name()).ok()?;
+                if found {
+                    let numbers = text.split_whitespace().map(|number| number.parse().ok());
+                    let numbers: Option<Vec<f64>> = numbers.collect();
+                    return numbers.filter(|numbers| numbers.len() == count);
+                }
+            }
+            Event::Eof => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// The no-data number as the file states it, whether or not a pixel can have it.

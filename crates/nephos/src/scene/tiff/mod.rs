@@ -6,12 +6,13 @@
 mod bytes;
 mod georeference;
 mod grid;
+mod held;
 mod image;
 mod metadata;
 mod raster;
 mod sample;
 
-pub(crate) use metadata::fit_nodata;
+pub(crate) use metadata::{fit_nodata, items, scaling};
 pub(crate) use raster::{TiffRaster, allocate};
 pub(crate) use sample::{header, header_of, read, read_of, read_raw, read_raw_of};
 

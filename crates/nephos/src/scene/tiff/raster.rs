@@ -9,6 +9,7 @@ use tiff_reader::{ExtraSample, Ifd, TiffFile};
 use super::image::{Image, Source};
 use super::metadata::{self, BandMetadata, fit_nodata};
 use crate::error::{Error, Result};
+use crate::scene::sidecar::{MaskFile, Pam};
 use crate::scene::{DType, Georeference, Window, check_channels};
 
 /// Most bytes that one call returns.
@@ -19,6 +20,8 @@ const OVERVIEW: u32 = 1;
 const MASK: u32 = 4;
 /// PhotometricInterpretation of red, green and blue; of colours as JPEG stores them.
 const RGB: [u16; 2] = [2, 6];
+/// PhotometricInterpretation of places in a palette.
+const PALETTE: u16 = 3;
 
 /// A raster in a TIFF file, read a window at a time.
 pub(crate) struct TiffRaster {
@@ -26,28 +29,56 @@ pub(crate) struct TiffRaster {
     file: TiffFile,
     image: Image,
     mask: Option<Image>,
+    /// The mask beside the file.
+    mask_file: Option<Box<MaskFile>>,
     /// One entry a band.
     pub bands: Vec<BandMetadata>,
-    /// As the file states it; see [`fit_nodata`].
-    pub nodata: Option<f64>,
+    /// One number a band: a pixel that holds them all has no data.
+    pub nodata_values: Option<Vec<f64>>,
+    /// What was read from files beside this one, a sentence each.
+    pub sidecars: Vec<String>,
+    /// What the file says of itself as a whole, where a product may be named.
+    pub texts: Vec<String>,
     /// The band that holds opacity, where the file says that one does.
     pub alpha: Option<usize>,
     /// Whether the first three bands are said to be red, green and blue.
     pub is_rgb: bool,
+    /// Whether numbers are places in a palette.
+    pub has_palette: bool,
     pub georeference: Georeference,
 }
 
 impl TiffRaster {
-    /// Opens a file and reads its header.
+    /// Opens a file and reads its header, and what GDAL's files beside it say:
+    /// `NAME.tif.aux.xml` goes before the file's own metadata, `NAME.tif.msk` masks
+    /// beside its own mask.
     ///
     /// # Errors
     /// The file can't be read, is no TIFF, is cut off before the end of its header,
-    /// or asks for more than nephos handles.
+    /// or asks for more than nephos handles; a file beside it is broken.
     pub fn open(path: &Path) -> Result<Self> {
+        let mut raster = Self::open_alone(path)?;
+        let count = raster.bands.len();
+        if let Some(pam) = Pam::beside(path, count)? {
+            raster.sidecars.extend(pam.note());
+            raster.overrule(pam);
+        }
+        raster.mask_file = MaskFile::beside(path, count, raster.size())?.map(Box::new);
+        raster
+            .sidecars
+            .extend(raster.mask_file.as_deref().map(MaskFile::note));
+        Ok(raster)
+    }
+
+    /// As [`Self::open`], whatever lies beside the file.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub fn open_alone(path: &Path) -> Result<Self> {
         Self::of(path, super::open(path)?)
     }
 
-    /// As [`Self::open`], of a file that lies within another, `path`.
+    /// As [`Self::open_alone`], of a file that lies within another, `path`.
     ///
     /// # Errors
     /// As for [`Self::open`].
@@ -58,8 +89,10 @@ impl TiffRaster {
     fn of(path: &Path, file: TiffFile) -> Result<Self> {
         let mut image = Image::of(path, &file, 0)?;
         let ifd = file.ifd(0).map_err(|e| super::broken(path, e))?;
-        let nodata = metadata::nodata(ifd);
-        if let Some(nodata) = nodata {
+        let samples = image.layout.samples_per_pixel;
+        let mut bands = metadata::bands(ifd, samples);
+        if let Some(nodata) = metadata::nodata(ifd) {
+            bands.iter_mut().for_each(|band| band.nodata = Some(nodata));
             let is_float = matches!(image.dtype, DType::F16 | DType::F32 | DType::F64);
             match fit_nodata(nodata, image.dtype) {
                 Some(number) => image.fill_with(number),
@@ -67,14 +100,17 @@ impl TiffRaster {
                 None => {}
             }
         }
-        let samples = image.layout.samples_per_pixel;
         let mask = mask(path, &file, &image)?;
         Ok(Self {
             path: path.to_owned(),
             mask,
-            bands: metadata::bands(ifd, samples),
-            nodata,
+            mask_file: None,
+            bands,
+            nodata_values: metadata::nodata_values(ifd, samples),
+            sidecars: Vec::new(),
+            texts: metadata::texts(ifd),
             alpha: alpha(ifd, samples),
+            has_palette: ifd.photometric_interpretation() == Some(PALETTE),
             is_rgb: (ifd.photometric_interpretation()).is_some_and(|code| RGB.contains(&code)),
             georeference: Georeference::of_tiff(path, ifd),
             image,
@@ -96,6 +132,11 @@ impl TiffRaster {
         self.image.grid.block
     }
 
+    /// Whether the bands of a pixel lie together.
+    pub fn is_interleaved(&self) -> bool {
+        self.image.layout.planar_configuration == 1
+    }
+
     pub fn dtype(&self) -> DType {
         self.image.dtype
     }
@@ -110,6 +151,13 @@ impl TiffRaster {
             (band.description.clone()).unwrap_or_else(|| format!("band {}", position + 1))
         };
         Some(self.bands.iter().enumerate().map(name).collect())
+    }
+
+    /// How often a large block was decoded for a part of it.
+    #[cfg(test)]
+    pub fn decoded(&self) -> usize {
+        let held = &self.image.held;
+        held.decoded.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     fn source(&self) -> Source<'_> {
@@ -151,20 +199,51 @@ impl TiffRaster {
         (self.image).read(self.source(), bands, window, out, &convert)
     }
 
-    /// Which pixels of a window the file's mask calls valid, row by row; `None`
-    /// where the file has no mask.
+    /// Puts `missing` where the file's mask, or that beside it, says that `bands` of a
+    /// window, which are in `out`, have no data.
     ///
     /// # Errors
     /// A window that is not there, or a broken file.
-    pub fn read_mask(&self, window: Window) -> Result<Option<Vec<bool>>> {
-        let Some(mask) = &self.mask else {
-            return Ok(None);
+    pub fn blank<T: Copy>(
+        &self,
+        bands: &[usize],
+        window: Window,
+        out: &mut [T],
+        missing: T,
+    ) -> Result<()> {
+        let plane = window.rows * window.cols;
+        assert_eq!(out.len(), bands.len() * plane);
+        self.check(bands, window)?;
+        let mut apply = |position: usize, valid: &[bool]| {
+            let out = &mut out[position * plane..(position + 1) * plane];
+            for (out, _) in out.iter_mut().zip(valid).filter(|(_, valid)| !**valid) {
+                *out = missing;
+            }
         };
-        self.check(&[], window)?;
-        let mut out = allocate(&self.path, [1, window.rows, window.cols])?;
-        let valid = |_, stored| stored != 0.0;
-        mask.read(self.source(), &[0], window, &mut out, &valid)?;
-        Ok(Some(out))
+        if let Some(mask) = &self.mask {
+            let mut valid = allocate(&self.path, [1, window.rows, window.cols])?;
+            let is_valid = |_, stored| stored != 0.0;
+            mask.read(self.source(), &[0], window, &mut valid, &is_valid)?;
+            (0..bands.len()).for_each(|position| apply(position, &valid));
+        }
+        match &self.mask_file {
+            Some(mask) => mask.each(bands, window, apply),
+            None => Ok(()),
+        }
+    }
+
+    /// What a file beside this one says goes before its own metadata.
+    fn overrule(&mut self, pam: Pam) {
+        for (position, (own, said)) in self.bands.iter_mut().zip(pam.bands).enumerate() {
+            own.description = said.description.or(own.description.take());
+            own.scale = said.scale.or(own.scale);
+            own.offset = said.offset.or(own.offset);
+            own.nodata = said.nodata.or(own.nodata);
+            if said.alpha {
+                self.alpha = Some(position);
+            }
+        }
+        self.nodata_values = pam.nodata_values.or(self.nodata_values.take());
     }
 
     /// One band as it is stored, little-endian.

@@ -32,8 +32,10 @@ const LONGEST_KEY: usize = 1024;
 /// The file can't be read, is broken, names anything but tensors, or is in the
 /// format of PyTorch before 1.6.
 pub fn read(path: &Path) -> Result<Vec<NamedTensor>> {
-    let mapping = Mapping::open(path)?;
-    let file = mapping.bytes();
+    Mapping::open(path)?.checked(|file| read_from(path, file))
+}
+
+fn read_from(path: &Path, file: &[u8]) -> Result<Vec<NamedTensor>> {
     if !file.starts_with(b"PK") {
         return Err(Error::unsupported(
             path.display(),
@@ -165,8 +167,8 @@ fn state_dict(host: &TorchHost, heap: &Heap<'_>, value: Value) -> Result<Value, 
         .map(|(_, dict)| *dict)
         .ok_or_else(|| {
             format!(
-                "no tensors in this dict of {} entries, nor a dict under {}",
-                entries.len(),
+                "no tensors in this dict of {}, nor a dict under {}",
+                crate::text::count(entries.len(), "entry"),
                 NESTED.join(", ")
             )
         })

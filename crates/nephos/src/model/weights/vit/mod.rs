@@ -19,12 +19,14 @@ use burn::tensor::Device;
 
 use self::file::{File, Numbers};
 use self::names::{LAYERS, Naming};
+use super::bundle::check_digest;
 use super::safetensors;
 use super::tensors::{apply, collect, read};
 use crate::config::{Activation, Config, NormOrder, PositionKind};
 use crate::error::{Error, Result};
-use crate::model::Segmenter;
+use crate::model::{Segmenter, check_network};
 use crate::scene::torch::NamedTensor;
+use crate::text;
 
 /// What became of a ViT's tensors, in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,6 +62,7 @@ pub fn initial(
     device: &Device,
 ) -> Result<(Segmenter, Option<Transfer>)> {
     let tensors = read(path)?;
+    check_network(&config.model, config.channels())?;
     device.seed(config.seed);
     let fresh = Segmenter::new(&config.model, config.channels(), device);
     let names: Vec<&str> = tensors.iter().map(|(name, _, _)| name.as_str()).collect();
@@ -90,10 +93,7 @@ pub fn initial(
     let merged = collect(&fresh).into_iter().map(merge).collect();
     let segmenter = apply(fresh, merged, path)?;
     transfer.fresh = (left.iter())
-        .map(|(part, count)| match count {
-            1 => format!("{part} (1 tensor)"),
-            _ => format!("{part} ({count} tensors)"),
-        })
+        .map(|(part, count)| format!("{part} ({})", text::count(*count, "tensor")))
         .collect();
     Ok((segmenter, Some(transfer)))
 }
@@ -101,9 +101,10 @@ pub fn initial(
 /// What a pre-trained network told, in place of classes: `None` where the file is of
 /// another kind.
 fn pretrained_classes(path: &Path) -> Result<Option<usize>> {
-    let Ok((_, metadata)) = safetensors::read(path) else {
+    let Ok((tensors, metadata)) = safetensors::read(path) else {
         return Ok(None);
     };
+    check_digest(path, &metadata, &tensors)?;
     let Some(text) = metadata.get("config") else {
         return Ok(None);
     };
@@ -250,7 +251,7 @@ fn taken(file: &mut File, config: &Config, transfer: &mut Transfer) -> BTreeMap<
             }
         }
     }
-    transfer.taken.push(format!("{} layers", encoder.depth));
+    transfer.taken.push(text::count(encoder.depth, "layer"));
     let mut final_norm = false;
     for (ours, (theirs, shape, values)) in std::mem::take(&mut file.tensors) {
         if ours.starts_with(LAYERS) {

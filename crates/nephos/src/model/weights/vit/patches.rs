@@ -42,7 +42,10 @@ pub(super) fn take(file: &mut File, config: &Config) -> Result<([Numbers; 2], St
     }
     file.patches = [None, None];
     let how = match bands == channels {
-        true => format!("patch embedding, {channels} bands in their order"),
+        true => format!(
+            "patch embedding, {} in their order",
+            crate::text::count(channels, "band")
+        ),
         false => format!(
             "patch embedding: each of {bands} bands has the sum of the file's {channels}, \
              divided by {bands}"

@@ -2,7 +2,23 @@
 //!
 //! A band is known by its STAC common name (`red`, `nir`, `swir16`, …) and, for
 //! Sentinel-2, also by the agency's own (`B04`, `B08`, `B11`). Names are compared
-//! without regard to case, and both kinds may be mixed in a configuration.
+//! without regard to case and separators, and both kinds may be mixed in a
+//! configuration. What the names in a file mean is found for all of them together
+//! (`identify`): a number is another band on another sensor.
+
+mod given;
+mod identify;
+mod sensor;
+mod spelling;
+
+pub(crate) use given::given;
+pub use given::{SKIP, check_given};
+pub(crate) use identify::{Meaning, identify};
+pub(crate) use sensor::Product;
+pub(crate) use spelling::Before;
+
+use self::sensor::Sensor;
+use self::spelling::Spelling;
 
 /// The 13 bands of Sentinel-2 in file order: agency name, STAC common name,
 /// centre wavelength in micrometres (ESA, Sentinel-2 MSI user guide).
@@ -101,18 +117,19 @@ pub fn wavelength(name: &str) -> Option<f32> {
     let sentinel2 = SENTINEL2.iter().find(|(_, common, _)| *common == name);
     sentinel2
         .map(|(_, _, wavelength)| *wavelength)
-        .or((name == "pan").then_some(0.590))
+        .or(match name.as_str() {
+            // Planet SuperDove.
+            "green05" => Some(0.531),
+            "yellow" => Some(0.610),
+            "pan" => Some(0.590),
+            _ => None,
+        })
 }
 
-/// Whether a name is a STAC common name or one of Sentinel-2's, not just anything.
+/// Whether a name is a STAC common name, another name for one, or one of Sentinel-2's.
 pub fn is_known(name: &str) -> bool {
     let name = canonical(name);
-    let sentinel2 = SENTINEL2.iter().map(|(_, common, _)| *common);
-    let landsat = LANDSAT_OLI.iter().map(|(_, common)| *common);
-    sentinel2
-        .chain(landsat)
-        .chain(["lwir"])
-        .any(|common| common == name)
+    given::common_names().any(|common| common == name)
 }
 
 /// The band that may stand in for another which a sensor lacks: Sentinel-2 has a
@@ -127,18 +144,15 @@ pub fn stand_in(name: &str) -> Option<&'static str> {
 }
 
 /// The one spelling under which a band name is compared: the STAC common name
-/// where the name is one of Sentinel-2's, else the name in lower case.
+/// where the name is another for it (`SWIR1`, `nir_08`) or one of Sentinel-2's, else the
+/// name in lower case.
 pub fn canonical(name: &str) -> String {
-    let name = name.trim().to_ascii_lowercase();
-    SENTINEL2
-        .iter()
-        .find(|(agency, common, _)| {
-            agency.eq_ignore_ascii_case(&name)
-                || *common == name
-                // `B8`, `B2`: the zero is often left out.
-                || agency.len() == 3 && agency.starts_with("B0") && name == format!("b{}", &agency[2..])
-        })
-        .map_or(name, |(_, common, _)| (*common).to_owned())
+    let common = match Spelling::of(name, Before::Nothing) {
+        Some((Spelling::Common(common), _)) => Some(common),
+        Some((Spelling::Number(number), _)) => Sensor::Msi.band(&number),
+        _ => None,
+    };
+    common.map_or_else(|| name.trim().to_ascii_lowercase(), str::to_owned)
 }
 
 /// Positions in `have` of the bands `want`, in the order of `want`.
@@ -170,6 +184,11 @@ mod tests {
         assert_eq!(canonical("b8"), "nir");
         assert_eq!(canonical("B8A"), "nir08");
         assert_eq!(canonical("LWIR11"), "lwir11");
+        assert_eq!(canonical("Swir_1"), "swir16");
+        assert_eq!(canonical("B02_10m"), "blue");
+        assert_eq!(canonical("band 4"), "band 4");
+        assert_eq!(canonical("SR_B4"), "sr_b4");
+        assert_eq!(canonical("My Band"), "my band");
     }
 
     #[test]

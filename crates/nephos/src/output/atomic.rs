@@ -1,14 +1,18 @@
 //! Files that are either whole or not there.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
+use super::leftovers::{PREFIX, is_at};
 use crate::error::{Error, Result};
 
 /// Writes a file under a temporary name in the same folder, syncs it and renames
 /// it to `path`, so that `path` never holds half a file and an older file stays
-/// until the new one is whole. Missing folders are made.
+/// until the new one is whole. Missing folders are made. The temporary file is locked as
+/// long as it has that name, see [`remove_leftovers`](super::remove_leftovers).
 ///
 /// # Errors
 /// What `write` returns, or the system's error (full disk, no permission) with
@@ -18,18 +22,30 @@ pub fn write_atomic(
     write: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
 ) -> Result<()> {
     let fail = |e| Error::io(path, e);
-    let temporary = tempfile::Builder::new()
-        .prefix(".nephos-")
-        .permissions_like(path)
-        .tempfile_in(folder_of(path)?)
-        .map_err(fail)?;
-    let (file, temporary) = temporary.into_parts();
+    let (file, temporary) = temporary(folder_of(path)?, path)
+        .map_err(fail)?
+        .into_parts();
     let mut writer = BufWriter::with_capacity(1 << 20, file);
     write(&mut writer)?;
     writer.flush().map_err(fail)?;
     writer.get_ref().sync_all().map_err(fail)?;
-    drop(writer);
     temporary.persist(path).map_err(|e| fail(e.error))
+}
+
+/// A locked temporary file in `folder` with the permissions of `path`.
+fn temporary(folder: &Path, path: &Path) -> io::Result<NamedTempFile> {
+    loop {
+        let temporary = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .permissions_like(path)
+            .tempfile_in(folder)?;
+        // On a file system without locks nobody takes the file for abandoned either.
+        let _ = temporary.as_file().lock();
+        // Whoever cleans the folder may have been first.
+        if is_at(temporary.as_file(), temporary.path()) {
+            return Ok(temporary);
+        }
+    }
 }
 
 /// A file without a name in the folder that `path` is to be written to, for what

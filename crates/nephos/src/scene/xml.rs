@@ -124,6 +124,11 @@ impl Element {
             .map(|(_, value)| value.trim())
     }
 
+    /// The elements directly within this one, in file order.
+    pub fn children(&self) -> &[Self] {
+        &self.children
+    }
+
     /// The elements of this name within this one, at any depth, in file order.
     pub fn all<'a>(&'a self, name: &str) -> Vec<&'a Self> {
         let mut found = Vec::new();

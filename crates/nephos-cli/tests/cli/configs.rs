@@ -1,0 +1,253 @@
+//! Configurations by name, in a folder that knows nothing of the repository.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use ndarray::Array3;
+use nephos::dataset::simulate::Simulator;
+use nephos::mask::{CogSpec, CogWriter, Resampling};
+use nephos::scene::Georeference;
+
+/// Sentinel-2's blue, green, red and near infrared among the simulator's bands.
+const BANDS: [usize; 4] = [1, 2, 3, 7];
+
+/// What a stored 1 is in [`write_image`].
+const STEP: f32 = 250.0;
+
+pub fn nephos(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_nephos"))
+        .current_dir(folder)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+pub fn succeed(folder: &Path, arguments: &[&str]) -> (String, String) {
+    let output = nephos(folder, arguments);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{arguments:?}: {told}");
+    (String::from_utf8(output.stdout).unwrap(), told)
+}
+
+pub fn fail(folder: &Path, arguments: &[&str]) -> String {
+    let output = nephos(folder, arguments);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {told}");
+    told
+}
+
+/// A simulated scene of four named bands, as a GeoTIFF of reflectance × 250 that says so, and
+/// its label.
+pub fn write_image(image: &Path, label: &Path, seed: u64, side: usize) {
+    let simulator = Simulator {
+        pixel: 40.0,
+        ..Simulator::default()
+    };
+    let scene = simulator.simulate(seed, 0, side).unwrap();
+    let spec = CogSpec {
+        width: side,
+        height: side,
+        bands: BANDS.len(),
+        georeference: Georeference::default(),
+        nodata: None,
+        palette: None,
+        band_names: ["blue", "green", "red", "nir"].map(String::from).into(),
+        scale: Some(f64::from(1.0 / STEP)),
+        tags: Vec::new(),
+        overview: Resampling::Mean,
+    };
+    let pixels = Array3::from_shape_fn((BANDS.len(), side, side), |(band, row, col)| {
+        let reflectance = f32::from(scene.bands[[BANDS[band], row, col]]) / 10_000.0;
+        (STEP * reflectance).clamp(1.0, 255.0) as u8
+    });
+    for folder in [image, label].map(|path| path.parent().unwrap()) {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    let mut writer = CogWriter::create(image, spec).unwrap();
+    writer.write_rows(pixels.view()).unwrap();
+    writer.finish().unwrap();
+    let spec = CogSpec::mask(side, side, Georeference::default());
+    let mut writer = CogWriter::create(label, spec).unwrap();
+    let label = scene.label.insert_axis(ndarray::Axis(0));
+    writer.write_rows(label.view()).unwrap();
+    writer.finish().unwrap();
+}
+
+#[test]
+fn configurations_are_listed_and_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (list, _) = succeed(folder.path(), &["config"]);
+    for name in ["tiny", "reference", "segformer", "augment"] {
+        let line = list
+            .lines()
+            .find(|line| line.starts_with(&format!("{name} ")));
+        assert!(
+            line.is_some_and(|line| line.len() > name.len() + 20),
+            "{name}: {list}"
+        );
+    }
+    let (text, _) = succeed(folder.path(), &["config", "unet"]);
+    std::fs::write(folder.path().join("mine.toml"), text).unwrap();
+    // What was printed is the configuration of that name.
+    for config in ["unet", "mine.toml"] {
+        let told = fail(folder.path(), &["train", "--config", config]);
+        assert!(told.contains("data.train"), "{told}");
+    }
+    let told = fail(folder.path(), &["config", "nothing"]);
+    assert!(
+        told.contains("`nothing`") && told.contains("segformer"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_name_stands_wherever_a_configuration_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let refused = |arguments: &[&str], why: &str| {
+        let told = fail(path, arguments);
+        assert!(told.contains(why), "{arguments:?}: {told}");
+    };
+    // Each gets past its configuration, to what is missing after it.
+    let missing = "data.train=nowhere.pkl";
+    refused(
+        &["train", "--config", "demo", "--set", missing],
+        "nowhere.pkl",
+    );
+    refused(
+        &["pretrain", "nowhere.pkl", "--config", "tiny"],
+        "nowhere.pkl",
+    );
+    refused(
+        &[
+            "augment",
+            "nowhere.pkl",
+            "--config",
+            "augment",
+            "-o",
+            "a.png",
+        ],
+        "nowhere.pkl",
+    );
+    let imported = [
+        "weights",
+        "import",
+        "nowhere.pth",
+        "--config",
+        "reference",
+        "-o",
+        "m.nephos",
+    ];
+    refused(&imported, "nowhere.pth");
+    let budget = ["--models", "unet", "--steps", "1"];
+    refused(
+        &[
+            &["benchmark", "nowhere.pkl", "--config", "l8biome"][..],
+            &budget,
+        ]
+        .concat(),
+        "nowhere.pkl",
+    );
+    for arguments in [
+        &["train", "--config", "nothing"][..],
+        &["pretrain", "a.pkl", "--config", "nothing"],
+        &["augment", "a.pkl", "--config", "nothing", "-o", "a.png"],
+        &[
+            "weights", "import", "a.pth", "--config", "nothing", "-o", "m.nephos",
+        ],
+        &[
+            "benchmark",
+            "a.pkl",
+            "--config",
+            "nothing",
+            "--models",
+            "unet",
+            "--steps",
+            "1",
+        ],
+        &["benchmark", "a.pkl", "--models", "nothing", "--steps", "1"],
+    ] {
+        refused(
+            arguments,
+            "neither a file nor a configuration that comes with nephos (",
+        );
+        refused(arguments, "deeplabv3plus");
+    }
+    refused(&["train", "--config", "configs/base.toml"], "`base` alone");
+    assert_eq!(
+        path.read_dir().unwrap().count(),
+        0,
+        "nothing is left behind"
+    );
+}
+
+/// The command in the model card that trains `tiny` further, typed as it is printed.
+#[test]
+fn the_cards_own_command_fine_tunes_on_other_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for (seed, name) in ["lake", "Forest_99", "dune", "town", "moor"]
+        .iter()
+        .enumerate()
+    {
+        let file = |of: &str| path.join("FOLDER").join(of).join(format!("{name}.tif"));
+        write_image(&file("image"), &file("label"), 20 + seed as u64, 64);
+    }
+    let (card, _) = succeed(path, &["info", "tiny"]);
+    let block = card.split("```console").nth(1).expect("a command");
+    let command = block.split("```").next().unwrap().replace("\\\n", " ");
+    let words: Vec<&str> = command.split_whitespace().collect();
+    assert_eq!(words[..2], ["nephos", "train"], "{command}");
+    // A few steps are enough to see that it works.
+    let few = ["--set", "data.sampling.epoch=8", "--set", "train.epochs=1"];
+    let (out, told) = succeed(path, &[&words[1..], &few].concat());
+    assert!(
+        told.contains("4 training samples, 1 validation sample;"),
+        "{told}"
+    );
+    assert!(out.contains("Finished after 1 epoch."), "{out}");
+    assert!(!told.contains("note:"), "{told}");
+    let model = path.join("runs/mine/best.nephos");
+    let (_, told) = succeed(
+        path,
+        &[
+            "predict",
+            "FOLDER/image/lake.tif",
+            "--model",
+            model.to_str().unwrap(),
+            "-o",
+            "m.tif",
+        ],
+    );
+    assert!(!told.contains("error"), "{told}");
+}
+
+/// Together with the file of its data, `tiny` is what its weights say they were trained by.
+#[test]
+fn the_recipe_of_tiny_is_what_its_weights_carry() {
+    use nephos::config::Config;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let text = read("configs/tiny.toml") + &read("weights/tiny-data.toml");
+    // The second step of weights/train-tiny.sh.
+    let set = [
+        "data.train=../shared/data/l8biome",
+        "data.sampling.epoch=1600",
+        "train.epochs=1",
+        "train.optimizer.lr=5e-4",
+        "train.ema=0.99",
+        "calibration.temperature=1.55",
+    ]
+    .map(String::from);
+    let recipe = Config::parse(&text, "tiny.toml", &set).unwrap();
+    let bytes = std::fs::read(root.join("weights/tiny.nephos")).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let carried = header["__metadata__"]["config"].as_str().unwrap();
+    assert_eq!(recipe, Config::parse(carried, "tiny.nephos", &[]).unwrap());
+    let script = read("weights/train-tiny.sh");
+    for set in &set[1..] {
+        assert!(script.contains(&format!("--set {set}")), "{set}");
+    }
+    assert!(script.contains("cat configs/tiny.toml weights/tiny-data.toml"));
+}

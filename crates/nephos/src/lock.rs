@@ -1,0 +1,147 @@
+//! One process at a time on a folder or a file.
+
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Times a lock is taken anew whose file another process removed in between.
+const ATTEMPTS: usize = 100;
+
+/// The right to write somewhere, until it is dropped. The lock is the system's on an open
+/// file, so that it goes with its process, however that ends; the file is removed by an
+/// ordinary end, and one that a killed process leaves locks nothing.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    /// Folders that were made for it, the innermost first.
+    made: Vec<PathBuf>,
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock whose file is `path`; `None` where another process or thread has it.
+    /// Missing folders are made.
+    ///
+    /// Where the file system has no locks, nothing is held.
+    ///
+    /// # Errors
+    /// The file can't be made.
+    pub fn take(path: &Path) -> Result<Option<Self>> {
+        let fail = |e| Error::io(path, e);
+        let folder = folder_of(path);
+        let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+        let made: Vec<PathBuf> = (folder.ancestors().take_while(is_new))
+            .map(Path::to_owned)
+            .collect();
+        for _ in 0..ATTEMPTS {
+            std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+            let opened = File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(path);
+            let file = match opened {
+                Ok(file) => file,
+                // Who had it before has just removed the folder.
+                Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                Err(e) => return Err(fail(e)),
+            };
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {}
+                Err(TryLockError::Error(e)) => return Err(fail(e)),
+            }
+            // Who had it before may have removed the file after it was opened here: a lock
+            // on that holds nobody off.
+            if is_at(&file, path) {
+                return Ok(Some(Self {
+                    path: path.to_owned(),
+                    made,
+                    _file: file,
+                }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Whether `file` is what lies at `path`.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+/// An open file can't be removed there.
+#[cfg(not(unix))]
+fn is_at(_file: &File, _path: &Path) -> bool {
+    true
+}
+
+impl Drop for Lock {
+    /// The file goes while it is still locked, and folders that were made for it where
+    /// nothing was written to them.
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+        for folder in &self.made {
+            if std::fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_locked_is_not_locked_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runs/one/.lock");
+        let lock = Lock::take(&path).unwrap();
+        assert!(lock.is_some());
+        assert!(Lock::take(&path).unwrap().is_none());
+        assert!(
+            Lock::take(&path.with_file_name(".other"))
+                .unwrap()
+                .is_some()
+        );
+        drop(lock);
+        assert!(
+            !folder.path().join("runs").exists(),
+            "nothing was written to it"
+        );
+        // A file that a killed process left locks nothing.
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "").unwrap();
+        assert!(Lock::take(&path).unwrap().is_some());
+        assert!(path.parent().unwrap().exists(), "it was there before");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_removed_file_is_no_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".lock");
+        let file = File::create(&path).unwrap();
+        assert!(is_at(&file, &path));
+        std::fs::remove_file(&path).unwrap();
+        assert!(!is_at(&file, &path));
+        std::fs::write(&path, "").unwrap();
+        assert!(!is_at(&file, &path));
+    }
+}

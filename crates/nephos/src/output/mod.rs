@@ -1,0 +1,20 @@
+//! What a run writes: files that are either whole or not there, in places where they
+//! destroy nothing.
+//!
+//! A command [declares](Declared) what it reads and what it will write before it computes:
+//! an output that is an input is refused, and so is one that is there already, unless it is
+//! to be overwritten and [nephos wrote it](is_ours).
+
+mod atomic;
+mod declared;
+mod leftovers;
+mod location;
+mod ours;
+mod software;
+
+pub(crate) use atomic::spool;
+pub use atomic::write_atomic;
+pub use declared::{Declared, may_write};
+pub use leftovers::{abandoned, is_at, remove_leftovers};
+pub use ours::is_ours;
+pub(crate) use software::with_software;

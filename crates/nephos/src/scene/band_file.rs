@@ -1,0 +1,52 @@
+//! Files of one band each, some of which may be broken or out of place.
+//!
+//! A file that no model asks for must not stop a scene, so that what is wrong with one is
+//! kept and is the error of reading its band.
+
+use super::same_grid::same_grid;
+use super::tiff::TiffRaster;
+use crate::error::{Error, Result};
+
+/// The file whose grid is the scene's: that on which most of red, green and blue lie, then
+/// most of all; the first of them. `None` where none can be read.
+pub(super) fn reference(files: &[Result<TiffRaster>], names: &[&str]) -> Option<usize> {
+    let is_visible = |position: usize| ["red", "green", "blue"].contains(&names[position]);
+    let good = || {
+        (files.iter().enumerate())
+            .filter_map(|(position, file)| Some((position, file.as_ref().ok()?)))
+    };
+    let mut best: Option<([usize; 2], usize)> = None;
+    for (position, file) in good() {
+        let mut counts = [0, 0];
+        for (other, _) in good().filter(|(_, other)| same_grid(file, other).is_ok()) {
+            counts[0] += usize::from(is_visible(other));
+            counts[1] += 1;
+        }
+        if best.is_none_or(|(most, _)| counts > most) {
+            best = Some((counts, position));
+        }
+    }
+    best.map(|(_, position)| position)
+}
+
+/// An error once more, as each reading of the band ends in it.
+pub(super) fn again(error: &Error) -> Error {
+    match error {
+        Error::Format {
+            path,
+            offset,
+            message,
+        } => Error::Format {
+            path: path.clone(),
+            offset: *offset,
+            message: message.clone(),
+        },
+        Error::Unsupported { subject, message } => Error::unsupported(subject, message.clone()),
+        Error::Limits { subject, message } => Error::limits(subject, message.clone()),
+        Error::Usage(message) => Error::Usage(message.clone()),
+        Error::Io { path, source } => {
+            let text = source.to_string();
+            Error::io(path, std::io::Error::new(source.kind(), text))
+        }
+    }
+}

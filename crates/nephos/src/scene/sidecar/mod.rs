@@ -1,0 +1,18 @@
+//! What lies beside a raster and says more of it, as GDAL writes and reads it: `.aux.xml`
+//! and `.msk`.
+
+mod mask;
+mod pam;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+pub(super) use mask::MaskFile;
+pub(super) use pam::Pam;
+
+/// A path with an ending more: `scene.tif` becomes `scene.tif.msk`.
+fn appended(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    name.into()
+}
