@@ -1,5 +1,7 @@
 //! `nephos simulate` and `nephos split`.
 
+use std::path::Path;
+
 use assert_cmd::Command;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
@@ -174,4 +176,62 @@ fn what_can_not_be_simulated_is_said() {
         .assert()
         .failure()
         .stderr(contains("32 to 10980 pixels a side, not 8"));
+}
+
+#[test]
+fn simulated_skies_go_over_real_images_that_are_clear() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let clear = data.join("sentinel2_l1c_clear");
+    if !clear.is_dir() {
+        eprintln!("SKIPPED: there is no ../shared/data/sentinel2_l1c_clear");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let over = |ground: &Path, out: &str, more: &[&str]| {
+        nephos()
+            .args(["simulate", "--train", "3", "--val", "1", "--test", "0"])
+            .arg("--ground")
+            .arg(ground)
+            .arg("--out")
+            .arg(folder.path().join(out))
+            .args(more)
+            .assert()
+    };
+    over(&clear, "seven", &[])
+        .success()
+        .stderr(contains("31 images serve as ground"));
+    let images = |out: &str| {
+        std::fs::read_dir(folder.path().join(out).join("train/image"))
+            .unwrap()
+            .count()
+    };
+    assert_eq!(images("seven"), 3);
+    let catalogue = data.join("sentinel2_cloud_catalogue");
+    over(&catalogue, "rgb", &[])
+        .failure()
+        .stderr(contains("--pixel-size"));
+    over(&catalogue, "rgb", &["--pixel-size", "45"])
+        .success()
+        .stderr(contains("86 images serve as ground; 256 have cloud"));
+    assert_eq!(images("rgb"), 3);
+    // Made-up land has no place there.
+    over(&clear, "none", &["--realistic"])
+        .failure()
+        .stderr(contains("cannot be used with"));
+}
+
+#[test]
+fn realistic_images_and_pictures_of_eight_bits_can_be_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |share: &str| {
+        nephos()
+            .args(["simulate", "--train", "2", "--val", "0", "--test", "0"])
+            .args(["--size", "32", "--realistic", "--eight-bit", share, "--out"])
+            .arg(folder.path().join("data"))
+            .arg("--overwrite")
+            .assert()
+    };
+    run("0.5").success();
+    assert!(folder.path().join("data/train_split.pkl").exists());
+    run("2").failure().stderr(contains("0..=1, not 2"));
 }

@@ -25,10 +25,11 @@ const JSON_MEMBERS: [&[&str]; 5] = [
     &["nephos_samples", "parts"],
     &["folds", "models", "data"],
 ];
-/// How tables of ours begin: of simulated samples, of a training run.
-const CSV: [&str; 2] = [
+/// How tables of ours begin: of simulated samples, of a training run, of skies over ground.
+const CSV: [&str; 3] = [
     "split,index,roi_id,proj_shape,landscape",
     "epoch,step,lr,train_loss,",
+    "split,image,ground,weather,",
 ];
 /// What an outline of a region says of itself.
 const REGION: [&str; 4] = ["class", "code", "pixels", "area_m2"];

@@ -45,6 +45,13 @@ pub struct Air {
     /// How strongly its lines absorb in the cirrus band, relative to the mean of
     /// Sentinel-2's: sensors' bands differ in width and place.
     pub lines: f32,
+    /// The same for the water vapour band.
+    pub weak_lines: f32,
+    /// Reflectance that the cirrus band shows of black ground: stray light, and
+    /// aerosol above the weather.
+    pub stray: f32,
+    /// Height of the ground above the sea, metres.
+    pub altitude: f32,
 }
 
 /// The air in one band, seen by a sensor at nadir. Reflectances and shares of the
@@ -75,6 +82,9 @@ impl Air {
             angstrom: rng.random_range(0.8..1.7),
             vapour: rng.random_range(0.6..3.5),
             lines: 1.0,
+            weak_lines: 1.0,
+            stray: 0.0,
+            altitude: 0.0,
         }
     }
 
@@ -83,8 +93,9 @@ impl Air {
         let wavelength = SENTINEL2[band].2;
         // Hansen & Travis 1974, doi:10.1007/BF00168069, eq. 2.30.
         let w2 = wavelength.powi(-2);
-        let air = 0.008569 * w2 * w2 * (1.0 + 0.0113 * w2 + 0.00013 * w2 * w2);
-        let aerosol = self.aerosol * (wavelength / 0.55).powf(-self.angstrom);
+        let [less, cleaner] = above(self.altitude);
+        let air = less * (0.008569 * w2 * w2 * (1.0 + 0.0113 * w2 + 0.00013 * w2 * w2));
+        let aerosol = cleaner * (self.aerosol * (wavelength / 0.55).powf(-self.angstrom));
         let mu = self.sun_cosine;
         // Nadir view: the scattering angle is 180° minus the sun's zenith angle.
         let rayleigh = 0.75 * (1.0 + mu * mu);
@@ -109,10 +120,11 @@ impl Air {
     /// sun down to `height` metres and up to the sensor.
     pub fn gases(&self, band: usize, height: f32) -> f32 {
         let air_mass = 1.0 + 1.0 / self.sun_cosine;
+        let height = height + self.altitude;
         // Strong lines: absorption grows with the root of the column.
         let vapour = (self.vapour * (-height / VAPOUR_SCALE).exp() * air_mass).sqrt();
         match band {
-            VAPOUR => (-0.42 * vapour).exp(),
+            VAPOUR => (-0.42 * self.weak_lines * vapour).exp(),
             CIRRUS => (-3.3 * self.lines * vapour).exp(),
             _ => (-OTHER_GASES[band] * air_mass * (-height / AIR_SCALE).exp()).exp(),
         }
@@ -126,6 +138,13 @@ impl BandAir {
         let [air, aerosol] = above(height);
         let lost = 0.52 * self.thickness[0] * air + 0.167 * self.thickness[1] * aerosol;
         (-lost * (1.0 + 1.0 / sun_cosine)).exp()
+    }
+}
+
+impl BandAir {
+    /// Share of the light that its aerosol leaves on the way down and up.
+    pub fn through_aerosol(&self, sun_cosine: f32) -> f32 {
+        (-0.167 * self.thickness[1] * (1.0 + 1.0 / sun_cosine)).exp()
     }
 }
 

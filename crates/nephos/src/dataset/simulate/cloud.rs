@@ -78,6 +78,8 @@ pub enum Shape {
         cover: Fractal,
         /// Side-to-side wander of the streaks.
         wander: Fractal,
+        /// How far they wander, pixels.
+        swing: f64,
         /// Wind direction, radians from the x axis.
         wind: f64,
         /// Length of a streak over its width.
@@ -173,6 +175,7 @@ impl Shape {
         let Self::Streaks {
             cover,
             wander,
+            swing,
             wind,
             stretch,
             ..
@@ -189,7 +192,7 @@ impl Shape {
         let nodes = Array2::from_shape_fn(coarse, |(row, col)| {
             let x = window.origin[0] + (col * STREAK_STEP) as f64;
             let y = window.origin[1] + (row * STREAK_STEP) as f64;
-            let across = 30.0 * f64::from(wander.at(x / 2.0, y / 2.0));
+            let across = swing * f64::from(wander.at(x / 2.0, y / 2.0));
             let along = (x * cos + y * sin) / stretch;
             cover.at(along, y * cos - x * sin + across)
         });

@@ -45,6 +45,17 @@ impl Landscape {
         }
     }
 
+    /// Water vapour over it, relative to that over fields.
+    pub fn humidity(self) -> f32 {
+        match self {
+            Self::Snowfield | Self::SeaIce => 0.15,
+            Self::Snow => 0.3,
+            Self::Desert => 0.5,
+            Self::Hills => 0.7,
+            _ => 1.0,
+        }
+    }
+
     fn draw(rng: &mut impl Rng) -> Self {
         match rng.random_range(0..100) {
             0..30 => Self::Farmland,
@@ -116,8 +127,19 @@ pub struct Ground {
     pub palette: Palette,
     /// Composition of each pixel.
     pub cover: Array2<Mix>,
-    /// Height of the terrain in metres.
+    /// Height of the terrain in metres, from the land's mean.
     pub terrain: Array2<f32>,
+    /// Mean height above the sea in metres.
+    pub altitude: f32,
+}
+
+/// Which lands and skies are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Kind {
+    /// What masks get wrong, see [`Simulator::hard`](super::Simulator::hard).
+    pub hard: bool,
+    /// As varied as real ones, see [`Simulator::realistic`](super::Simulator::realistic).
+    pub realistic: bool,
 }
 
 /// The fields of noise that shape the land, each of mean 0 and variance 1.
@@ -133,9 +155,9 @@ struct Fields {
 }
 
 impl Ground {
-    /// Draws land of `size` × `size` pixels of `pixel` metres, see
-    /// [`Simulator::hard`](super::Simulator::hard).
-    pub fn draw(rng: &mut impl Rng, size: usize, pixel: f64, hard: bool) -> Self {
+    /// Draws land of `size` × `size` pixels of `pixel` metres.
+    pub fn draw(rng: &mut impl Rng, size: usize, pixel: f64, kind: Kind) -> Self {
+        let hard = kind.hard;
         let window = Window::square(size);
         let landscape = match hard {
             false => Landscape::draw(rng),
@@ -165,7 +187,7 @@ impl Ground {
         }
         let season = Season::draw(rng);
         let parcels = Parcels::draw(rng, pixel);
-        let painter = Painter {
+        let mut painter = Painter {
             landscape,
             season,
             parcels,
@@ -185,13 +207,26 @@ impl Ground {
                 false => 0.0,
             },
             frozen: hard && rng.random_bool(0.3),
+            variety: None,
             fields,
         };
+        // Last, so that the land is laid out as without.
+        let mut altitude = 0.0;
+        if kind.realistic {
+            palette.spread(rng);
+            let variety = Variety::draw(rng, landscape);
+            altitude = variety.altitude;
+            painter.glint = variety.glint;
+            painter.wet *= variety.dirt;
+            painter.level = variety.level.unwrap_or(painter.level);
+            painter.variety = Some(variety);
+        }
         Self {
             landscape,
             palette,
             cover: Array2::from_shape_fn((size, size), |(row, col)| painter.pixel(row, col)),
             terrain,
+            altitude,
         }
     }
 
@@ -234,6 +269,8 @@ struct Painter {
     wet: f32,
     /// Whether ice lies on lakes and rivers.
     frozen: bool,
+    /// What real lands have beyond the common ones.
+    variety: Option<Variety>,
 }
 
 impl Painter {
@@ -250,6 +287,9 @@ impl Painter {
             mix.gain *= 1.0 + 0.045 * texture;
             mix
         };
+        if let Some(mix) = self.varied(region, other, texture) {
+            return mix;
+        }
         match self.landscape {
             Landscape::Farmland | Landscape::Lakes | Landscape::Coast => {
                 if region + 0.25 * texture > self.level + 1.0 {
@@ -284,7 +324,11 @@ impl Painter {
             }
             Landscape::Urban => {
                 if region + 0.3 * other > self.level - 0.3 {
-                    self.parcels.block(row, col, texture)
+                    let mut mix = self.parcels.block(row, col, texture);
+                    if let (Some(variety), Material::BrightRoof) = (&self.variety, mix.first) {
+                        mix.gain *= variety.roof;
+                    }
+                    mix
                 } else {
                     fields()
                 }
@@ -296,7 +340,9 @@ impl Painter {
                 } else {
                     fields()
                 };
-                let depth = 1.5 * (other - self.snow_line) + 0.6 + 0.15 * texture;
+                // Real snow has a narrow edge: most of it covers the ground wholly.
+                let steep = if self.variety.is_some() { 4.0 } else { 1.5 };
+                let depth = steep * (other - self.snow_line) + 0.6 + 0.15 * texture;
                 let cover = depth.clamp(0.0, if wooded { 0.35 } else { 0.97 });
                 let snow = if self.level > 0.0 {
                     Material::FreshSnow
@@ -331,6 +377,14 @@ impl Painter {
     fn wood(&self, other: f32, texture: f32) -> Mix {
         // Crowns and the shade between them.
         let gain = 1.0 + 0.11 * texture;
+        if let Some(variety) = self.variety.as_ref().filter(|v| v.dry > 0.05) {
+            let leaves = if other + self.level > 0.0 {
+                Material::Conifer
+            } else {
+                Material::Broadleaf
+            };
+            return Mix::of(leaves, Material::DryWood, variety.dry + 0.1 * other, gain);
+        }
         Mix::of(
             Material::Broadleaf,
             Material::Conifer,
@@ -365,7 +419,11 @@ impl Painter {
             let mix = Mix::of(Material::ClearWater, Material::TurbidWater, shallow, 1.0);
             return Some(if self.glint > 0.0 {
                 let share = self.glint * (1.0 + 0.3 * texture).max(0.0);
-                Mix::of(Material::ClearWater, Material::Glint, share, 1.0)
+                let water = self
+                    .variety
+                    .as_ref()
+                    .map_or(Material::ClearWater, |v| v.water);
+                Mix::of(water, Material::Glint, share, 1.0)
             } else {
                 mix
             });
@@ -381,6 +439,122 @@ impl Painter {
         match distance {
             d if d < 1.0 => Some(Mix::pure(Material::TurbidWater, 1.0)),
             d if d < 1.5 => Some(Mix::pure(Material::Broadleaf, 1.0 + 0.1 * texture)),
+            _ => None,
+        }
+    }
+}
+
+/// What sets one real land apart from the next.
+#[derive(Debug, Clone)]
+struct Variety {
+    /// Mean height above the sea, metres.
+    altitude: f32,
+    /// Share of sun and sky mirrored by water.
+    glint: f32,
+    /// Water away from the shore.
+    water: Material,
+    /// How dry plants are, in [0, 1].
+    dry: f32,
+    /// Brightness of bright roofs relative to the common ones.
+    roof: f32,
+    /// What bare land is made of.
+    bare: [Material; 2],
+    /// Share of reeds among the fields.
+    marsh: f32,
+    /// Of melt and dirt on snow, how much is left.
+    dirt: f32,
+    /// In place of the painter's, for snow.
+    level: Option<f32>,
+}
+
+impl Variety {
+    fn draw(rng: &mut impl Rng, landscape: Landscape) -> Self {
+        use Material as M;
+        let high = match landscape {
+            Landscape::Desert => 0.45,
+            Landscape::Hills | Landscape::Snow | Landscape::Snowfield => 0.4,
+            _ => 0.0,
+        };
+        let altitude = if rng.random_bool(high) {
+            rng.random_range(1200.0..5200.0)
+        } else {
+            rng.random_range(0.0..400.0)
+        };
+        // Every water mirrors some of the sky; few lie in the sun's own glint.
+        let glint = if rng.random_bool(0.08) {
+            rng.random_range(0.08..0.9)
+        } else {
+            0.008 + 0.08 * rng.random_range(0.0f32..1.0).powi(2)
+        };
+        let water = match rng.random_range(0..100) {
+            0..68 => M::ClearWater,
+            68..86 => M::TurbidWater,
+            86..93 => M::MuddyWater,
+            _ => M::GreenWater,
+        };
+        let bare = match rng.random_range(0..100) {
+            0..28 => [M::RedSoil, M::Sand],
+            28..46 => [M::Rock, M::Sand],
+            46..55 => [M::DarkRock, M::Rock],
+            55..70 => [M::BrownSoil, M::Salt],
+            70..88 => [M::BrownSoil, M::Rock],
+            _ => [M::DarkRock, M::RedSoil],
+        };
+        Self {
+            altitude,
+            glint,
+            water,
+            dry: rng.random_range(-0.25f32..1.0).max(0.0),
+            roof: rng.random_range(0.8..2.6),
+            bare,
+            marsh: if rng.random_bool(0.2) {
+                rng.random_range(0.3..1.0)
+            } else {
+                0.0
+            },
+            level: match landscape {
+                Landscape::Snowfield => Some(rng.random_range(-2.2..-0.3)),
+                Landscape::Snow => Some(rng.random_range(-0.1..0.8)),
+                _ => None,
+            },
+            dirt: if rng.random_bool(0.25) { 1.0 } else { 0.1 },
+        }
+    }
+}
+
+impl Painter {
+    /// Bare land, pasture and wetland as varied as real ones; `None` for the other lands.
+    fn varied(&self, region: f32, other: f32, texture: f32) -> Option<Mix> {
+        let variety = self.variety.as_ref()?;
+        let gain = 1.0 + 0.08 * texture;
+        match self.landscape {
+            Landscape::Desert => {
+                let [soil, bright] = variety.bare;
+                let share = 0.5 + 0.5 * (region - self.level) + 0.1 * other;
+                Some(Mix::of(soil, bright, share, gain))
+            }
+            Landscape::Hills if region - self.level > 0.2 && region - self.level <= 1.1 => {
+                let share = variety.dry + 0.15 * other;
+                Some(if share > 0.6 {
+                    Mix::of(
+                        Material::DryCrop,
+                        variety.bare[0],
+                        2.0 * (share - 0.6),
+                        gain,
+                    )
+                } else {
+                    Mix::of(Material::Grass, Material::DryCrop, share / 0.6, gain)
+                })
+            }
+            Landscape::Lakes | Landscape::Coast if variety.marsh > 0.0 && other > 0.2 => {
+                let share = variety.marsh * (0.6 + 0.3 * texture);
+                let other = if variety.dry > 0.25 {
+                    Material::DryCrop
+                } else {
+                    Material::GreenWater
+                };
+                Some(Mix::of(Material::Marsh, other, share, gain))
+            }
             _ => None,
         }
     }

@@ -9,9 +9,13 @@
 //! too: colour, texture, the shift between a cloud and its shadow, water and ice
 //! absorption in the shortwave infrared, and the cirrus band.
 //!
+//! [`SkyOver`] puts the same skies over real images without clouds.
+//!
 //! What is left out: clouds have no height of their own, so shadows have exactly the
 //! shape of their clouds; the sensor looks straight down, so there is no parallax
-//! between bands; water has no waves; months and latitudes are not modelled.
+//! between bands; water has no waves; months and latitudes are not modelled. By default
+//! lands are of the common kinds; [`Simulator::realistic`] has them as varied as real ones
+//! are (`docs/simulating.md` holds both against measured percentiles).
 //!
 //! | class | rule |
 //! |---|---|
@@ -30,18 +34,26 @@ mod atmosphere;
 mod cloud;
 mod ground;
 mod noise;
+mod over;
+mod over_files;
 mod parcels;
 mod preview;
+#[cfg(test)]
+mod reality;
 mod render;
 mod sensor;
 mod sky;
 mod spectra;
 mod splits;
+mod tiff;
 
 pub use cloud::{THICK, THIN};
 pub use ground::Landscape;
+pub use over::{Overcast, SkyOver};
+pub use over_files::{OverPlan, OverReport, write_over};
 pub use preview::write_preview;
 pub use render::SHADOW;
+pub use sensor::EIGHT_BIT_STEP;
 pub use sky::Weather;
 pub use splits::{SplitPlan, write_splits};
 
@@ -52,7 +64,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::class::CLASS_COUNT;
 use crate::error::{Error, Result};
 
-use ground::Ground;
+use ground::{Ground, Kind};
 use render::Renderer;
 use sky::Sky;
 use spectra::BANDS;
@@ -76,6 +88,14 @@ pub struct Simulator {
     /// snow, bright sand, open sea and floes, low sun, with no cloud, faint cloud or deep cloud of ice over
     /// them. The others are as without.
     pub hard: f64,
+    /// Lands, suns, air and clouds as varied as those of real images, held against
+    /// percentiles of labelled Sentinel-2 pixels: salt and lava, high plateaux, dry
+    /// woods, muddy and green water, glint, reeds, metal roofs, clean and old snow,
+    /// any sun, haze and veils of cirrus. Without, images are as they always were.
+    pub realistic: bool,
+    /// Share of the images, in [0, 1], that were once pictures of 8 bits: steps of
+    /// [`EIGHT_BIT_STEP`] and nothing brighter than 255 of them.
+    pub eight_bit: f64,
 }
 
 impl Default for Simulator {
@@ -84,6 +104,8 @@ impl Default for Simulator {
             pixel: 10.0,
             images_per_roi: 1,
             hard: 0.0,
+            realistic: false,
+            eight_bit: 0.0,
         }
     }
 }
@@ -128,6 +150,12 @@ impl Simulator {
                 self.hard
             )));
         }
+        if !(0.0..=1.0).contains(&self.eight_bit) {
+            return Err(Error::usage(format!(
+                "the share of images of 8 bits must be in 0..=1, not {}",
+                self.eight_bit
+            )));
+        }
         if self.images_per_roi == 0 {
             return Err(Error::usage("a region of interest needs at least 1 image"));
         }
@@ -146,12 +174,30 @@ impl Simulator {
     pub fn simulate(&self, seed: u64, index: u64, size: usize) -> Result<SimulatedScene> {
         self.check(size)?;
         let roi = index / self.images_per_roi as u64;
-        let hard = stream(seed, Part::Kind, roi).random::<f64>() < self.hard;
-        let mut land = stream(seed, Part::Ground, roi);
-        let ground = Ground::draw(&mut land, size, self.pixel, hard);
-        let sky = Sky::draw(&mut stream(seed, Part::Sky, index), size, self.pixel, hard);
+        let (ground, sky) = self.draw(seed, index, size);
         let mut sensor = stream(seed, Part::Sensor, index);
-        Ok(self.photograph(&ground, &sky, roi, &mut sensor))
+        let mut scene = self.photograph(&ground, &sky, roi, &mut sensor);
+        if stream(seed, Part::EightBit, index).random::<f64>() < self.eight_bit {
+            scene.bands.mapv_inplace(sensor::eight_bit);
+        }
+        Ok(scene)
+    }
+
+    /// Land and sky of one image.
+    fn draw(&self, seed: u64, index: u64, size: usize) -> (Ground, Sky) {
+        let roi = index / self.images_per_roi as u64;
+        let kind = Kind {
+            hard: stream(seed, Part::Kind, roi).random::<f64>() < self.hard,
+            realistic: self.realistic,
+        };
+        let mut land = stream(seed, Part::Ground, roi);
+        let ground = Ground::draw(&mut land, size, self.pixel, kind);
+        let mut sky = Sky::draw(&mut stream(seed, Part::Sky, index), size, self.pixel, kind);
+        if self.realistic {
+            sky.air.altitude = ground.altitude;
+            sky.air.vapour *= ground.landscape.humidity();
+        }
+        (ground, sky)
     }
 
     fn photograph(
@@ -162,10 +208,11 @@ impl Simulator {
         rng: &mut ChaCha8Rng,
     ) -> SimulatedScene {
         let (rows, cols) = ground.cover.dim();
-        let renderer = Renderer::new(ground, sky, self.pixel);
+        let renderer = Renderer::new([rows, cols], sky, self.pixel);
+        let relief = renderer.relief(ground, self.pixel);
         let mut bands = Array3::zeros((BANDS, rows, cols));
         for (band, image) in bands.axis_iter_mut(Axis(0)).enumerate() {
-            let scene = renderer.band(band);
+            let scene = renderer.band(band, ground, &relief);
             sensor::record(&scene, band, sky.air.sun_cosine, self.pixel, rng, image);
         }
         SimulatedScene {
@@ -198,6 +245,8 @@ enum Part {
     Sky,
     Sensor,
     Kind,
+    EightBit,
+    Over,
 }
 
 /// Random numbers that depend on these three alone.

@@ -4,9 +4,10 @@
 //! ground (direct beam, dimmed by the clouds on the line to the sun; diffuse light,
 //! averaged over the neighbourhood), ground to cloud and back, ground through the
 //! clouds to the sensor, cloud tops to the sensor through the clouds above them.
-//! The sensor looks straight down.
+//! The sensor looks straight down. The ground is made of materials, or is a real image
+//! without clouds.
 
-use ndarray::{Array2, Zip};
+use ndarray::{Array2, ArrayView2, Zip};
 
 use crate::class::Class;
 
@@ -15,7 +16,7 @@ use super::cloud::{Optics, THICK, THIN, bilinear};
 use super::ground::Ground;
 use super::noise::Window;
 use super::sky::Sky;
-use super::spectra::RED;
+use super::spectra::{CIRRUS, RED};
 
 /// Ground is in shadow where clouds take more than this share of its red light,
 /// direct and diffuse together.
@@ -30,13 +31,10 @@ const POOL: usize = 8;
 
 /// Land, sky and geometry made ready to compute bands.
 pub struct Renderer<'a> {
-    ground: &'a Ground,
     sky: &'a Sky,
     /// Clouds, lowest first.
     decks: Vec<Deck>,
     light: Light,
-    /// Share of the terrain's direct light.
-    relief: Array2<f32>,
     /// Clouds above each pixel, for a sensor above.
     view: View,
     /// Radius over which diffuse light spreads, pixels.
@@ -73,11 +71,11 @@ struct View {
 }
 
 impl<'a> Renderer<'a> {
-    /// Casts the shadows.
-    pub fn new(ground: &'a Ground, sky: &'a Sky, pixel: f64) -> Self {
+    /// Casts the shadows over an image of `shape`, rows and columns.
+    pub fn new(shape: [usize; 2], sky: &'a Sky, pixel: f64) -> Self {
         let window = Window {
             origin: [0.0; 2],
-            shape: ground.cover.dim().into(),
+            shape,
         };
         let depths: Vec<Array2<f32>> = sky
             .layers
@@ -96,15 +94,11 @@ impl<'a> Renderer<'a> {
                 height: sky.layers[k].height,
             })
             .collect();
-        let [x, y] = sky.towards_sun(1.0, 1.0);
-        let length = x.hypot(y).max(1e-9);
         Self {
-            ground,
             sky,
             view: View::through(sky, &depths, window.shape),
             light,
             decks,
-            relief: ground.relief([x / length, y / length], sky.sun_zenith, pixel),
             spread,
         }
     }
@@ -132,15 +126,23 @@ impl<'a> Renderer<'a> {
             })
     }
 
-    /// Reflectance of one band at the top of the atmosphere, `[height, width]`.
-    pub fn band(&self, band: usize) -> Array2<f32> {
-        let (sky, mu) = (self.sky, self.sky.air.sun_cosine);
+    /// Share of the direct light that the slopes of `ground` receive.
+    pub fn relief(&self, ground: &Ground, pixel: f64) -> Array2<f32> {
+        let [x, y] = self.sky.towards_sun(1.0, 1.0);
+        let length = x.hypot(y).max(1e-9);
+        ground.relief([x / length, y / length], self.sky.sun_zenith, pixel)
+    }
+
+    /// Reflectance of one band at the top of the atmosphere over `ground`, whose slopes
+    /// receive `relief`, `[height, width]`.
+    pub fn band(&self, band: usize, ground: &Ground, relief: &Array2<f32>) -> Array2<f32> {
+        let sky = self.sky;
         let air = sky.air.band(band);
         let gases = sky.air.gases(band, 0.0);
-        let materials = self.ground.palette.band(band);
+        let materials = ground.palette.band(band);
         let light = &self.light;
-        let mut sharp = Zip::from(&self.ground.cover)
-            .and(&self.relief)
+        let sharp = Zip::from(&ground.cover)
+            .and(relief)
             .and(&light.beam)
             .and(&light.mean_beam)
             .and(&light.mean_all)
@@ -156,8 +158,49 @@ impl<'a> Renderer<'a> {
                 let trapped = 1.0 - surface * (air.sky + 0.8 * (1.0 - mean_all)).min(0.9);
                 gases * air.up * surface * received / trapped
             });
+        self.seen(sharp, band, 1.0)
+    }
+
+    /// Reflectance of one band at the top of the atmosphere over a real image `clear`
+    /// that was taken under no cloud: without clouds, `clear` itself.
+    ///
+    /// What the air scatters is taken to be what a clean one does, and no more than the
+    /// image's darkest hundredth shows. The rest is the ground's light; clouds dim it as
+    /// they do on level land.
+    pub fn band_over(&self, band: usize, clear: ArrayView2<'_, f32>) -> Array2<f32> {
+        let sky = self.sky;
+        let air = sky.air.band(band);
+        let gases = sky.air.gases(band, 0.0);
+        let modelled = gases * (air.path[0] + air.path[1]);
+        let share = (darkest(clear) / modelled).clamp(0.0, 1.0);
+        let path = share * modelled;
+        let cloudless = air.direct + air.diffuse;
+        let light = &self.light;
+        let leaving = Zip::from(clear)
+            .and(&light.beam)
+            .and(&light.mean_beam)
+            .and(&light.mean_all)
+            .map_collect(|clear, beam, mean_beam, mean_all| {
+                let light = (*clear - path).max(0.0);
+                // In absorption bands the ground is not seen and does not matter.
+                let surface = (light / (gases * air.up * cloudless).max(0.05)).clamp(0.0, 0.98);
+                let diffuse = air.diffuse * mean_all + air.direct * (mean_all - mean_beam).max(0.0);
+                let received = (air.direct * beam + diffuse) / cloudless;
+                let trapped = |sky: f32| 1.0 - surface * sky.min(0.9);
+                light * received * trapped(air.sky) / trapped(air.sky + 0.8 * (1.0 - mean_all))
+            });
+        self.seen(leaving, band, share)
+    }
+
+    /// What reaches the sensor of the ground's light `sharp` and of the clouds above it;
+    /// the cloudless air scatters `share` of what it is modelled to.
+    fn seen(&self, mut sharp: Array2<f32>, band: usize, share: f32) -> Array2<f32> {
+        let (sky, mu) = (self.sky, self.sky.air.sun_cosine);
+        let air = sky.air.band(band);
+        let gases = share * sky.air.gases(band, 0.0);
+        let stray = if band == CIRRUS { sky.air.stray } else { 0.0 };
         if self.decks.is_empty() {
-            let path = gases * (air.path[0] + air.path[1]);
+            let path = gases * (air.path[0] + air.path[1]) + stray;
             sharp.mapv_inplace(|v| v + path);
             return sharp;
         }
@@ -184,7 +227,7 @@ impl<'a> Renderer<'a> {
             .and(&self.view.path[0])
             .and(&self.view.path[1])
             .for_each(|seen, sharp, rayleigh, aerosol| {
-                *seen += sharp + gases * (rayleigh * air.path[0] + aerosol * air.path[1]);
+                *seen += sharp + gases * (rayleigh * air.path[0] + aerosol * air.path[1]) + stray;
             });
         seen
     }
@@ -244,6 +287,16 @@ impl View {
         }
         Self { sharp, path, depth }
     }
+}
+
+/// Reflectance of the darkest hundredth of an image.
+fn darkest(image: ArrayView2<'_, f32>) -> f32 {
+    let mut values: Vec<f32> = image.iter().copied().filter(|v| v.is_finite()).collect();
+    let rank = values.len() / 100;
+    if values.is_empty() {
+        return 0.0;
+    }
+    *values.select_nth_unstable_by(rank, f32::total_cmp).1
 }
 
 /// Light on the top of layer `index`.

@@ -46,6 +46,18 @@ const CHANNELS: [Channel; BANDS] = [
     channel(20.0, 100.0, 1.5, 24.5, 85.0),
 ];
 
+/// Stored numbers per step of a picture of 8 bits, as the Sentinel-2 Cloud Mask Catalogue
+/// has them: 357 steps per unit of reflectance, saturated at 0.714.
+pub const EIGHT_BIT_STEP: f32 = QUANTIFICATION / 357.0;
+
+/// `number` as it comes out of a picture of 8 bits; never 0, no data.
+pub fn eight_bit(number: u16) -> u16 {
+    let step = (f32::from(number) / EIGHT_BIT_STEP)
+        .round()
+        .clamp(1.0, 255.0);
+    (step * EIGHT_BIT_STEP).round() as u16
+}
+
 /// Reflectance noise at zero signal, as a share of that at the reference radiance.
 const READ_SHARE: f32 = 0.4;
 

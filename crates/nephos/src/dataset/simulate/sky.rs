@@ -4,12 +4,17 @@ use rand::{Rng, RngExt};
 
 use super::atmosphere::Air;
 use super::cloud::{Layer, Phase, Shape};
+use super::ground::Kind;
 use super::noise::{Fractal, Window};
 
 /// Logarithm of how much coarser the particles of hard images' clouds may be: the tops
 /// of deep cloud then are as dark in the shortwave infrared as Landsat 8 sees them, down
 /// to a reflectance of 0.15.
 const LN_COARSEST: f32 = 1.2;
+
+/// How far streaks of cirrus wander, pixels; in realistic skies that many pixels of 10 m,
+/// whatever the pixel, else large pixels show them as marble.
+const SWING: f64 = 30.0;
 
 /// Sun, air and clouds over one scene.
 #[derive(Debug, Clone)]
@@ -87,9 +92,8 @@ impl Sky {
     ///
     /// Sentinel-2 passes at half past ten in the morning: the sun stands in the
     /// east to south, or in the east to north on the southern half of the globe.
-    ///
-    /// `hard`: see [`Simulator::hard`](super::Simulator::hard).
-    pub fn draw(rng: &mut impl Rng, size: usize, pixel: f64, hard: bool) -> Self {
+    pub fn draw(rng: &mut impl Rng, size: usize, pixel: f64, kind: Kind) -> Self {
+        let hard = kind.hard;
         let sun_zenith = rng.random_range(22.0f32..if hard { 76.0 } else { 64.0 });
         let sun_azimuth = rng.random_range(30.0f32..170.0);
         let weather = match hard {
@@ -131,13 +135,56 @@ impl Sky {
                 }
             }
         }
-        layers.sort_by(|a, b| a.height.total_cmp(&b.height));
-        Self {
+        let mut sky = Self {
             sun_azimuth,
             sun_zenith,
             air,
             weather,
             layers,
+        };
+        if kind.realistic {
+            sky.vary(rng, size, pixel);
+        }
+        sky.layers.sort_by(|a, b| a.height.total_cmp(&b.height));
+        sky
+    }
+
+    /// Suns, air and clouds as varied as over real images: from the tropics' noon to
+    /// the Arctic's, haze, veils of cirrus over anything, coarse and icy cloud tops.
+    fn vary(&mut self, rng: &mut impl Rng, size: usize, pixel: f64) {
+        if rng.random_bool(0.3) {
+            self.sun_zenith = rng.random_range(16.0..80.0);
+            self.air.sun_cosine = self.sun_zenith.to_radians().cos();
+        }
+        self.air.vapour = rng.random_range(0.8..5.0);
+        self.air.weak_lines = 1.35;
+        self.air.lines = rng.random_range(0.8..1.3);
+        self.air.stray = rng.random_range(0.0007..0.0013);
+        if rng.random_bool(0.05) {
+            self.air.aerosol = rng.random_range(0.4..1.2);
+        }
+        for layer in &mut self.layers {
+            layer.radius *= rng.random_range(0.0f32..LN_COARSEST).exp();
+            if let Shape::Heaps { peak, .. } = &mut layer.shape {
+                *peak *= rng.random_range(-1.9f32..1.3).exp();
+            }
+        }
+        let cloudless = self.layers.is_empty();
+        if rng.random_bool(if cloudless { 0.25 } else { 0.35 }) {
+            let mut veil = Clouds { rng, size, pixel }.cirrus();
+            if let Shape::Streaks { peak, .. } = &mut veil.shape {
+                *peak *= if cloudless {
+                    0.05
+                } else {
+                    rng.random_range(0.05f32..1.0)
+                };
+            }
+            self.layers.push(veil);
+        }
+        for layer in &mut self.layers {
+            if let Shape::Streaks { swing, .. } = &mut layer.shape {
+                *swing = SWING * 10.0 / pixel;
+            }
         }
     }
 
@@ -227,6 +274,7 @@ impl<R: Rng> Clouds<'_, R> {
         let shape = Shape::Streaks {
             cover: self.fractal(width, 4.0, 0.68),
             wander: self.fractal(2.5 * width, 20.0, 0.5),
+            swing: SWING,
             wind: self.rng.random_range(0.0..std::f64::consts::TAU),
             stretch: self.rng.random_range(1.5..4.5),
             threshold: 0.0,

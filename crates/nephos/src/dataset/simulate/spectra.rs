@@ -37,10 +37,26 @@ pub enum Material {
     OldSnow,
     /// Mirror image of the sky and sun on water.
     Glint,
+    // From here on only [realistic](super::Simulator::realistic) lands.
+    /// Salt flats and playas: bright, dark where water is bound.
+    Salt,
+    /// Woods without leaves, dry or burnt.
+    DryWood,
+    /// Basalt, slate, lava.
+    DarkRock,
+    /// Water full of silt.
+    MuddyWater,
+    /// Water full of algae, or plants just below it.
+    GreenWater,
+    /// Reeds, rice and mangroves.
+    Marsh,
 }
 
 /// Number of materials.
-const MATERIALS: usize = Material::Glint as usize + 1;
+const MATERIALS: usize = Material::Marsh as usize + 1;
+
+/// Those of them that all lands are made of; their draws come first.
+const COMMON: usize = Material::Glint as usize + 1;
 
 /// Surface reflectance of each material, B01 .. B12.
 ///
@@ -68,6 +84,20 @@ const REFLECTANCE: [[f32; BANDS]; MATERIALS] = [
     [0.930, 0.940, 0.940, 0.930, 0.920, 0.910, 0.900, 0.880, 0.860, 0.820, 0.350, 0.100, 0.080],
     [0.690, 0.710, 0.710, 0.700, 0.690, 0.670, 0.650, 0.620, 0.590, 0.540, 0.200, 0.050, 0.035],
     [0.300, 0.300, 0.300, 0.300, 0.300, 0.300, 0.300, 0.300, 0.300, 0.300, 0.300, 0.300, 0.300],
+    [0.330, 0.390, 0.450, 0.490, 0.500, 0.505, 0.510, 0.510, 0.505, 0.490, 0.440, 0.260, 0.160],
+    [0.030, 0.038, 0.058, 0.075, 0.105, 0.160, 0.185, 0.200, 0.220, 0.230, 0.250, 0.255, 0.160],
+    [0.060, 0.068, 0.080, 0.092, 0.096, 0.100, 0.104, 0.108, 0.112, 0.114, 0.118, 0.122, 0.115],
+    [0.055, 0.075, 0.125, 0.155, 0.150, 0.105, 0.100, 0.085, 0.070, 0.040, 0.006, 0.008, 0.005],
+    [0.025, 0.030, 0.060, 0.042, 0.075, 0.140, 0.160, 0.165, 0.170, 0.120, 0.030, 0.050, 0.025],
+    [0.022, 0.030, 0.055, 0.050, 0.080, 0.140, 0.175, 0.190, 0.205, 0.200, 0.140, 0.120, 0.060],
+];
+
+/// How far the level of each material varies from land to land beyond that (standard
+/// deviation of its logarithm), fitted to the spread of labelled Sentinel-2 pixels.
+#[rustfmt::skip]
+const SPREAD: [f32; MATERIALS] = [
+    0.25, 0.25, 0.25, 0.22, 0.28, 0.30, 0.35, 0.28, 0.25, 0.35, 0.30, 0.25, 0.25,
+    0.40, 0.40, 0.02, 0.08, 0.30, 0.30, 0.30, 0.40, 0.40, 0.35, 0.30,
 ];
 
 /// The materials of one scene: the table, varied as soils and plants vary from
@@ -80,7 +110,7 @@ impl Palette {
     /// micrometre.
     pub fn draw(rng: &mut impl Rng) -> Self {
         let mut table = REFLECTANCE;
-        for spectrum in &mut table {
+        for spectrum in &mut table[..COMMON] {
             let level: f32 = 1.0 + 0.12 * rng.random_range(-1.5..1.5);
             let slope: f32 = 0.10 * rng.random_range(-1.5..1.5);
             for (value, (_, _, wavelength)) in spectrum.iter_mut().zip(SENTINEL2) {
@@ -89,6 +119,29 @@ impl Palette {
             }
         }
         Self(table)
+    }
+
+    /// Spreads the materials as far as they are from land to land on real images.
+    pub fn spread(&mut self, rng: &mut impl Rng) {
+        for (spectrum, spread) in self.0.iter_mut().zip(SPREAD) {
+            // Three uniform draws: nearly normal, without far outliers.
+            let normal: f32 = (0..3).map(|_| rng.random_range(-1.0f32..1.0)).sum();
+            let slope: f32 = rng.random_range(-0.5 * spread..0.5 * spread);
+            for (value, (_, _, wavelength)) in spectrum.iter_mut().zip(SENTINEL2) {
+                let factor = (spread * normal + slope * (wavelength - 0.8)).exp();
+                *value = (*value * factor).min(0.97);
+            }
+        }
+        // Beyond 1.2 µm real soils are moister than the libraries' dried samples.
+        use Material as M;
+        for soil in [M::BrownSoil, M::DarkSoil, M::RedSoil, M::DryCrop] {
+            let spectrum = &mut self.0[soil as usize];
+            for (value, (_, _, wavelength)) in spectrum.iter_mut().zip(SENTINEL2) {
+                if wavelength > 1.2 {
+                    *value *= 0.8;
+                }
+            }
+        }
     }
 
     /// Draws the size of the snow's grains: the coarser, the darker in the infrared

@@ -12,8 +12,18 @@ const NIR: usize = 7;
 const PIXEL: f64 = 10.0;
 
 fn pieces(seed: u64, size: usize) -> (Ground, Sky) {
-    let ground = Ground::draw(&mut stream(seed, Part::Ground, 0), size, PIXEL, false);
-    let sky = Sky::draw(&mut stream(seed, Part::Sky, 0), size, PIXEL, false);
+    let ground = Ground::draw(
+        &mut stream(seed, Part::Ground, 0),
+        size,
+        PIXEL,
+        Kind::default(),
+    );
+    let sky = Sky::draw(
+        &mut stream(seed, Part::Sky, 0),
+        size,
+        PIXEL,
+        Kind::default(),
+    );
     (ground, sky)
 }
 
@@ -305,6 +315,7 @@ fn sizes_and_pixels_out_of_range_are_errors() {
             pixel,
             images_per_roi,
             hard,
+            ..Simulator::default()
         }
         .simulate(1, 0, 32)
     };
@@ -312,4 +323,80 @@ fn sizes_and_pixels_out_of_range_are_errors() {
     assert!(bad(0.0, 1, 0.0).is_err());
     assert!(bad(10.0, 0, 0.0).is_err());
     assert!(bad(10.0, 1, 1.1).is_err());
+}
+
+#[test]
+fn pictures_of_eight_bits_have_steps_and_saturate() {
+    let simulator = Simulator {
+        pixel: 40.0,
+        hard: 1.0,
+        eight_bit: 1.0,
+        ..Simulator::default()
+    };
+    let whole = Simulator {
+        eight_bit: 0.0,
+        ..simulator
+    };
+    let mut saturated = 0;
+    for index in 0..8 {
+        let scene = simulator.simulate(5, index, 48).unwrap();
+        let before = whole.simulate(5, index, 48).unwrap();
+        assert_eq!(scene.label, before.label);
+        for (value, before) in scene.bands.iter().zip(&before.bands) {
+            let step = f32::from(*value) / EIGHT_BIT_STEP;
+            assert!((step - step.round()).abs() < 0.02 && (1.0..=255.0).contains(&step.round()));
+            if f32::from(*before) < 254.0 * EIGHT_BIT_STEP {
+                assert!(value.abs_diff(*before) <= 28, "{before} became {value}");
+            } else {
+                saturated += usize::from(*value == 7143);
+            }
+        }
+    }
+    assert!(saturated > 0);
+}
+
+#[test]
+fn the_cirrus_band_sees_high_dry_ground() {
+    let simulator = Simulator {
+        pixel: 40.0,
+        realistic: true,
+        ..Simulator::default()
+    };
+    let mut seen = 0;
+    for index in 0..250 {
+        let (ground, mut sky) = simulator.draw(3, index, 48);
+        sky.layers.clear();
+        if ground.landscape != Landscape::Desert {
+            continue;
+        }
+        let mut cirrus = |altitude: f32| {
+            sky.air.altitude = altitude;
+            let scene = photograph(&ground, &sky);
+            let band = scene.bands.index_axis(Axis(0), CIRRUS);
+            band.iter().map(|v| f64::from(*v)).sum::<f64>() / band.len() as f64
+        };
+        let (low, high) = (cirrus(100.0), cirrus(4500.0));
+        assert!(high > 25.0 && high > 2.0 * low, "{low} and {high}");
+        seen += usize::from(ground.altitude > 2000.0);
+    }
+    assert!(seen > 1, "no plateaux: {seen}");
+}
+
+/// What was simulated before there was a `realistic` stays as it was, bit for bit: the
+/// figures of the demo and the weights that come with nephos rest on it.
+#[test]
+fn images_without_the_option_are_as_they_always_were() {
+    let mut sums = Vec::new();
+    for hard in [0.0, 1.0] {
+        let simulator = Simulator {
+            pixel: 40.0,
+            hard,
+            ..Simulator::default()
+        };
+        let scene = simulator.simulate(9, 3, 64).unwrap();
+        let sum: u64 = scene.bands.iter().map(|v| u64::from(*v)).sum();
+        let label: u64 = scene.label.iter().map(|v| u64::from(*v)).sum();
+        sums.push((sum, label));
+    }
+    assert_eq!(sums, [(118_194_892, 4054), (153_981_903, 0)]);
 }
