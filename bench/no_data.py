@@ -44,6 +44,8 @@ def write(path, pixels, names, nodata=None):
 
 def segment(nephos, scene, folder):
     mask = folder / "mask.tif"
+    for old in folder.glob("mask.tif*"):
+        old.unlink()
     run = subprocess.run([nephos, "predict", scene, "--out", mask], capture_output=True, text=True)
     if run.returncode:
         return None

@@ -193,8 +193,12 @@ impl<'a> Inputs<'a> {
 
     fn refuse(&self, output: &Path, place: &Location) -> Result<()> {
         if let Some(input) = self.files.find(place) {
+            let own = Location::of(input);
             let what = match input == output {
                 true => "this run reads it".to_owned(),
+                false if own.real == place.real || own.id.is_some() && own.id == place.id => {
+                    format!("it is {}, which this run reads", input.display())
+                }
                 false => format!("it is part of {}, which this run reads", input.display()),
             };
             return Err(Error::usage(format!(
