@@ -82,7 +82,7 @@ def made_up(suite, size):
     if not scene.exists():
         samples = suite.work / "samples"
         suite.nephos("simulate", "--out", samples, "--train", "4", "--val", "0", "--test", "0",
-                     "--size", "1098")
+                     "--size", "1098", "--overwrite")
         script = pathlib.Path(REPOSITORY, "bench", "big_scene.py")
         subprocess.run(
             [sys.executable, script, samples / "train_split.pkl", scene, "--wedge", "0",
