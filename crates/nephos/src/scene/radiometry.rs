@@ -126,7 +126,10 @@ impl fmt::Display for Radiometry {
             write!(f, " = L, {k2} / ln({k1} / L + 1) / 100")?;
         }
         if let Some(nodata) = self.nodata {
-            write!(f, ", no data {nodata}")?;
+            match nodata.abs() >= 1e15 {
+                true => write!(f, ", no data {nodata:e}")?,
+                false => write!(f, ", no data {nodata}")?,
+            }
         }
         if let Some(saturated) = self.saturated {
             write!(f, ", saturated {saturated}")?;
@@ -168,5 +171,7 @@ mod tests {
             radiometry.to_string(),
             "stored × 0.0001 − 0.1, no data 0, saturated 65535 (metadata)"
         );
+        let lowest = radiometry.with_nodata(Some(-1e38));
+        assert!(lowest.to_string().contains("no data -1e38,"), "{lowest}");
     }
 }
