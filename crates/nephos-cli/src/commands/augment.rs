@@ -155,7 +155,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let config = Config::open(&args.config, &args.set)?;
     (Declared::default())
         .reads(&args.data)
-        .reads(&args.config)
+        .reads_named(&args.config)
         .reads_all(config.data.mix.iter().map(|mix| &mix.train))
         .writes(&args.out)
         .check(args.overwrite.overwrite)?;

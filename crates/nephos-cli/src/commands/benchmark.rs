@@ -127,12 +127,13 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         },
     };
     let table = ["md", "json", "png"].map(|ending| args.out.join(format!("benchmark.{ending}")));
-    (Declared::default())
-        .reads(&args.data)
-        .reads_all(args.config.iter().chain(&args.init))
-        .reads_all(&args.models)
-        .writes_all(&table)
-        .check_places()?;
+    let named = args.config.iter().chain(&args.init);
+    (named
+        .map(Path::new)
+        .chain(args.models.iter().map(Path::new)))
+    .fold(Declared::default().reads(&args.data), Declared::reads_named)
+    .writes_all(&table)
+    .check_places()?;
     // The same command goes on where it was stopped, and writes its table again.
     table.iter().try_for_each(|path| may_write(path, true))?;
     stop_on_signals()?;

@@ -71,7 +71,7 @@ struct Chosen {
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     (Declared::default())
         .reads(&args.image)
-        .reads(&args.model.model)
+        .reads_named(&args.model.model)
         .writes(&args.output)
         .check(args.overwrite.overwrite)?;
     let (bundle, device) = args.model.load()?;

@@ -110,9 +110,9 @@ enum Source {
 }
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    (Declared::default())
-        .reads(&args.data)
-        .reads_all(args.model.iter().chain(&args.prediction))
+    (args.model.iter())
+        .fold(Declared::default().reads(&args.data), Declared::reads_named)
+        .reads_all(&args.prediction)
         .writes(&args.out)
         .check(args.overwrite.overwrite)?;
     let stretch = match args.levels[..] {

@@ -150,9 +150,9 @@ pub(super) fn refuse_inputs(
     folder: &Path,
 ) -> anyhow::Result<()> {
     let data = &config.data;
-    (Declared::default())
-        .reads(&run.config)
-        .reads_all(init)
+    (init.into_iter())
+        .fold(Declared::default(), Declared::reads_named)
+        .reads_named(&run.config)
         .reads_all(data.train.iter().chain(&data.val).chain(&data.test))
         .reads_all(data.mix.iter().map(|mix| &mix.train))
         .writes_all(run_files(folder, run.resume))

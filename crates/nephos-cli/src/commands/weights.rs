@@ -85,7 +85,7 @@ fn import(args: &ImportArgs, ui: &Ui) -> anyhow::Result<()> {
     let config = Config::open(&args.config, &args.set).context("--config")?;
     (Declared::default())
         .reads(&args.file)
-        .reads(&args.config)
+        .reads_named(&args.config)
         .writes(&args.output)
         .check(args.overwrite.overwrite)?;
     let (segmenter, transfer) = weights::initial(&config, &args.file, &device::select("cpu")?)?;
@@ -124,7 +124,7 @@ pub(super) fn tell(transfer: &Transfer, file: &Path, ui: &Ui) {
 
 fn export(args: &ExportArgs, ui: &Ui) -> anyhow::Result<()> {
     (Declared::default())
-        .reads(&args.bundle)
+        .reads_named(&args.bundle)
         .writes(&args.output)
         .check(args.overwrite.overwrite)?;
     let bundle = Bundle::load(&args.bundle, &device::select("cpu")?)?;

@@ -101,6 +101,37 @@ fn configurations_are_listed_and_printed() {
 }
 
 #[test]
+fn a_folder_of_the_name_is_neither_the_configuration_nor_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let simulate = [
+        "simulate",
+        "--out",
+        "demo/data",
+        "--size",
+        "96",
+        "--val",
+        "1",
+    ];
+    let counts = ["--train", "2", "--test", "0"];
+    succeed(path, &[&simulate[..], &counts].concat());
+    let train = ["train", "--config", "demo", "--out", "demo/run"];
+    let sets = [
+        "--set",
+        "data.train=demo/data/train_split.pkl",
+        "--set",
+        "data.val=demo/data/val_split.pkl",
+        "--set",
+        "train.epochs=1",
+    ];
+    succeed(path, &[&train[..], &sets].concat());
+    assert!(path.join("demo/run/best.nephos").exists());
+    std::fs::create_dir(path.join("tiny")).unwrap();
+    write_image(&path.join("tiny/a.tif"), &path.join("l.tif"), 1, 96);
+    succeed(path, &["predict", "tiny/a.tif", "--out", "tiny/m.tif"]);
+}
+
+#[test]
 fn a_name_stands_wherever_a_configuration_is_taken() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();

@@ -40,6 +40,16 @@ impl Declared {
         self
     }
 
+    /// With a file that may be the name of what comes with nephos instead, as of a model or
+    /// a configuration: a folder of that name is not meant.
+    #[must_use]
+    pub fn reads_named(self, path: impl AsRef<Path>) -> Self {
+        match path.as_ref().is_dir() {
+            true => self,
+            false => self.reads(path),
+        }
+    }
+
     /// With several inputs.
     #[must_use]
     pub fn reads_all(mut self, paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {

@@ -102,7 +102,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let scores = (args.out.iter()).flat_map(|folder| FILES.map(|name| folder.join(name)));
     (Declared::default())
         .reads_all(args.data.iter().chain(&args.labels))
-        .reads(&args.model.model)
+        .reads_named(&args.model.model)
         .writes_all(scores.chain(args.calibrate.clone()))
         .check(args.overwrite.overwrite)?;
     let mut loaded = args.model.load()?;

@@ -75,7 +75,7 @@ pub fn jobs(args: &Args, data: &DataConfig) -> anyhow::Result<Vec<Job>> {
     refuse_doubles(args, &jobs)?;
     (Declared::default())
         .reads_all(&scenes)
-        .reads(&args.model.model)
+        .reads_named(&args.model.model)
         .writes_all(jobs.iter().flat_map(|job| job.outputs.files()))
         .check_places()?;
     Ok(jobs)

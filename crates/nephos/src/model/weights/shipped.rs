@@ -28,7 +28,7 @@ pub static TINY: Shipped = Shipped {
 impl Shipped {
     /// The model that `path` names, unless there is a file of that name.
     pub fn find(path: &Path) -> Option<&'static Self> {
-        (path.as_os_str() == TINY.name && !path.exists()).then_some(&TINY)
+        (path.as_os_str() == TINY.name && !path.is_file()).then_some(&TINY)
     }
 }
 
