@@ -74,6 +74,9 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         .reads_named(&args.model.model)
         .writes(&args.output)
         .check(args.overwrite.overwrite)?;
+    if !is_container(&args.image) {
+        args.model.read.check_for_scene(&args.image, false)?;
+    }
     let (bundle, device) = args.model.load()?;
     let (data, model) = (&bundle.config.data, &bundle.config.model);
     let decision = Decision::new(&bundle.config.calibration, model.classes);
@@ -99,9 +102,9 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         at[1],
         match (args.at, chosen.change) {
             (Some(_), _) => String::new(),
-            (None, Some(change)) => format!(
-                ", a cloud's edge: the probability of cloud changes by {change:.2} across the patch"
-            ),
+            (None, Some(_)) => {
+                ", a cloud's edge: the probability of cloud changes most there".to_owned()
+            }
             (None, None) => ", the middle: no cloud's edge was found (--at chooses)".to_owned(),
         }
     ));

@@ -115,6 +115,9 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         .reads_all(&args.prediction)
         .writes(&args.out)
         .check(args.overwrite.overwrite)?;
+    if !is_container(&args.data) {
+        args.read.check_for_scene(&args.data, false)?;
+    }
     let stretch = match args.levels[..] {
         [] => Stretch::default(),
         [low, high] if low < high => Stretch::Fixed(low, high),

@@ -329,7 +329,12 @@ fn keys_that_mean_nothing_for_a_scene_name_the_option_that_does() {
         let evaluate =
             format!("evaluate s/image/a.tif --labels s/label --model m.nephos --set {set}");
         place.fail(&evaluate, &[option, "--set data."]);
+        for draw in ["explain", "overlay"] {
+            let draw = format!("{draw} s/image/a.tif --model m.nephos -o p.png --set {set}");
+            place.fail(&draw, &[option, "--set data."]);
+        }
     }
+    assert!(!place.path("p.png").exists());
     assert!(!place.path("m.tif").exists());
     let labels = "s/image/a.tif --labels s/label --set data.labels.map={'0'=255}";
     assert!(place.scores(labels).1 < (SIDE * SIDE) as u64);
