@@ -64,6 +64,8 @@ fn plural(noun: &str) -> String {
     let ends = |endings: &[&str]| endings.iter().any(|ending| noun.ends_with(ending));
     match noun.strip_suffix('y') {
         Some(stem) if !ends(&["ay", "ey", "oy", "uy"]) => format!("{stem}ies"),
+        // Spoken as a k.
+        _ if ends(&["epoch"]) => format!("{noun}s"),
         _ if ends(&["s", "x", "ch", "sh"]) => format!("{noun}es"),
         _ => format!("{noun}s"),
     }
@@ -151,6 +153,7 @@ mod tests {
             (3, "class", "3 classes"),
             (1, "class", "1 class"),
             (5, "batch", "5 batches"),
+            (4, "epoch", "4 epochs"),
             (2, "copy", "2 copies"),
             (2, "day", "2 days"),
         ] {

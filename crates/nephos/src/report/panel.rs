@@ -212,17 +212,24 @@ impl RowHeights {
 impl ColourScale {
     fn ticks(&self) -> Vec<(f64, String)> {
         [0.0, 0.5, 1.0]
-            .map(|share| (share, short(self.low + share * (self.high - self.low))))
+            .map(|share| {
+                let number = self.low + share * (self.high - self.low);
+                (share, short(number, self.high - self.low))
+            })
             .to_vec()
     }
 }
 
-/// Two or three significant digits.
-fn short(number: f64) -> String {
+/// Two or three significant digits, or as many as tell numbers apart that lie within `span`.
+fn short(number: f64, span: f64) -> String {
     match number.abs() {
         0.0 => "0".to_owned(),
         size if (0.095..999.5).contains(&size) => {
-            let text = format!("{number:.2}");
+            let digits = match span.abs() {
+                0.0 => 2,
+                span => (1.0 - span.log10().floor()).clamp(2.0, 6.0) as usize,
+            };
+            let text = format!("{number:.digits$}");
             text.trim_end_matches('0').trim_end_matches('.').to_owned()
         }
         _ => format!("{number:.1e}").replace('-', "−"),
@@ -357,7 +364,9 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let shown = [0.0, 0.5, 1.0, 12.345, 0.00137, -2500.0].map(short);
+        let shown = [0.0, 0.5, 1.0, 12.345, 0.00137, -2500.0].map(|n| short(n, 1.0));
         assert_eq!(shown, ["0", "0.5", "1", "12.35", "1.4e−3", "−2.5e3"]);
+        let near = [0.991, 0.9985, 1.006].map(|number| short(number, 0.015));
+        assert_eq!(near, ["0.991", "0.999", "1.006"]);
     }
 }
