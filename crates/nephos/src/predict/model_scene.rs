@@ -77,12 +77,18 @@ impl<'a> ModelScene<'a> {
         let first = counts.end.saturating_sub(window.row);
         counts.gaps.resize(optional.len(), 0);
         let rows = input.slice(s![.., first.., ..]);
-        for pixel in rows.lanes(ndarray::Axis(0)) {
-            if pixel.iter().all(|value| value.is_finite()) {
-                counts.valid += 1;
-                for ((flag, _), gaps) in optional.iter().zip(&mut counts.gaps) {
-                    *gaps += u64::from(pixel[*flag] != 0.0);
-                }
+        let (_, height, width) = rows.dim();
+        let mut valid = Array2::from_elem((height, width), true);
+        for plane in rows.outer_iter() {
+            valid.zip_mut_with(&plane, |valid, value| *valid &= value.is_finite());
+        }
+        counts.valid += valid.iter().filter(|valid| **valid).count() as u64;
+        for ((flag, _), gaps) in optional.iter().zip(&mut counts.gaps) {
+            let flags = rows.index_axis(ndarray::Axis(0), *flag);
+            // Hardly a scene has gaps.
+            if flags.iter().any(|flag| *flag != 0.0) {
+                let gap = |(flag, valid): &(&f32, &bool)| **flag != 0.0 && **valid;
+                *gaps += flags.iter().zip(&valid).filter(gap).count() as u64;
             }
         }
         counts.end = end;

@@ -207,18 +207,22 @@ impl RasterScene {
         Ok(scene)
     }
 
-    /// Reads places that are going to be looked at ahead where blocks are large: file by
-    /// file and band by band, so that each block is decoded once.
+    /// Reads places that are going to be looked at ahead, file by file and band by band, so
+    /// that a block is not decoded for each look.
     fn look(&mut self) -> Result<()> {
         let info = &self.info;
         let number = info.bands.iter().map(|band| band.dtype.size()).max();
         let block = info.block[0].saturating_mul(info.block[1]);
-        if block.saturating_mul(number.unwrap_or(1)) <= LARGE_BLOCK {
-            return Ok(());
+        // Places in which fills are looked for, where the scale is judged too; of large blocks
+        // also those that are looked at only where these show next to nothing.
+        let mut windows = nodata::places(info);
+        if block.saturating_mul(number.unwrap_or(1)) > LARGE_BLOCK {
+            for window in judge::places(info) {
+                if !windows.contains(&window) {
+                    windows.push(window);
+                }
+            }
         }
-        let windows: Vec<Window> = (judge::places(info).into_iter())
-            .chain(nodata::places(info))
-            .collect();
         let bands: Vec<usize> = (0..info.bands.len()).collect();
         // Bands that lie in the same blocks are read together.
         let together = match &self.files[..] {

@@ -65,10 +65,10 @@ fn land_cover(landscape: Landscape, mix: &Mix) -> Option<&'static str> {
     };
     // Woods and lakes half under snow are rarer on the real Earth than here.
     let snow = |m: M| matches!(m, M::FreshSnow | M::OldSnow);
-    if snow(main) != snow(mix.first) || snow(mix.second) && (0.1..0.5).contains(&mix.share) {
-        if !snow(main) || mix.share < 0.6 {
-            return None;
-        }
+    let mixed =
+        snow(main) != snow(mix.first) || snow(mix.second) && (0.1..0.5).contains(&mix.share);
+    if mixed && (!snow(main) || mix.share < 0.6) {
+        return None;
     }
     Some(match (landscape, main) {
         (_, M::FreshSnow | M::OldSnow) => "snow or ice",
