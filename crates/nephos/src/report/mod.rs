@@ -21,6 +21,7 @@ mod reliability;
 mod rgb;
 mod scores;
 mod sheet;
+mod strip;
 mod table;
 
 pub use attention::Gaze;
@@ -39,4 +40,5 @@ pub use reliability::{Reliability, draw_reliability};
 pub use rgb::{Stretch, rgb_channels, sample_picture, true_colour};
 pub use scores::{ClassScores, CloudScores, Scores, names};
 pub use sheet::save_png;
+pub use strip::{Strip, StripPanel, strips};
 pub(crate) use table::table;
