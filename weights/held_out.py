@@ -4,7 +4,8 @@
 
 For each container of labelled samples there is one file: a name per line below a header (`#`) that
 says how they were chosen. The Landsat 8 Biome patches are too few to leave any out; for them the
-file is a table of six folds (name,fold: from 1, as the folders of `nephos benchmark` are numbered).
+file is a table of six folds (name,fold: from 1, as the folders of `nephos benchmark` are numbered),
+with another of their biomes. bench/held_out.py scores weights on all of them.
 The same data gives the same files; `--check` writes nothing and fails where a file differs.
 Needs numpy and tifffile.
 """
@@ -157,11 +158,17 @@ def folds(folder):
     return ["name,fold", *(f"{name},{fold[name]}" for name in names)]
 
 
+def biomes(folder):
+    """The biome of each patch, as its name has it."""
+    return ["name,biome", *(f"{name},{name.rsplit('_', 1)[0]}" for name in names_of(folder))]
+
+
 FILES = {
     "sentinel2_cloud_catalogue.txt": ("sentinel2_cloud_catalogue", catalogue),
     "landsat8_38cloud.txt": ("landsat8_38cloud", cloud38),
     "sentinel2_painted_shadow.txt": ("sentinel2_painted_shadow", painted),
     "l8biome-folds.csv": ("l8biome", folds),
+    "l8biome-kinds.csv": ("l8biome", biomes),
 }
 
 

@@ -314,7 +314,7 @@ mod tests {
         .collect();
         // Of 2 cloud 1 is found, of 5 clear 1 is false, of 8 labelled 1 has no prediction.
         let expected = [
-            "", "ukis", "all", "2", "33.3", "20.0", "50.0", "–", "25.0", "12.5", "50.0", "1",
+            "", "ukis", "all", "2", "33.3", "20.0", "50.0", "–", "50.0", "12.5", "50.0", "1",
             "25.0",
         ];
         assert_eq!(row[..13], expected, "{text}");
@@ -332,10 +332,7 @@ mod tests {
             lines[1],
             "ukis,all,a,2,,0.66667,0.50000,0.00000,0.50000,,1,3,0.25000"
         );
-        assert_eq!(
-            lines[2],
-            "ukis,all,b,2,,0.00000,0.00000,0.25000,,,1,4,0.00000"
-        );
+        assert_eq!(lines[2], "ukis,all,b,2,,0.00000,,0.25000,,,1,4,0.00000");
         assert_eq!(
             std::fs::read_dir(folder.path()).unwrap().count(),
             1,

@@ -14,7 +14,7 @@ use super::tally::{SceneTally, Summed};
 use crate::config::DataConfig;
 use crate::dataset::Dataset;
 use crate::error::Result;
-use crate::report::{Stretch, Strip, StripPanel, sample_picture, strips};
+use crate::report::{Strip, StripPanel, class_legend, sample_picture_of_any, strips};
 use crate::text;
 
 /// Pictures of the worst scenes side by side, and side of a picture in pixels.
@@ -184,12 +184,13 @@ impl Scoring<'_> {
         let samples = self.samples(dataset.len());
         let mut order: Vec<usize> = (0..first.scenes.len()).collect();
         order.sort_by_key(|at| std::cmp::Reverse(first.scenes[*at].cloud.wrong()));
+        order.retain(|at| first.scenes[*at].cloud.wrong() > 0);
         order.truncate(count);
         let mut drawn = Vec::with_capacity(order.len());
         for at in order {
             let sample = samples[at];
             let example = dataset.get(sample)?;
-            let picture = sample_picture(&example, &entry.bands, Stretch::default());
+            let picture = sample_picture_of_any(&example, &entry.bands);
             let mut panels = vec![
                 StripPanel::Picture(picture),
                 StripPanel::Classes(first_classes(&example.label)),
@@ -208,7 +209,10 @@ impl Scoring<'_> {
         heads.extend(entries.iter().map(|entry| entry.name.clone()));
         match drawn.is_empty() {
             true => Ok(None),
-            false => strips(&heads, &drawn, STRIP_SIDE, STRIPS_ACROSS).map(Some),
+            false => {
+                let legend = class_legend(true);
+                strips(&heads, &drawn, &legend, STRIP_SIDE, STRIPS_ACROSS).map(Some)
+            }
         }
     }
 }

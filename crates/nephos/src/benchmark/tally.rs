@@ -51,9 +51,9 @@ impl CloudCounts {
         self.wrong() + self.hits + self.clear
     }
 
-    /// Intersection over union of cloud; `None` where neither has any.
+    /// Intersection over union of cloud; `None` where the label has none.
     pub fn iou(&self) -> Option<f64> {
-        ratio(self.hits, self.hits + self.wrong())
+        (self.hits + self.missed > 0).then(|| ratio(self.hits, self.hits + self.wrong()))?
     }
 
     /// Share of the pixels labelled not cloud that are predicted as cloud.
@@ -178,7 +178,7 @@ pub struct Summed {
     pub scenes: usize,
     /// Pixels by cloud or not.
     pub cloud: CloudCounts,
-    /// IoU of cloud over all pixels.
+    /// IoU of cloud over all pixels; `None` where no label has any.
     pub cloud_iou: Option<f64>,
     /// Share of what is labelled not cloud that is predicted as cloud, over all pixels.
     pub false_cloud: Option<f64>,
@@ -188,7 +188,7 @@ pub struct Summed {
     pub shadow_iou: Option<f64>,
     /// Mean IoU of the classes over all pixels.
     pub miou: Option<f64>,
-    /// Mean over scenes of the scenes' own IoU of cloud.
+    /// Mean over scenes of the scenes' own IoU of cloud, over those with cloud in the label.
     pub mean_cloud_iou: Option<f64>,
     /// Mean over scenes of their share of false cloud.
     pub mean_false_cloud: Option<f64>,
@@ -316,7 +316,8 @@ mod tests {
             (sum.missed_cloud, sum.mean_missed_cloud),
             (Some(0.5), Some(0.5))
         );
-        assert_eq!(sum.mean_cloud_iou, Some(0.25), "0.5 and 0");
+        assert_eq!(sum.mean_cloud_iou, Some(0.5), "the second has no cloud");
+        assert_eq!(two.cloud.iou(), None);
         assert_eq!(sum.mean_false_cloud, Some(0.125));
         assert_eq!(sum.cloud_free_false, Some(0.25));
         assert_eq!((sum.shadow_iou, sum.calibration_error), (None, None));

@@ -4,12 +4,13 @@ use image::RgbImage;
 use ndarray::Array2;
 
 use super::contact::{classes, fitted};
+use super::panel::{Swatch, draw_legend, legend_lines};
 use super::sheet::{Align, Sheet, shortened};
 use crate::error::{Error, Result};
 
 /// Space between pictures, and size of the text, in pixels.
 const GAP: f64 = 4.0;
-const TEXT: f64 = 12.0;
+const TEXT: f64 = 13.0;
 
 /// A picture of a strip.
 #[derive(Debug, Clone)]
@@ -30,11 +31,17 @@ pub struct Strip {
 }
 
 /// Lays strips on a sheet, `across` of them side by side, each picture within `side` ×
-/// `side` pixels, with `heads` over the columns.
+/// `side` pixels, with `heads` over the columns and `legend` below all.
 ///
 /// # Errors
 /// No strips, a picture without pixels, or a sheet that is too large.
-pub fn strips(heads: &[String], strips: &[Strip], side: u32, across: usize) -> Result<RgbImage> {
+pub fn strips(
+    heads: &[String],
+    strips: &[Strip],
+    legend: &[(Swatch, String)],
+    side: u32,
+    across: usize,
+) -> Result<RgbImage> {
     let panels = strips
         .iter()
         .map(|strip| strip.panels.len())
@@ -59,10 +66,10 @@ pub fn strips(heads: &[String], strips: &[Strip], side: u32, across: usize) -> R
     let width = panels as f64 * (cell + GAP) + 2.0 * GAP;
     let height = cell + lines as f64 * line + 2.0 * GAP;
     let rows = strips.len().div_ceil(across);
-    let mut sheet = Sheet::new(
-        GAP + across as f64 * width,
-        line + GAP + rows as f64 * height,
-    );
+    let total = GAP + across as f64 * width;
+    let legend = legend_lines(legend, TEXT, total - 2.0 * GAP);
+    let legend_top = line + GAP + rows as f64 * height;
+    let mut sheet = Sheet::new(total, legend_top + legend.len() as f64 * 1.7 * TEXT);
     for column in 0..across {
         for (panel, head) in heads.iter().take(panels).enumerate() {
             let middle = GAP + column as f64 * width + panel as f64 * (cell + GAP) + cell / 2.0;
@@ -86,6 +93,10 @@ pub fn strips(heads: &[String], strips: &[Strip], side: u32, across: usize) -> R
             sheet.text(left, middle, &caption, TEXT, Align::Left);
         }
     }
+    for (number, entries) in legend.iter().enumerate() {
+        let middle = legend_top + (number as f64 + 0.5) * 1.7 * TEXT;
+        draw_legend(&mut sheet, entries, TEXT, total / 2.0, middle);
+    }
     sheet.render()
 }
 
@@ -106,11 +117,14 @@ mod tests {
             captions: vec!["a scene".to_owned(), "its figures".to_owned()],
         };
         let heads = ["true colour", "label"].map(str::to_owned);
-        let sheet = strips(&heads, &[strip.clone(), strip.clone(), strip], 40, 2).unwrap();
+        let legend = [(Swatch::Colour([1, 2, 3]), "one".to_owned())];
+        let three = [strip.clone(), strip.clone(), strip];
+        let sheet = strips(&heads, &three, &legend, 40, 2).unwrap();
         let of = |colour: [u8; 3]| sheet.pixels().filter(|pixel| pixel.0 == colour).count();
         assert_eq!(of([9; 3]), 3 * 40 * 40);
         assert_eq!(of(Class::Thin.colour()), 3 * 40 * 40);
         assert_eq!(sheet.width(), 4 + 2 * (2 * 44 + 8));
-        assert!(strips(&heads, &[], 40, 2).is_err());
+        assert!(of([1, 2, 3]) > 100);
+        assert!(strips(&heads, &[], &legend, 40, 2).is_err());
     }
 }
