@@ -1,51 +1,65 @@
 //! `nephos benchmark`
 
+mod given;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use nephos::benchmark::{Benchmark, Budget, Contender};
-use nephos::config::Config;
+use nephos::config::{Config, DataConfig};
 use nephos::device;
 use nephos::output::{Declared, may_write};
 
 use super::train::{INTERRUPTED, STOP, stop_on_signals};
 use super::train_progress::EpochBars;
 use crate::ui::{Ui, say};
+use given::GivenArgs;
 
-/// Compare models by cross-validation
+/// Compare models by cross-validation, or score weights and masks as they are
 ///
-/// Every model is trained on the same folds with the same seed and budget, and scored
-/// on the samples it has not seen; no sample chooses its weights. How samples are read
-/// comes from --config, the network, its loss and its training from each model's own
-/// configuration.
+/// Every model of --models is trained on the same folds with the same seed and budget, and
+/// scored on the samples it has not seen; no sample chooses its weights. How samples are
+/// read comes from --config, the network, its loss and its training from each model's own
+/// configuration. Prints a table of IoU, calibration and cost, mean ± standard deviation
+/// over the folds, and writes it with a plot into the folder of --out. Finished results are
+/// kept there: the same command resumes a run that was stopped.
 ///
-/// Prints a table of IoU, calibration and cost, mean ± standard deviation over the
-/// folds, and writes it with a plot into the folder of --out. Finished results are kept
-/// there: the same command goes on where it was stopped.
+/// With --weights and --predictions nothing is trained for these: weights that exist and
+/// masks made elsewhere are scored on the same samples by the same code. Without --models
+/// that is all that is done. Scene by scene: cloud IoU, false and missed cloud, shadow IoU,
+/// calibration, by kind of scene (--kinds) and by band set (--also-bands), with scenes.csv,
+/// reliability diagrams and worst.png, the worst scenes, in the folder of --out.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   nephos benchmark l8biome --config l8biome --models reference,unet,segformer --steps 400 --folds 6
   nephos benchmark l8biome --models tiny --variant no-graph:model.graph.layers=0 --steps 400
-  nephos benchmark train.taco --models mine.toml,deeplabv3plus --budget 30 --group-by roi_id")]
+  nephos benchmark train.taco --models mine.toml,deeplabv3plus --budget 30 --group-by roi_id
+  nephos benchmark l8biome --weights tiny --predictions ukis=ukis/l8biome --also-bands red,green,blue
+  nephos benchmark samples --weights mine=run/best.nephos --predictions other=masks \\
+    --prediction-map other:1=thick,2=shadow --only held-out.txt --kinds tags.csv --worst 20
+  nephos benchmark l8biome --weights 'mine=runs/fold-{fold}/last.nephos' --fold-table folds.csv")]
 pub struct Args {
     /// Labelled samples: a pickle, .npy, .npz, a CloudSEN12+ container, or a folder with
     /// image/ and label/
     data: PathBuf,
-    /// Models: configurations that come with nephos (`nephos config` lists them), or paths of
-    /// TOML files
+    /// Models to train: configurations that come with nephos (`nephos config` lists them), or
+    /// paths of TOML files
     #[arg(
         long,
         value_name = "A,B.toml,…",
         value_delimiter = ',',
-        required = true
+        required_unless_present_any = ["weights", "predictions"]
     )]
     models: Vec<String>,
+    #[command(flatten)]
+    given: GivenArgs,
     /// One model more: the first of --models called NAME, with a key changed. Given again with
     /// the same NAME, another key of it is changed too
-    #[arg(long, value_name = "NAME:KEY=VALUE")]
+    #[arg(long, value_name = "NAME:KEY=VALUE", requires = "models")]
     variant: Vec<String>,
     /// Configuration whose section data says how the samples are read [default: that of
-    /// the first model]: a name of `nephos config`, or a TOML file
+    /// the first model, else of the first weights, else of tiny]: a name of `nephos config`,
+    /// or a TOML file. Weights keep their own bands and scale
     #[arg(long, short, value_name = "NAME|FILE")]
     config: Option<PathBuf>,
     /// Override a key, as in train.batch_size=2 for all models, or data.scale=5000 for
@@ -57,23 +71,32 @@ pub struct Args {
     #[arg(long, value_name = "BAND,BAND,…")]
     also_bands: Vec<String>,
     /// Minutes of training each model gets on each fold, by the pace of its first steps
-    #[arg(long, value_name = "MINUTES", conflicts_with = "steps")]
+    #[arg(
+        long,
+        value_name = "MINUTES",
+        conflicts_with = "steps",
+        requires = "models"
+    )]
     budget: Option<f64>,
     /// Optimiser steps each model gets on each fold: the same on every machine
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "models")]
     steps: Option<usize>,
     /// Start every model from these weights, as `nephos train --init` does
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "models")]
     init: Option<PathBuf>,
     /// Before the folds, train every model once so many minutes (with --budget) or steps
     /// (with --steps) on the containers of data.mix alone; the folds start from these weights,
     /// at a third of the learning rate
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "models")]
     mix_before: Option<f64>,
     /// Folds
     #[arg(long, value_name = "K", default_value_t = 6)]
     folds: usize,
-    /// Train the first so many folds only
+    /// The folds are those of this table, which has a row per sample with its name and a
+    /// column `fold`, from 1
+    #[arg(long, value_name = "TABLE", conflicts_with_all = ["folds", "group_by"])]
+    fold_table: Option<PathBuf>,
+    /// Train and score the first so many folds only
     #[arg(long, value_name = "N")]
     first: Option<usize>,
     /// Column of the samples' metadata that names what folds must not tear apart;
@@ -94,13 +117,14 @@ pub struct Args {
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let (budget, mix_before) = match (args.budget, args.steps) {
         (Some(count), None) => (
-            minutes("--budget", count)?,
+            Some(minutes("--budget", count)?),
             (args.mix_before.map(|count| minutes("--mix-before", count))).transpose()?,
         ),
         (_, Some(count)) => (
-            steps("--steps", count as f64)?,
+            Some(steps("--steps", count as f64)?),
             (args.mix_before.map(|count| steps("--mix-before", count))).transpose()?,
         ),
+        (None, None) if args.models.is_empty() => (None, None),
         (None, None) => bail!("--budget MINUTES or --steps N is expected"),
     };
     if args.first == Some(0) {
@@ -114,32 +138,42 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     if let Some(first) = args.models.first() {
         models.extend(variants(first, &model_sets, &args.variant)?);
     }
-    for (index, model) in models.iter().enumerate() {
-        if models[..index].iter().any(|other| other.name == model.name) {
-            bail!("two models are called {}", model.name);
+    let device = device::select(&args.device)?;
+    let configured: Option<DataConfig> = match (&args.config, args.models.first()) {
+        (Some(path), _) => Some(Config::open(path, &data_sets).context("--config")?.data),
+        (None, Some(first)) => Some(load(first, &data_sets)?.data),
+        (None, None) => None,
+    };
+    let given = args
+        .given
+        .resolve(configured.as_ref(), &data_sets, &device)?;
+    let names: Vec<&str> = (models.iter().map(|model| model.name.as_str()))
+        .chain(given.entries.iter().map(|given| given.name.as_str()))
+        .collect();
+    for (index, name) in names.iter().enumerate() {
+        if names[..index].contains(name) {
+            bail!("two models are called {name}");
         }
     }
-    let reading = match &args.config {
-        Some(path) => Config::open(path, &data_sets).context("--config")?.data,
-        None => match args.models.first() {
-            Some(first) => load(first, &data_sets)?.data,
-            None => bail!("--models: at least one is expected"),
-        },
+    let worst = match (args.given.worst, models.is_empty()) {
+        (Some(count), _) => count,
+        (None, true) => given::WORST,
+        (None, false) => 0,
     };
-    let table = ["md", "json", "png"].map(|ending| args.out.join(format!("benchmark.{ending}")));
-    let named = args.config.iter().chain(&args.init);
-    (named
-        .map(Path::new)
-        .chain(args.models.iter().map(Path::new)))
-    .fold(Declared::default().reads(&args.data), Declared::reads_named)
-    .writes_all(&table)
-    .check_places()?;
-    // The same command goes on where it was stopped, and writes its table again.
-    table.iter().try_for_each(|path| may_write(path, true))?;
-    stop_on_signals()?;
+    let inputs = (args.given.files())
+        .chain(args.fold_table.clone())
+        .chain(args.config.clone())
+        .chain(args.init.clone())
+        .chain(args.models.iter().map(PathBuf::from))
+        .collect::<Vec<_>>();
     let benchmark = Benchmark {
         data: args.data,
-        reading,
+        only: args.given.only,
+        fold_table: args.fold_table,
+        reading: given.reading,
+        given: given.entries,
+        kinds: args.given.kinds.as_deref().map(given::kinds),
+        worst,
         group_by: args.group_by,
         also_bands: (args.also_bands.iter())
             .map(|bands| {
@@ -157,8 +191,19 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         folds_run: args.first.unwrap_or(args.folds),
         seed: args.seed,
         folder: args.out,
-        device: device::select(&args.device)?,
+        device,
     };
+    let files = benchmark.files();
+    (inputs.iter().map(Path::new))
+        .fold(
+            Declared::default().reads(&benchmark.data),
+            Declared::reads_named,
+        )
+        .writes_all(&files)
+        .check_places()?;
+    // The same command resumes a run that was stopped, and writes its tables again.
+    files.iter().try_for_each(|path| may_write(path, true))?;
+    stop_on_signals()?;
     let mut bars = EpochBars::new(ui, &STOP);
     let report = benchmark.run(&mut bars, &mut |text| ui.status(text))?;
     drop(bars);
@@ -168,7 +213,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     };
     say!("{}", report.to_markdown().trim_end());
     ui.status(format!(
-        "Table, scores and plot are in {}",
+        "Tables, scores and pictures are in {}",
         benchmark.folder.display()
     ));
     Ok(())

@@ -13,6 +13,7 @@ mod pictures;
 mod pretrain;
 mod radiometry;
 mod scenes;
+mod scoring;
 mod shipped;
 mod simulate;
 mod subsets;

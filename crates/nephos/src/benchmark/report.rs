@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::measure::Cost;
 use super::result::{FoldResult, write_json};
+use super::scene_report::SceneReport;
 use super::scored::{Scored, Spread, dash, heads, plain, three};
 use crate::error::{Error, Result};
 use crate::output;
@@ -47,8 +48,8 @@ pub struct ModelReport {
     pub training_memory: Option<u64>,
     /// See `training_memory`.
     pub prediction_memory: Option<u64>,
-    /// Parameters and operations.
-    pub cost: Cost,
+    /// Parameters and operations; `None` of masks made elsewhere.
+    pub cost: Option<Cost>,
     /// With some of the bands alone.
     pub subsets: Vec<SubsetReport>,
     /// Each fold.
@@ -86,11 +87,13 @@ impl ModelReport {
             steps: first.steps,
             scored: Scored::over(&whole, classes),
             pooled_calibrated: calibrated.expected_calibration_error(),
-            training_minutes: each(&|fold| Some(fold.training_seconds / 60.0)),
-            seconds_per_megapixel: each(&|fold| Some(fold.cost.seconds_per_megapixel)),
+            training_minutes: each(&|fold| {
+                (fold.steps > 0).then_some(fold.training_seconds / 60.0)
+            }),
+            seconds_per_megapixel: each(&|fold| Some(fold.cost.as_ref()?.seconds_per_megapixel)),
             training_memory: folds.iter().filter_map(|fold| fold.training_memory).max(),
             prediction_memory: (folds.iter())
-                .filter_map(|f| f.cost.prediction_memory)
+                .filter_map(|fold| fold.cost.as_ref()?.prediction_memory)
                 .max(),
             cost: first.cost.clone(),
             subsets,
@@ -114,13 +117,23 @@ pub struct Report {
     pub seed: u64,
     /// Threads that computed.
     pub threads: usize,
-    /// In the order asked for.
+    /// In the order asked for; none where nothing was trained.
     pub models: Vec<ModelReport>,
+    /// Scene by scene, where that was asked for.
+    pub scenes: Option<SceneReport>,
 }
 
 impl Report {
-    /// The table as Markdown: means ± standard deviations over folds, scores in per cent.
+    /// The tables as Markdown: means ± standard deviations over folds, then over scenes,
+    /// scores in per cent.
     pub fn to_markdown(&self) -> String {
+        let folds = (!self.models.is_empty()).then(|| self.folds_to_markdown());
+        let scenes = (self.scenes.as_ref()).map(|scenes| scenes.to_markdown(&self.data));
+        let parts: Vec<String> = folds.into_iter().chain(scenes).collect();
+        parts.join("\n")
+    }
+
+    fn folds_to_markdown(&self) -> String {
         let models = &self.models;
         let classes = (models.iter().map(|model| model.scored.iou.len()))
             .max()
@@ -144,13 +157,15 @@ impl Report {
             row.extend(model.scored.cells(classes));
             row.extend([
                 model.pooled_calibrated.map_or_else(dash, three),
-                grouped(model.cost.parameters as u64),
-                format!("{:.1}", model.cost.gigaflops_per_megapixel),
+                (model.cost.as_ref()).map_or_else(dash, |cost| grouped(cost.parameters as u64)),
+                (model.cost.as_ref())
+                    .map_or_else(dash, |cost| format!("{:.1}", cost.gigaflops_per_megapixel)),
                 plain(model.seconds_per_megapixel, 2),
                 megabytes(model.prediction_memory),
                 megabytes(model.training_memory),
                 match model.steps_before {
                     Some(before) => format!("{before} + {}", model.steps),
+                    None if model.steps == 0 => dash(),
                     None => model.steps.to_string(),
                 },
                 plain(model.training_minutes, 1),
@@ -187,17 +202,24 @@ impl Report {
         text
     }
 
-    /// Writes `benchmark.md`, `benchmark.json` and `benchmark.png` (mIoU against the time
-    /// for a megapixel) into `folder`.
+    /// Writes `benchmark.md`, `benchmark.json` and, of trained models, `benchmark.png` (mIoU
+    /// against the time for a megapixel) into `folder`; scene by scene
+    /// [`SceneReport::write`].
     ///
     /// # Errors
     /// A file can't be written, or there is nothing to draw.
     pub fn write(&self, folder: &Path) -> Result<()> {
+        if let Some(scenes) = &self.scenes {
+            scenes.write(folder)?;
+        }
         let path = folder.join("benchmark.md");
         output::write_atomic(&path, |writer| {
             (writer.write_all(self.to_markdown().as_bytes())).map_err(|e| Error::io(&path, e))
         })?;
         write_json(&folder.join("benchmark.json"), self)?;
+        if self.models.is_empty() {
+            return Ok(());
+        }
         let points: Vec<CostPoint> = (self.models.iter())
             .filter_map(|model| {
                 let (miou, seconds) = (model.scored.miou?, model.seconds_per_megapixel?);
@@ -242,12 +264,12 @@ mod tests {
             reliability: Reliability::default(),
             calibrated: None,
             subsets: Vec::new(),
-            cost: Cost {
+            cost: Some(Cost {
                 parameters: 12_345,
                 gigaflops_per_megapixel: 1.5,
                 seconds_per_megapixel: seconds,
                 prediction_memory: Some(5_000_000),
-            },
+            }),
         }
     }
 
@@ -265,6 +287,7 @@ mod tests {
             seed: 1,
             threads: 2,
             models: vec![ModelReport::new("unet", None, folds).unwrap()],
+            scenes: None,
         };
         let text = report.to_markdown();
         // Clear: 8/10 and 1; no fold has thin cloud.

@@ -20,7 +20,7 @@ pub(super) const FILE_NAME: &str = "result.json";
 pub struct FoldResult {
     /// Digest of all that the result depends on: configuration, samples, steps.
     pub fingerprint: String,
-    /// Optimiser steps.
+    /// Optimiser steps; 0 where nothing was trained.
     pub steps: usize,
     /// Training time, of all sessions together.
     pub training_seconds: f64,
@@ -41,8 +41,8 @@ pub struct FoldResult {
     /// With some of the bands alone.
     #[serde(default)]
     pub subsets: Vec<Subset>,
-    /// What the model costs.
-    pub cost: Cost,
+    /// What the model costs; `None` of masks made elsewhere.
+    pub cost: Option<Cost>,
 }
 
 /// Folder of a fold's run within its model's; folds are counted from 0.

@@ -4,18 +4,24 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
+use super::chosen::{folds_of_table, listed};
 use super::folds::folds;
-use super::measure::cost;
+use super::given::{FOLD, Given, GivenBy, Origin};
+use super::kinds::Kinds;
+use super::measure::{Cost, cost};
 use super::plan::Budget;
 use super::report::{ModelReport, Report};
 use super::result::{FoldResult, fold_folder, write_json};
-use super::subset::reading_of;
+use super::scene_report::{SCENES_FILE, SceneReport, WORST_FILE, reliability_path};
+use super::scoring::{ScoredEntry, Scoring, open_whole};
+use super::subset::{Subset, reading_of};
 use super::training::{DONE_FILE, Training, of_another};
 use crate::config::{Config, DataConfig, MixConfig, SamplingConfig};
 use crate::dataset::{Dataset, open_mix};
 use crate::error::{Error, Result};
 use crate::model::Bundle;
 use crate::predict::evaluate;
+use crate::report::{ConfusionMatrix, Reliability};
 use crate::train::{LAST_FILE, TrainObserver, lock_run};
 
 /// Share of its learning rate that a model trains with once it was trained on
@@ -37,24 +43,35 @@ pub struct Contender {
 pub struct Benchmark {
     /// The labelled samples.
     pub data: PathBuf,
+    /// A list of names: only these samples take part.
+    pub only: Option<PathBuf>,
     /// How they are read; the same for all models.
     pub reading: DataConfig,
     /// Column of the samples' metadata that names their group, which folds do not tear
     /// apart; `None`: each sample is a group of its own, as one scene is.
     pub group_by: Option<String>,
+    /// A table with a column `fold`, which says the folds; `None`: they are dealt.
+    pub fold_table: Option<PathBuf>,
     /// Bands with which alone every model is scored once more, a list a scoring; bands
     /// that are left out must be optional.
     pub also_bands: Vec<Vec<String>>,
-    /// The models.
+    /// The models to train; there may be none where something is `given`.
     pub models: Vec<Contender>,
+    /// What is scored as it is.
+    pub given: Vec<Given>,
+    /// A table about the samples and the columns of it that are kinds, all that can be where
+    /// none is named: scores are told by kind too.
+    pub kinds: Option<(PathBuf, Vec<String>)>,
+    /// How many of the worst scenes are drawn.
+    pub worst: usize,
     /// Weights that all models start from, as
     /// [`weights::initial`](crate::model::weights::initial) reads them; `None`: random ones.
     pub init: Option<PathBuf>,
     /// What each gets, once, on the containers of `data.mix` alone, before the folds: all
     /// of these start from what came of it, at a third of the model's learning rate.
     pub mix_before: Option<Budget>,
-    /// What each gets on each fold.
-    pub budget: Budget,
+    /// What each gets on each fold; `None` where there are no models.
+    pub budget: Option<Budget>,
     /// Number of folds.
     pub folds: usize,
     /// Of these, how many are trained, the first ones.
@@ -70,7 +87,11 @@ pub struct Benchmark {
 /// The samples and their folds, and what every fold is trained on besides.
 pub(super) struct Folded {
     dataset: Dataset,
+    /// The same samples at their own size, to be scored on.
+    whole: Dataset,
     fold: Vec<usize>,
+    /// The number of folds.
+    count: usize,
     mix: Vec<(Dataset, MixConfig)>,
 }
 
@@ -80,19 +101,111 @@ impl Benchmark {
     ///
     /// # Errors
     /// Samples that can't be read or are too few, a model that can't be trained on
-    /// them, or a folder with results of another configuration, or that another process
-    /// works in.
+    /// them, a mask that is missing or does not fit, or a folder with results of another
+    /// configuration, or that another process works in.
     pub fn run(
         &self,
         observer: &mut dyn TrainObserver,
         status: &mut dyn FnMut(String),
     ) -> Result<Option<Report>> {
         let _lock = lock_run(&self.folder)?;
+        let names = names(&Dataset::open(&self.data, &self.reading)?);
+        let only = (self.only.as_deref().map(|path| listed(path, &names))).transpose()?;
+        let names: Vec<String> = match &only {
+            Some(only) => only.iter().map(|index| names[*index].clone()).collect(),
+            None => names,
+        };
+        // What is wrong with a table is said before anything is trained.
+        let kinds = (self.kinds.as_ref())
+            .map(|(path, columns)| Kinds::read(path, columns, &names))
+            .transpose()?;
+        let per_fold = |given: &Given| match &given.by {
+            GivenBy::Weights { path, .. } => path.to_string_lossy().contains(FOLD),
+            GivenBy::Masks(_) => false,
+        };
+        let folded = (!self.models.is_empty() || self.given.iter().any(per_fold))
+            .then(|| self.fold(only.as_deref()))
+            .transpose()?;
+        let mut models = Vec::new();
+        if let Some(folded) = folded.as_ref().filter(|_| !self.models.is_empty()) {
+            match self.train(folded, only.as_deref(), observer, status)? {
+                Some(trained) => models = trained,
+                None => return Ok(None),
+            }
+        }
+        let mut scenes = None;
+        if !self.given.is_empty() || kinds.is_some() || self.worst > 0 {
+            let scoring = Scoring {
+                data: (&self.data, only.as_deref()),
+                folds: (folded.as_ref()).map(|folded| (folded.fold.as_slice(), folded.count)),
+                folds_run: folded.as_ref().map_or(1, |f| self.folds_run.min(f.count)),
+                also_bands: &self.also_bands,
+                device: &self.device,
+            };
+            let (scored, worst) = self.score_scenes(&scoring, status)?;
+            if let Some(folded) = folded.as_ref().filter(|_| !models.is_empty()) {
+                models.extend(self.given_reports(&scored, folded)?);
+            }
+            let samples = scoring.samples(names.len());
+            scenes = Some(SceneReport::new(scored, kinds.as_ref(), &samples, worst));
+        }
+        let report = Report {
+            data: self.data.display().to_string(),
+            bands: self.reading.bands.clone(),
+            folds: folded.map_or(self.folds, |folded| folded.count),
+            budget: match (self.budget, self.mix_before) {
+                (Some(budget), Some(before)) => format!(
+                    "{} after {} on data.mix alone",
+                    budget.describe(),
+                    before.describe()
+                ),
+                (Some(budget), None) => budget.describe(),
+                (None, _) => "no training".to_owned(),
+            },
+            seed: self.seed,
+            threads: rayon::current_num_threads(),
+            models,
+            scenes,
+        };
+        report.write(&self.folder)?;
+        Ok(Some(report))
+    }
+
+    /// The files that [`Benchmark::run`] writes into its folder beside those of trainings.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = ["benchmark.md", "benchmark.json", "benchmark.png"]
+            .map(String::from)
+            .to_vec();
+        files.extend([SCENES_FILE, WORST_FILE].map(String::from));
+        let mut files: Vec<PathBuf> = files.iter().map(|name| self.folder.join(name)).collect();
+        let weights = self
+            .given
+            .iter()
+            .filter(|g| matches!(g.by, GivenBy::Weights { .. }));
+        let names = (self.models.iter().map(|model| &model.name)).chain(weights.map(|g| &g.name));
+        for name in names {
+            let sets = self.also_bands.iter().map(|bands| Some(bands.as_slice()));
+            let sets = std::iter::once(None).chain(sets);
+            files.extend(sets.map(|bands| reliability_path(&self.folder, name, bands)));
+        }
+        files
+    }
+
+    /// Trains and scores every model on every fold.
+    fn train(
+        &self,
+        folded: &Folded,
+        only: Option<&[usize]>,
+        observer: &mut dyn TrainObserver,
+        status: &mut dyn FnMut(String),
+    ) -> Result<Option<Vec<ModelReport>>> {
+        let budget = self.budget.ok_or_else(|| {
+            Error::usage("how long each model trains is expected: --steps or --budget")
+        })?;
         self.check_steps()?;
         let subsets = (self.also_bands.iter())
-            .map(|bands| Dataset::open(&self.data, &reading_of(&self.reading, bands)?))
+            .map(|bands| open_whole(&self.data, only, &reading_of(&self.reading, bands)?))
             .collect::<Result<Vec<_>>>()?;
-        let folded = self.fold()?;
         for note in folded.training(0)?.notes() {
             status(format!("note: {note}"));
         }
@@ -105,7 +218,7 @@ impl Benchmark {
             let mut init = self.init.clone();
             let mut steps_before = None;
             if let Some(budget) = self.mix_before {
-                match self.before(contender, budget, &folded, observer, status)? {
+                match self.before(contender, budget, folded, observer, status)? {
                     Some((weights, steps)) => {
                         init = Some(weights);
                         steps_before = Some(steps);
@@ -121,7 +234,7 @@ impl Benchmark {
                 config
             };
             let train = folded.training(0)?;
-            let (budget, device) = (self.budget, &self.device);
+            let device = &self.device;
             let Some(steps) = budget.steps(config_of, &train, &folder, device, observer, status)?
             else {
                 return Ok(None);
@@ -132,42 +245,128 @@ impl Benchmark {
                 init,
             };
             let mut results = Vec::new();
-            for fold in 0..self.folds_run.min(self.folds) {
-                let name = format!("{}, fold {} of {}", contender.name, fold + 1, self.folds);
+            for fold in 0..self.folds_run.min(folded.count) {
+                let name = format!("{}, fold {} of {}", contender.name, fold + 1, folded.count);
                 let folder = fold_folder(&folder, fold);
                 let status = &mut |text: &str| status(format!("{name}: {text}"));
-                match self.result(&training, &folder, &folded, fold, observer, status)? {
+                match self.result(&training, &folder, folded, fold, observer, status)? {
                     Some(result) => results.push(result),
                     None => return Ok(None),
                 }
             }
-            self.calibrate(&folder, &folded, &mut results)?;
-            self.score_subsets(&folder, &folded, &subsets, &mut results)?;
+            self.calibrate(&folder, folded, &mut results)?;
+            self.score_subsets(&folder, folded, &subsets, &mut results)?;
             models.extend(ModelReport::new(&contender.name, steps_before, results));
         }
-        let report = Report {
-            data: self.data.display().to_string(),
-            bands: self.reading.bands.clone(),
-            folds: self.folds,
-            budget: match self.mix_before {
-                Some(before) => format!(
-                    "{} after {} on data.mix alone",
-                    self.budget.describe(),
-                    before.describe()
-                ),
-                None => self.budget.describe(),
-            },
-            seed: self.seed,
-            threads: rayon::current_num_threads(),
-            models,
-        };
-        report.write(&self.folder)?;
-        Ok(Some(report))
+        Ok(Some(models))
     }
 
-    /// Opens the samples and deals them out.
-    fn fold(&self) -> Result<Folded> {
+    /// Scores trained models, weights and masks scene by scene, and draws the worst scenes.
+    fn score_scenes(
+        &self,
+        scoring: &Scoring<'_>,
+        status: &mut dyn FnMut(String),
+    ) -> Result<(Vec<ScoredEntry>, Option<image::RgbImage>)> {
+        let trained = |contender: &Contender| {
+            let folder = self.folder.join(&contender.name);
+            let paths: Vec<PathBuf> = (0..scoring.folds_run)
+                .map(|fold| fold_folder(&folder, fold).join(LAST_FILE))
+                .collect();
+            scoring.weights(&contender.name, Origin::Trained, &paths, &self.reading)
+        };
+        let mut entries = self
+            .models
+            .iter()
+            .map(trained)
+            .collect::<Result<Vec<_>>>()?;
+        for given in &self.given {
+            entries.push(scoring.given(given, &self.reading)?);
+        }
+        let mut scored = Vec::new();
+        for entry in &entries {
+            scored.extend(scoring.score(entry, status)?);
+        }
+        let worst = scoring.worst(&entries, &scored, self.worst)?;
+        Ok((scored, worst))
+    }
+
+    /// What was given as models of the table over folds.
+    fn given_reports(&self, scored: &[ScoredEntry], folded: &Folded) -> Result<Vec<ModelReport>> {
+        let mut reports = Vec::new();
+        for given in &self.given {
+            let cost: Option<Cost> = match &given.by {
+                GivenBy::Masks(_) => None,
+                GivenBy::Weights { path, .. } => {
+                    let path = path.to_string_lossy().replace(FOLD, "1");
+                    let bundle = Bundle::load(Path::new(&path), &self.device)?;
+                    Some(cost(&bundle, &self.device)?)
+                }
+            };
+            let own: Vec<&ScoredEntry> = scored.iter().filter(|s| s.name == given.name).collect();
+            let results = (0..self.folds_run.min(folded.count)).map(|fold| {
+                let of = |entry: &ScoredEntry| {
+                    let mut sum = ConfusionMatrix::new(crate::class::CLASS_COUNT);
+                    let (mut reliability, mut names) = (Reliability::default(), Vec::new());
+                    for scene in entry.scenes.iter().filter(|scene| scene.fold == Some(fold)) {
+                        sum.merge(&scene.confusion);
+                        reliability.merge(&scene.reliability);
+                        names.push(scene.name.clone());
+                    }
+                    (sum, reliability, names)
+                };
+                let (whole, fewer): (Vec<&ScoredEntry>, Vec<&ScoredEntry>) =
+                    own.iter().partition(|entry| entry.bands.is_none());
+                let subsets = fewer.into_iter().filter_map(|entry| {
+                    let (confusion, reliability, _) = of(entry);
+                    Some(Subset {
+                        bands: entry.bands.clone()?,
+                        confusion,
+                        reliability,
+                    })
+                });
+                let (confusion, reliability, samples) = of(whole.first()?);
+                Some(FoldResult {
+                    fingerprint: String::new(),
+                    steps: 0,
+                    training_seconds: 0.0,
+                    training_memory: None,
+                    samples,
+                    confusion,
+                    loss: None,
+                    reliability,
+                    calibrated: None,
+                    subsets: subsets.collect(),
+                    cost: cost.clone(),
+                })
+            });
+            let results: Vec<FoldResult> = results.flatten().collect();
+            reports.extend(ModelReport::new(&given.name, None, results));
+        }
+        Ok(reports)
+    }
+
+    /// Opens the samples at `only`, or all, and deals them out.
+    fn fold(&self, only: Option<&[usize]>) -> Result<Folded> {
         let dataset = Dataset::open(&self.data, &self.reading)?;
+        let dataset = match only {
+            Some(only) => dataset.subset(only.to_vec())?,
+            None => dataset,
+        };
+        let whole = open_whole(&self.data, only, &self.reading)?;
+        let mix = match self.models.is_empty() {
+            true => Vec::new(),
+            false => open_mix(&self.reading)?,
+        };
+        if let Some(table) = &self.fold_table {
+            let (fold, count) = folds_of_table(table, &names(&dataset))?;
+            return Ok(Folded {
+                dataset,
+                whole,
+                fold,
+                count,
+                mix,
+            });
+        }
         let mut groups = Vec::with_capacity(dataset.len());
         let mut pixels = Vec::with_capacity(dataset.len());
         for index in 0..dataset.len() {
@@ -184,8 +383,13 @@ impl Benchmark {
             groups = dataset.column(column)?;
         }
         let fold = folds(&groups, &pixels, self.folds)?;
-        let mix = open_mix(&self.reading)?;
-        Ok(Folded { dataset, fold, mix })
+        Ok(Folded {
+            dataset,
+            whole,
+            fold,
+            count: self.folds,
+            mix,
+        })
     }
 
     /// The configuration of a training of so many steps: the model's own, but for the
@@ -215,10 +419,7 @@ impl Benchmark {
 
     /// Refuses budgets of more steps than an epoch can hold samples.
     fn check_steps(&self) -> Result<()> {
-        for (option, budget) in [
-            ("--steps", Some(self.budget)),
-            ("--mix-before", self.mix_before),
-        ] {
+        for (option, budget) in [("--steps", self.budget), ("--mix-before", self.mix_before)] {
             let Some(Budget::Steps(steps)) = budget else {
                 continue;
             };
@@ -325,7 +526,7 @@ impl Benchmark {
             reliability: evaluation.reliability,
             calibrated: None,
             subsets: Vec::new(),
-            cost: cost(&bundle, &self.device)?,
+            cost: Some(cost(&bundle, &self.device)?),
         };
         result.write(folder)?;
         Ok(Some(result))
@@ -339,9 +540,9 @@ impl Folded {
         Ok(kept.mixed(self.mix.clone()))
     }
 
-    /// The samples in `fold`.
+    /// The samples in `fold`, whole.
     pub(super) fn held(&self, fold: usize) -> Result<Dataset> {
-        self.dataset.subset(self.indices(|of| of == fold))
+        self.whole.subset(self.indices(|of| of == fold))
     }
 
     /// Positions of the samples whose fold is wanted.
@@ -352,4 +553,11 @@ impl Folded {
             .map(|(index, _)| index)
             .collect()
     }
+}
+
+/// Names of the samples of a data set.
+fn names(dataset: &Dataset) -> Vec<String> {
+    (0..dataset.len())
+        .map(|index| dataset.name(index))
+        .collect()
 }

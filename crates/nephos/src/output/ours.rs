@@ -25,11 +25,13 @@ const JSON_MEMBERS: [&[&str]; 5] = [
     &["nephos_samples", "parts"],
     &["folds", "models", "data"],
 ];
-/// How tables of ours begin: of simulated samples, of a training run, of skies over ground.
-const CSV: [&str; 3] = [
+/// How tables of ours begin: of simulated samples, of a training run, of skies over ground, of
+/// scenes that were scored.
+const CSV: [&str; 4] = [
     "split,index,roi_id,proj_shape,landscape",
     "epoch,step,lr,train_loss,",
     "split,image,ground,weather,",
+    "model,bands,name,fold,kinds,",
 ];
 /// What an outline of a region says of itself.
 const REGION: [&str; 4] = ["class", "code", "pixels", "area_m2"];
@@ -71,7 +73,9 @@ fn judge(path: &Path) -> Option<bool> {
             .iter()
             .any(|header| start.starts_with(header.as_bytes())),
         _ if extension == "md" => {
-            has("expected calibration error") || has("calibrated: pooled, the scores of each fold")
+            has("expected calibration error")
+                || has("calibrated: pooled, the scores of each fold")
+                || has("false cloud in the scenes without any cloud")
         }
         _ => false,
     })

@@ -10,7 +10,7 @@ use crate::report::{ConfusionMatrix, Reliability};
 const CLEAR: usize = 0;
 
 /// Scores predictions on one image.
-pub(super) struct Judge<'a> {
+pub(crate) struct Judge<'a> {
     classes: usize,
     /// Classes that the labels do not know: they count as clear.
     undrawn: &'a [usize],
@@ -19,7 +19,7 @@ pub(super) struct Judge<'a> {
 impl<'a> Judge<'a> {
     /// Of a model of `classes` classes; numbers in `undrawn` that are no class are
     /// left out.
-    pub(super) fn new(classes: usize, undrawn: &'a [usize]) -> Self {
+    pub(crate) fn new(classes: usize, undrawn: &'a [usize]) -> Self {
         Self { classes, undrawn }
     }
 
@@ -32,7 +32,7 @@ impl<'a> Judge<'a> {
     /// - truth: `[rows, cols]`, class codes, sets of classes or 255
     /// - predicted: `[rows, cols]`, class codes or 255
     /// - probabilities: `[classes, rows, cols]`
-    pub(super) fn score(
+    pub(crate) fn score(
         &self,
         truth: ArrayView2<'_, u8>,
         predicted: ArrayView2<'_, u8>,

@@ -36,6 +36,7 @@ pub use decision::Decision;
 pub use evaluate::{Evaluation, SampleResult, evaluate};
 pub use forward::Forward;
 pub use image::{class_scores, predict_image};
+pub(crate) use judge::Judge;
 pub use labels::Labels;
 pub use model_scene::model_input;
 pub use network::Network;

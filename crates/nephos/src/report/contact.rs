@@ -75,7 +75,7 @@ fn within(width: u32, height: u32, side: u32) -> [u32; 2] {
         .map(|length| ((u64::from(length) * u64::from(side) + longest / 2) / longest).max(1) as u32)
 }
 
-fn fitted(picture: &RgbImage, side: u32) -> RgbImage {
+pub(super) fn fitted(picture: &RgbImage, side: u32) -> RgbImage {
     let [width, height] = within(picture.width(), picture.height(), side);
     if (width, height) == picture.dimensions() {
         return picture.clone();
@@ -84,7 +84,7 @@ fn fitted(picture: &RgbImage, side: u32) -> RgbImage {
 }
 
 /// Classes in flat colours, the nearest pixel's.
-fn classes(codes: &Array2<u8>, side: u32) -> RgbImage {
+pub(super) fn classes(codes: &Array2<u8>, side: u32) -> RgbImage {
     let (rows, cols) = codes.dim();
     let [width, height] = within(cols as u32, rows as u32, side);
     let period = hatch::period(side);

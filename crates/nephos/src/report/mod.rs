@@ -21,6 +21,7 @@ mod reliability;
 mod rgb;
 mod scores;
 mod sheet;
+mod strip;
 mod table;
 
 pub use attention::Gaze;
@@ -36,7 +37,8 @@ pub use overlay::{OPACITY, Sample, class_legend, heat_over, mark, overlay, overl
 pub use panel::{ColourScale, Figure, Panel, Row, Swatch};
 pub use quicklook::quicklook;
 pub use reliability::{Reliability, draw_reliability};
-pub use rgb::{Stretch, rgb_channels, sample_picture, true_colour};
+pub use rgb::{Stretch, rgb_channels, sample_picture, sample_picture_of_any, true_colour};
 pub use scores::{ClassScores, CloudScores, Scores, names};
 pub use sheet::save_png;
+pub use strip::{Strip, StripPanel, strips};
 pub(crate) use table::table;

@@ -251,10 +251,14 @@ fn fitted(image: &RgbImage) -> RgbImage {
 }
 
 /// An entry of a legend and how far it reaches.
-type Placed<'a> = (&'a Swatch, &'a str, f64);
+pub(super) type Placed<'a> = (&'a Swatch, &'a str, f64);
 
 /// Breaks the legend into lines no wider than `width`.
-fn legend_lines(legend: &[(Swatch, String)], size: f64, width: f64) -> Vec<Vec<Placed<'_>>> {
+pub(super) fn legend_lines(
+    legend: &[(Swatch, String)],
+    size: f64,
+    width: f64,
+) -> Vec<Vec<Placed<'_>>> {
     let mut lines: Vec<Vec<Placed<'_>>> = Vec::new();
     let mut used = f64::INFINITY;
     for (swatch, name) in legend {
@@ -271,7 +275,13 @@ fn legend_lines(legend: &[(Swatch, String)], size: f64, width: f64) -> Vec<Vec<P
     lines
 }
 
-fn draw_legend(sheet: &mut Sheet, line: &[Placed<'_>], size: f64, centre: f64, middle: f64) {
+pub(super) fn draw_legend(
+    sheet: &mut Sheet,
+    line: &[Placed<'_>],
+    size: f64,
+    centre: f64,
+    middle: f64,
+) {
     let total: f64 = line.iter().map(|(_, _, needed)| needed).sum();
     let side = size.round();
     let mut x = (centre - (total - size) / 2.0).round();

@@ -25,6 +25,10 @@ impl Default for Stretch {
     }
 }
 
+/// A band whose percentiles are nearer than this share of the higher one is flat, as where
+/// it is saturated.
+const FLAT: f32 = 0.1;
+
 /// Brightness is raised to this power after the stretch: clouds are many times
 /// brighter than land, which would else be drawn nearly black.
 const GAMMA: f32 = 1.0 / 1.4;
@@ -114,9 +118,37 @@ pub(super) fn percentile(values: &mut [f32], percent: f32) -> Option<f32> {
 /// Draws a sample whose bands have the names `bands`: red, green and blue where
 /// it has them, else its first band in grey.
 pub fn sample_picture(example: &Example, bands: &[String], stretch: Stretch) -> RgbImage {
-    let channels =
-        rgb_channels(bands, &["red", "green", "blue"].map(String::from)).unwrap_or([0, 0, 0]);
-    true_colour(&example.image, channels, &example.valid, stretch)
+    true_colour(&example.image, drawn(bands), &example.valid, stretch)
+}
+
+/// As [`sample_picture`], stretched by percentiles unless a band is flat, which would then be
+/// black or noise: such a sample is drawn from 0 to its brightest.
+pub fn sample_picture_of_any(example: &Example, bands: &[String]) -> RgbImage {
+    let channels = drawn(bands);
+    let ends = channels.map(|channel| {
+        let plane = example.image.index_axis(Axis(0), channel);
+        let valid = plane
+            .iter()
+            .zip(&example.valid)
+            .filter(|(_, valid)| **valid);
+        let mut values: Vec<f32> = valid.map(|(value, _)| *value).collect();
+        let end = |values: &mut [f32], percent| percentile(values, percent).unwrap_or(0.0);
+        [end(&mut values, 2.0), end(&mut values, 98.0)]
+    });
+    let flat = |[low, high]: &[f32; 2]| high - low < FLAT * high.abs();
+    let white = ends
+        .iter()
+        .fold(f32::MIN_POSITIVE, |white, [_, high]| white.max(*high));
+    let stretch = match ends.iter().any(flat) {
+        true => Stretch::Fixed(0.0, white),
+        false => Stretch::default(),
+    };
+    sample_picture(example, bands, stretch)
+}
+
+/// Positions of red, green and blue, or three times the first band.
+fn drawn(bands: &[String]) -> [usize; 3] {
+    rgb_channels(bands, &["red", "green", "blue"].map(String::from)).unwrap_or([0, 0, 0])
 }
 
 /// Positions in `bands` of the three bands to draw.
@@ -190,6 +222,29 @@ mod tests {
             let valid = Array2::from_elem((4, 4), valid);
             true_colour(&image, [0, 1, 2], &valid, Stretch::default());
         }
+    }
+
+    #[test]
+    fn saturated_samples_are_white_and_others_stretched() {
+        let sample = |image: Array3<f32>| Example {
+            name: String::new(),
+            label: Array2::zeros((4, 4)),
+            valid: Array2::from_elem((4, 4), true),
+            absent: vec![false; 3],
+            image,
+        };
+        let bands = ["red", "green", "blue"].map(str::to_owned);
+        let flat = sample(Array3::from_elem((3, 4, 4), 0.7));
+        assert!(
+            sample_picture_of_any(&flat, &bands)
+                .pixels()
+                .all(|p| p.0 == [255; 3])
+        );
+        let varied = sample(Array3::from_shape_fn((3, 4, 4), |(_, row, _)| {
+            0.1 * row as f32
+        }));
+        let drawn = sample_picture_of_any(&varied, &bands);
+        assert_eq!(drawn, sample_picture(&varied, &bands, Stretch::default()));
     }
 
     #[test]

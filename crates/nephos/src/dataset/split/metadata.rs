@@ -61,6 +61,11 @@ impl Metadata {
         })
     }
 
+    /// Names of the columns.
+    pub fn columns(&self) -> &[String] {
+        self.table.columns()
+    }
+
     /// Position of a column, as [`Table::position`].
     ///
     /// # Errors

@@ -1,0 +1,300 @@
+//! Scores of predictions scene by scene: of trained models, of weights that were there, and
+//! of masks made elsewhere, all by the same code.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use image::RgbImage;
+use serde::Serialize;
+
+use super::given::{Given, GivenBy, Origin, Predictor, first_classes, tally, weights_paths};
+use super::kinds::Kinds;
+use super::subset::reading_of;
+use super::tally::{SceneTally, Summed};
+use crate::config::DataConfig;
+use crate::dataset::Dataset;
+use crate::error::Result;
+use crate::report::{Strip, StripPanel, class_legend, sample_picture_of_any, strips};
+use crate::text;
+
+/// Pictures of the worst scenes side by side, and side of a picture in pixels.
+const STRIPS_ACROSS: usize = 2;
+const STRIP_SIDE: u32 = 256;
+
+/// One predictor's scores with some bands.
+#[derive(Debug, Clone)]
+pub struct ScoredEntry {
+    /// Its name.
+    pub name: String,
+    /// Where its predictions are from.
+    pub origin: Origin,
+    /// The bands that it was given; `None`: all that it reads and the samples have.
+    pub bands: Option<Vec<String>>,
+    /// Each scene, in the order of the samples.
+    pub scenes: Vec<SceneTally>,
+}
+
+/// Scores over the scenes of a kind.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KindScores {
+    /// The kind.
+    pub kind: String,
+    /// The scores.
+    #[serde(flatten)]
+    pub scores: Summed,
+}
+
+/// The samples to score and how.
+pub(super) struct Scoring<'a> {
+    /// The container, and positions in it of the samples that take part; `None`: all.
+    pub data: (&'a Path, Option<&'a [usize]>),
+    /// The fold of each sample that takes part, and the number of folds.
+    pub folds: Option<(&'a [usize], usize)>,
+    /// Folds whose samples are scored, the first ones.
+    pub folds_run: usize,
+    /// Band sets to score besides.
+    pub also_bands: &'a [Vec<String>],
+    /// Where it is computed.
+    pub device: &'a Device,
+}
+
+/// A predictor with the samples as it reads them, once per band set.
+pub(super) struct Entry {
+    name: String,
+    origin: Origin,
+    predictor: Predictor,
+    /// The bands read, all of them.
+    bands: Vec<String>,
+    readings: Vec<(Option<Vec<String>>, Dataset)>,
+}
+
+impl Scoring<'_> {
+    fn open(&self, reading: &DataConfig) -> Result<Dataset> {
+        let (path, only) = self.data;
+        open_whole(path, only, reading)
+    }
+
+    /// What was given, ready to predict; masks are compared with the samples as `reading`
+    /// says.
+    ///
+    /// # Errors
+    /// Weights or samples that can't be read, or bands that can't be left out.
+    pub(super) fn given(&self, given: &Given, reading: &DataConfig) -> Result<Entry> {
+        match &given.by {
+            GivenBy::Masks(masks) => Ok(Entry {
+                name: given.name.clone(),
+                origin: Origin::Masks,
+                predictor: Predictor::Masks(masks.clone()),
+                bands: reading.bands.clone(),
+                readings: vec![(None, self.open(reading)?)],
+            }),
+            GivenBy::Weights { path, reading } => {
+                let mut paths = weights_paths(path, self.folds.map(|(_, count)| count))?;
+                paths.truncate(self.folds_run.max(1));
+                self.weights(&given.name, Origin::Weights, &paths, reading)
+            }
+        }
+    }
+
+    /// Weights, one or one per fold, ready to predict.
+    ///
+    /// # Errors
+    /// As for [`Scoring::given`].
+    pub(super) fn weights(
+        &self,
+        name: &str,
+        origin: Origin,
+        paths: &[PathBuf],
+        reading: &DataConfig,
+    ) -> Result<Entry> {
+        let mut readings = vec![(None, self.open(reading)?)];
+        for bands in self.also_bands {
+            let dataset = self.open(&reading_of(reading, bands)?)?;
+            readings.push((Some(bands.clone()), dataset));
+        }
+        Ok(Entry {
+            name: name.to_owned(),
+            origin,
+            predictor: Predictor::of_weights(paths, reading, self.device)?,
+            bands: reading.bands.clone(),
+            readings,
+        })
+    }
+
+    fn fold(&self, sample: usize) -> Option<usize> {
+        self.folds.map(|(fold, _)| fold[sample])
+    }
+
+    /// Positions of the samples that are scored, of `count`.
+    pub(super) fn samples(&self, count: usize) -> Vec<usize> {
+        let runs = |sample: &usize| self.fold(*sample).is_none_or(|fold| fold < self.folds_run);
+        (0..count).filter(runs).collect()
+    }
+
+    /// Scores an entry, once per band set; `status` is told in words what goes on.
+    ///
+    /// # Errors
+    /// Samples or masks that can't be read.
+    pub(super) fn score(
+        &self,
+        entry: &Entry,
+        status: &mut dyn FnMut(String),
+    ) -> Result<Vec<ScoredEntry>> {
+        let mut scored = Vec::with_capacity(entry.readings.len());
+        for (bands, dataset) in &entry.readings {
+            let samples = self.samples(dataset.len());
+            let with =
+                (bands.as_ref()).map_or(String::new(), |b| format!(" with {}", b.join(", ")));
+            let count = text::count(samples.len(), "sample");
+            status(format!("{}{with}: scoring {count}", entry.name));
+            let mut scenes = Vec::with_capacity(samples.len());
+            for sample in samples {
+                let example = dataset.get(sample)?;
+                let fold = self.fold(sample);
+                let predicted = entry.predictor.predict(dataset, &example, fold)?;
+                scenes.push(tally(dataset, sample, &example, fold, &predicted));
+            }
+            scored.push(ScoredEntry {
+                name: entry.name.clone(),
+                origin: entry.origin,
+                bands: bands.clone(),
+                scenes,
+            });
+        }
+        Ok(scored)
+    }
+
+    /// Draws the `count` scenes in which most pixels are wrongly cloud or not by `first`,
+    /// the scores of the first of `entries` with all bands, each with its label and what
+    /// all entries predict.
+    ///
+    /// # Errors
+    /// Samples or masks that can't be read, or a picture that is too large.
+    pub(super) fn worst(
+        &self,
+        entries: &[Entry],
+        scored: &[ScoredEntry],
+        count: usize,
+    ) -> Result<Option<RgbImage>> {
+        let all: Vec<&ScoredEntry> = scored.iter().filter(|s| s.bands.is_none()).collect();
+        let (Some(entry), Some(first)) = (entries.first(), all.first()) else {
+            return Ok(None);
+        };
+        let dataset = &entry.readings[0].1;
+        let samples = self.samples(dataset.len());
+        let mut order: Vec<usize> = (0..first.scenes.len()).collect();
+        order.sort_by_key(|at| std::cmp::Reverse(first.scenes[*at].cloud.wrong()));
+        order.retain(|at| first.scenes[*at].cloud.wrong() > 0);
+        order.truncate(count);
+        let mut drawn = Vec::with_capacity(order.len());
+        for at in order {
+            let sample = samples[at];
+            let example = dataset.get(sample)?;
+            let picture = sample_picture_of_any(&example, &entry.bands);
+            let mut panels = vec![
+                StripPanel::Picture(picture),
+                StripPanel::Classes(first_classes(&example.label)),
+            ];
+            let mut captions = vec![example.name.clone()];
+            for (entry, scores) in entries.iter().zip(&all) {
+                let dataset = &entry.readings[0].1;
+                let own = dataset.get(sample)?;
+                let (classes, _) = entry.predictor.predict(dataset, &own, self.fold(sample))?;
+                panels.push(StripPanel::Classes(classes));
+                captions.push(caption(&entry.name, &scores.scenes[at]));
+            }
+            drawn.push(Strip { panels, captions });
+        }
+        let mut heads = vec!["true colour".to_owned(), "label".to_owned()];
+        heads.extend(entries.iter().map(|entry| entry.name.clone()));
+        match drawn.is_empty() {
+            true => Ok(None),
+            false => {
+                let legend = class_legend(true);
+                strips(&heads, &drawn, &legend, STRIP_SIDE, STRIPS_ACROSS).map(Some)
+            }
+        }
+    }
+}
+
+/// Opens the samples at `only`, or all, as `reading` says but at their own size.
+///
+/// # Errors
+/// A container that can't be opened.
+pub(super) fn open_whole(
+    path: &Path,
+    only: Option<&[usize]>,
+    reading: &DataConfig,
+) -> Result<Dataset> {
+    let whole = DataConfig {
+        size: None,
+        ..reading.clone()
+    };
+    let dataset = Dataset::open(path, &whole)?;
+    match only {
+        Some(only) => dataset.subset(only.to_vec()),
+        None => Ok(dataset),
+    }
+}
+
+/// A scene's figures in a line.
+fn caption(name: &str, scene: &SceneTally) -> String {
+    let share = |part: u64| match scene.cloud.pixels() {
+        0 => "–".to_owned(),
+        all => format!("{:.1} %", 100.0 * part as f64 / all as f64),
+    };
+    let iou = (scene.cloud.iou()).map_or("–".to_owned(), |iou| format!("{:.1}", 100.0 * iou));
+    format!(
+        "{name}: cloud IoU {iou}; of all pixels {} false, {} missed; cloud {}",
+        share(scene.cloud.false_cloud),
+        share(scene.cloud.missed),
+        share(scene.cloud.hits + scene.cloud.missed)
+    )
+}
+
+impl ScoredEntry {
+    /// The bands in words.
+    pub(super) fn bands(&self) -> String {
+        (self.bands.as_ref()).map_or_else(|| "all".to_owned(), |bands| bands.join(", "))
+    }
+
+    /// Over all scenes.
+    pub fn overall(&self) -> Summed {
+        Summed::over(&self.scenes.iter().collect::<Vec<_>>())
+    }
+
+    /// By share of cloud in the label, then by `kinds` of the samples at `samples`; kinds of
+    /// which there is no scene are left out.
+    pub fn by_kind(&self, kinds: Option<&Kinds>, samples: &[usize]) -> Vec<KindScores> {
+        let mut found = Vec::new();
+        let mut push = |kind: &str, scenes: Vec<&SceneTally>| {
+            if !scenes.is_empty() {
+                found.push(KindScores {
+                    kind: kind.to_owned(),
+                    scores: Summed::over(&scenes),
+                });
+            }
+        };
+        let by = |is: &dyn Fn(&SceneTally) -> bool| {
+            self.scenes
+                .iter()
+                .filter(|scene| is(scene))
+                .collect::<Vec<_>>()
+        };
+        push("cloud-free", by(&SceneTally::is_cloud_free));
+        let partly = |scene: &SceneTally| !scene.is_cloud_free() && !scene.is_overcast();
+        push("partly cloudy", by(&partly));
+        push("overcast", by(&SceneTally::is_overcast));
+        for (kind, of) in kinds.into_iter().flat_map(Kinds::iter) {
+            let scenes = self.scenes.iter().zip(samples);
+            push(
+                kind,
+                scenes
+                    .filter(|(_, at)| of[**at])
+                    .map(|(scene, _)| scene)
+                    .collect(),
+            );
+        }
+        found
+    }
+}
