@@ -13,6 +13,7 @@ mod labels;
 mod model;
 mod preset;
 mod pretrain;
+mod recall;
 mod train;
 
 pub use augment::{AugmentConfig, MixConfig, PasteConfig, SamplingConfig};
@@ -26,6 +27,7 @@ pub use model::{
 };
 pub use preset::Preset;
 pub use pretrain::PretrainConfig;
+pub use recall::{RecallCurve, RecallPoint};
 pub use train::{
     LossConfig, LossKind, OptimizerConfig, OptimizerKind, Precision, ScheduleConfig, ScheduleKind,
     TrainConfig,
