@@ -12,7 +12,7 @@
 #   2. simulated scenes, and simulated sky over real ground (10 min)
 #   3. STEPS steps (36000) on the mixture of weights/training-data.toml, from INIT (none:
 #      from scratch); validated on the Landsat 8 Biome patches, which are not in it
-#   4. 600 steps with these patches
+#   4. 300 steps with these patches
 #
 # With FOLD=K (1 to 6) the last step leaves out the patches of that fold, to be scored.
 set -euo pipefail
@@ -78,24 +78,27 @@ over over-clear "$data/sentinel2_l1c_clear" 300 10 92
 cat configs/tiny.toml weights/training-data.toml | sed "s#@DATA@#$data#; s#@OUT@#$out#" \
   > "$out/training.toml"
 
-# FOLDER OPTIONS...
+# FOLDER START OPTIONS...
 train() {
-  local folder="$out/$1"
-  shift
+  local folder="$out/$1" begin=()
+  if [ -e "$out/$1/checkpoint.safetensors" ]; then
+    begin=(--resume)
+  elif [ -n "$2" ]; then
+    begin=(--init "$2")
+  fi
+  shift 2
   [ -e "$folder/done" ] && return
-  local resume=()
-  [ -e "$folder/checkpoint.safetensors" ] && resume=(--resume)
   "$nephos" train --config "$out/training.toml" --out "$folder" --checkpoint-every 100 \
-    --set train.batch_size=8 --set train.ema=0.998 --set train.optimizer.lr=1e-3 \
+    --set train.batch_size=8 --set train.ema=0.998 --set train.optimizer.lr=1.2e-3 \
     --set 'data.augment.zoom=[0.5,2.5]' --set 'data.augment.pixel_sizes=[10,60]' \
-    --set data.augment.paste.probability=0.2 "$@" "${resume[@]}"
+    --set data.augment.paste.probability=0.2 --set data.assume_reflectance=true "$@" "${begin[@]}"
   touch "$folder/done"
 }
 
 # 3. The mixture: epochs of 500 steps.
-train main --set "data.train=$out/over-clear/train" --set data.pixel_size=10 \
+train main "$init" --set "data.train=$out/over-clear/train" --set data.pixel_size=10 \
   --set "data.val=$data/l8biome" --set data.sampling.epoch=4000 \
-  --set "train.epochs=$(((steps + 499) / 500))" ${init:+--init "$init"}
+  --set "train.epochs=$(((steps + 499) / 500))"
 
 # 4. The Landsat 8 Biome patches: three in ten samples.
 last="${FOLD:+fold-$FOLD}"
@@ -105,8 +108,9 @@ if [ -n "${FOLD:-}" ]; then
     weights/held-out/l8biome-folds.csv > "$out/fold-$FOLD.txt"
   test -s "$out/fold-$FOLD.txt"
 fi
-train "$last" --init "$out/main/last.nephos" --set "data.train=$data/l8biome" \
+train "$last" "$out/main/last.nephos" --set "data.train=$data/l8biome" \
   --set data.share=0.3 --set data.pixel_size=30 --set "data.teacher=$out/teacher/l8biome/agreed" \
   ${FOLD:+--set "data.without=$out/fold-$FOLD.txt"} \
-  --set data.sampling.epoch=4800 --set train.epochs=1 --set train.optimizer.lr=3e-4
+  --set data.sampling.epoch=2400 --set train.epochs=1 --set train.optimizer.lr=4e-4 \
+  --set train.ema=0.99
 echo "$out/$last/last.nephos"

@@ -189,6 +189,8 @@ impl Config {
             augment: usual.augment,
             share: None,
             without: None,
+            // Said of the training samples, not of scenes to come.
+            assume_reflectance: false,
             teacher: None,
             pixel_size: None,
             labels: LabelConfig {
@@ -389,7 +391,18 @@ nodata = 0.0
 mix = [{ train = 'd', share = 0.5 }]
 sampling = { epoch = 3 }
 augment = { flip = true, paste = { probability = 0.5, from = 'e' } }
-labels = { ignore = [9], map = { 4 = 255 }, drawn = { 3 = ['a'] } }";
+share = 0.4
+without = 'w.txt'
+teacher = 't'
+pixel_size = 10
+assume_reflectance = true
+
+[data.labels]
+ignore = [9]
+map = { 4 = 255 }
+drawn = { 3 = ['a'] }
+table = 't.csv'
+narrow = [{ where = ['a=1'], map = { 0 = 1 } }]";
         let config = Config::parse(text, "x.toml", &[]).unwrap();
         let kept = config.without_training_data();
         let expected = "

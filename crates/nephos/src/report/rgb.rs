@@ -227,6 +227,7 @@ mod tests {
     #[test]
     fn saturated_samples_are_white_and_others_stretched() {
         let sample = |image: Array3<f32>| Example {
+            teacher: None,
             name: String::new(),
             label: Array2::zeros((4, 4)),
             valid: Array2::from_elem((4, 4), true),
