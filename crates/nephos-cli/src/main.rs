@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod decision_args;
 mod model_args;
 mod scene_args;
 mod subject;

@@ -4,6 +4,7 @@ mod augment;
 mod benchmark;
 mod cloudsen12;
 mod configs;
+mod decision;
 mod explain;
 mod foreign;
 mod info;

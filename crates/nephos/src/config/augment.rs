@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::labels::LabelConfig;
 use super::require;
 
 /// How training samples are varied: all off by default. Reflectances are those of
@@ -23,6 +24,10 @@ pub struct AugmentConfig {
     /// Least and greatest magnification, drawn log-uniformly; below 1 the surroundings
     /// that a sample lacks are its mirror image.
     pub zoom: [f64; 2],
+    /// Least and greatest side of a pixel in metres that magnification makes, of samples
+    /// whose `pixel_size` is given; empty: any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pixel_sizes: Vec<f64>,
     /// Share of the samples that each of `haze`, `blur`, `noise` and `saturation`
     /// touches, in [0, 1].
     pub probability: f64,
@@ -76,9 +81,22 @@ pub struct MixConfig {
     /// stay below 1, the rest is `data.train`'s.
     pub share: f64,
     /// Whether all classes were drawn in all of its samples; else `data.labels.drawn`
-    /// says in which.
+    /// says in which. Where the container has `labels` of its own, these say it.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub drawn: bool,
+    /// What its labels mean; absent: what those of `data.train` do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelConfig>,
+    /// As `data.teacher`, of its samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<PathBuf>,
+    /// Side of its pixels in metres.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixel_size: Option<f64>,
+    /// A file that names samples which are not trained on, one a line; what follows `#` is
+    /// a comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without: Option<PathBuf>,
 }
 
 fn yes() -> bool {
@@ -113,6 +131,7 @@ impl Default for AugmentConfig {
             flip: false,
             crop: None,
             zoom: [1.0, 1.0],
+            pixel_sizes: Vec::new(),
             probability: 0.5,
             gain: 0.0,
             band_gain: 0.0,
@@ -140,6 +159,19 @@ impl Default for PasteConfig {
 }
 
 impl AugmentConfig {
+    /// Least and greatest magnification of a sample whose pixels have this side in metres,
+    /// if that is known: `zoom`, but that pixels get no smaller or larger than
+    /// `pixel_sizes` says, as far as `zoom` allows.
+    pub fn magnification(&self, pixel_size: Option<f64>) -> [f64; 2] {
+        let [low, high] = self.zoom;
+        match (pixel_size, &self.pixel_sizes[..]) {
+            (Some(metres), [least, most]) => {
+                [metres / most, metres / least].map(|zoom| zoom.clamp(low, high))
+            }
+            _ => [low, high],
+        }
+    }
+
     /// Whether samples are taken as they are.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
@@ -183,6 +215,16 @@ impl AugmentConfig {
             &key("zoom"),
             "two rising numbers from 0.1 to 10",
         )?;
+        let sizes = match self.pixel_sizes[..] {
+            [] => true,
+            [least, most] => least > 0.0 && least <= most && most.is_finite(),
+            _ => false,
+        };
+        require(
+            sizes,
+            &key("pixel_sizes"),
+            "empty, or two rising numbers of metres above 0",
+        )?;
         let levels = match self.saturation[..] {
             [] => true,
             [low, high] => low > 0.0 && low <= high && high.is_finite(),
@@ -208,7 +250,18 @@ impl MixConfig {
             mix.iter().all(|part| part.share > 0.0) && total < 1.0,
             "data.mix",
             "containers with shares above 0, together below 1",
-        )
+        )?;
+        for part in mix {
+            if let Some(labels) = &part.labels {
+                labels.validate("data.mix.labels")?;
+            }
+            require(
+                (part.pixel_size).is_none_or(|metres| metres.is_finite() && metres > 0.0),
+                "data.mix.pixel_size",
+                "a number of metres above 0",
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::recall::{RecallCurve, group_name};
 use super::require;
-use crate::class::code_name;
 
 /// What was fitted on held-out samples after training; the defaults leave a model as it
 /// is.
@@ -20,6 +20,10 @@ pub struct CalibrationConfig {
     /// When a pixel is of a group of classes; absent: the likeliest class counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<ThresholdConfig>,
+    /// Which threshold finds how much of a group of classes; for `--min-recall` where scenes
+    /// are predicted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub curves: Vec<RecallCurve>,
 }
 
 /// A pixel whose probabilities of some classes together reach a bound is of the
@@ -31,6 +35,41 @@ pub struct ThresholdConfig {
     pub classes: Vec<usize>,
     /// The bound, in (0, 1).
     pub probability: f64,
+    /// Share of the pixels of these classes that it found on the samples of the calibration,
+    /// where it was chosen by that.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recall: Option<f64>,
+    /// Whether the user of a run asked for it, in place of what the model carries.
+    #[serde(skip)]
+    pub asked: bool,
+}
+
+impl ThresholdConfig {
+    /// The bound that a user asks for.
+    pub fn asked(classes: Vec<usize>, probability: f64) -> Self {
+        Self {
+            classes,
+            probability,
+            recall: None,
+            asked: true,
+        }
+    }
+}
+
+impl fmt::Display for ThresholdConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = group_name(&self.classes);
+        write!(f, "{name} from probability {:.6}", self.probability)?;
+        let recall = self
+            .recall
+            .map(|recall| format!("recall {recall:.4} on its samples"));
+        let asked = self.asked.then(|| "asked for".to_owned());
+        let notes: Vec<String> = recall.into_iter().chain(asked).collect();
+        match notes.is_empty() {
+            true => Ok(()),
+            false => write!(f, " ({})", notes.join(", ")),
+        }
+    }
 }
 
 impl Default for CalibrationConfig {
@@ -39,6 +78,7 @@ impl Default for CalibrationConfig {
             temperature: 1.0,
             bias: Vec::new(),
             threshold: None,
+            curves: Vec::new(),
         }
     }
 }
@@ -51,13 +91,7 @@ impl fmt::Display for CalibrationConfig {
             write!(f, ", bias {}", bias.join(", "))?;
         }
         if let Some(threshold) = &self.threshold {
-            let names: Vec<String> = threshold.classes.iter().map(|c| code_name(*c)).collect();
-            let probability = threshold.probability;
-            write!(
-                f,
-                ", {} from probability {probability:.6}",
-                names.join(" or ")
-            )?;
+            write!(f, ", {threshold}")?;
         }
         Ok(())
     }
@@ -73,7 +107,42 @@ impl CalibrationConfig {
         *self == Self::default()
     }
 
+    /// The threshold that found at least the share `recall` of the pixels of `classes` on the
+    /// samples of the calibration.
+    ///
+    /// # Errors
+    /// In words: no curve of these classes is known, and of which one is; or the curve ends
+    /// before that recall.
+    pub fn reaching(&self, classes: &[usize], recall: f64) -> Result<ThresholdConfig, String> {
+        let of = |curve: &&RecallCurve| curve.classes == classes;
+        let Some(curve) = self.curves.iter().find(of) else {
+            let known: Vec<String> = self.curves.iter().map(RecallCurve::name).collect();
+            let known = match known.is_empty() {
+                true => "none".to_owned(),
+                false => format!("those of {}", known.join("; ")),
+            };
+            let name = group_name(classes);
+            return Err(format!(
+                "no curve of threshold and recall of {name} is in the model ({known})"
+            ));
+        };
+        let point = curve.reaching(recall).ok_or_else(|| {
+            let most = curve.points.last().map_or(0.0, |point| point.recall);
+            format!(
+                "the model's curve of {} ends at a recall of {most:.4}",
+                curve.name()
+            )
+        })?;
+        Ok(ThresholdConfig {
+            recall: Some(point.recall),
+            ..ThresholdConfig::asked(classes.to_vec(), point.probability)
+        })
+    }
+
     pub(super) fn validate(&self, classes: usize) -> Result<(), String> {
+        for curve in &self.curves {
+            curve.validate(classes)?;
+        }
         require(
             (0.01..=100.0).contains(&self.temperature),
             "calibration.temperature",

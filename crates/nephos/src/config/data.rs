@@ -1,11 +1,12 @@
 //! Where samples come from and how their numbers become inputs and labels.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::augment::{AugmentConfig, MixConfig, SamplingConfig};
+use super::labels::LabelConfig;
 use super::require;
 use crate::band::{self, SENTINEL2};
 use crate::dataset::split::Filter;
@@ -91,9 +92,25 @@ pub struct DataConfig {
     pub size: Option<usize>,
     /// How stored labels become classes.
     pub labels: LabelConfig,
+    /// A folder with NAME.tif, bands `cloud` and `shadow`, of the samples of `train`:
+    /// probabilities × 250, 255 where unknown. They are soft targets in training where the
+    /// label leaves classes open, and nowhere else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<PathBuf>,
+    /// Side of the pixels of `train` in metres, for `data.augment.pixel_sizes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pixel_size: Option<f64>,
     /// More containers to train on, beside `train`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mix: Vec<MixConfig>,
+    /// Share of an epoch's samples that is drawn from `train`, in (0, 1); the others keep
+    /// their proportions. Absent: what the shares of `mix` leave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// A file that names samples of `train` which are not trained on, one a line; what
+    /// follows `#` is a comment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub without: Option<PathBuf>,
     /// Which samples an epoch visits, and how often.
     #[serde(skip_serializing_if = "SamplingConfig::is_default")]
     pub sampling: SamplingConfig,
@@ -115,23 +132,6 @@ pub struct GivenReading {
     /// Whether [`DataConfig::channels`] names the channels, also of samples that name their
     /// own.
     pub channels: bool,
-}
-
-/// How stored labels become classes 0..=3 or 255 (ignored).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LabelConfig {
-    /// Stored values that are ignored.
-    pub ignore: Vec<i64>,
-    /// Stored value (as a TOML key) to class.
-    pub map: BTreeMap<String, u8>,
-    /// Class (as a TOML key) to the names of the samples in which it was drawn. In other
-    /// samples it is not scored: there it was labelled clear (0), and what is predicted
-    /// as it counts as clear; and the loss takes what is labelled clear there as clear or
-    /// that class, shadow only where the sample has cloud. A class that is not listed was
-    /// drawn in all samples.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub drawn: BTreeMap<String, Vec<String>>,
 }
 
 impl Default for DataConfig {
@@ -160,19 +160,13 @@ impl Default for DataConfig {
             given: GivenReading::default(),
             size: None,
             labels: LabelConfig::default(),
+            teacher: None,
+            pixel_size: None,
             mix: Vec::new(),
+            share: None,
+            without: None,
             sampling: SamplingConfig::default(),
             augment: AugmentConfig::default(),
-        }
-    }
-}
-
-impl Default for LabelConfig {
-    fn default() -> Self {
-        Self {
-            ignore: vec![99, 255],
-            map: BTreeMap::new(),
-            drawn: BTreeMap::new(),
         }
     }
 }
@@ -225,6 +219,11 @@ impl DataConfig {
         self.sampling.validate()?;
         MixConfig::validate(&self.mix)?;
         require(
+            self.share.is_none_or(|share| share > 0.0 && share < 1.0),
+            "data.share",
+            "between 0 and 1",
+        )?;
+        require(
             self.scale.is_finite() && self.scale != 0.0,
             "data.scale",
             "a finite number other than 0",
@@ -262,25 +261,12 @@ impl DataConfig {
             "data.val",
             "absent when data.val_fraction or data.val_names hold samples out",
         )?;
-        for (key, class) in &self.labels.map {
-            require(
-                key.parse::<i64>().is_ok(),
-                &format!("data.labels.map.{key}"),
-                "keyed by a whole number",
-            )?;
-            require(
-                *class < 4 || *class == 255,
-                &format!("data.labels.map.{key}"),
-                "a class 0..=3, or 255 to ignore",
-            )?;
-        }
-        for key in self.labels.drawn.keys() {
-            require(
-                matches!(key.parse(), Ok(1u8..4)),
-                &format!("data.labels.drawn.{key}"),
-                "keyed by a class 1..=3",
-            )?;
-        }
-        Ok(())
+        self.labels.validate("data.labels")?;
+        require(
+            self.pixel_size
+                .is_none_or(|metres| metres.is_finite() && metres > 0.0),
+            "data.pixel_size",
+            "a number of metres above 0",
+        )
     }
 }

@@ -9,21 +9,25 @@ mod augment;
 mod calibration;
 mod data;
 mod kind;
+mod labels;
 mod model;
 mod preset;
 mod pretrain;
+mod recall;
 mod train;
 
 pub use augment::{AugmentConfig, MixConfig, PasteConfig, SamplingConfig};
 pub use calibration::{CalibrationConfig, ThresholdConfig};
-pub use data::{DataConfig, GivenReading, LabelConfig};
+pub use data::{DataConfig, GivenReading};
 pub use kind::ModelKind;
+pub use labels::{ClassSet, LabelConfig, NarrowConfig};
 pub use model::{
     Activation, Affinity, DecoderConfig, EncoderConfig, GraphConfig, ModelConfig, NormOrder,
     OVERLAP, PatchConfig, PositionKind, StemConfig,
 };
 pub use preset::Preset;
 pub use pretrain::PretrainConfig;
+pub use recall::{RecallCurve, RecallPoint};
 pub use train::{
     LossConfig, LossKind, OptimizerConfig, OptimizerKind, Precision, ScheduleConfig, ScheduleKind,
     TrainConfig,
@@ -183,8 +187,14 @@ impl Config {
             mix: usual.mix,
             sampling: usual.sampling,
             augment: usual.augment,
+            share: None,
+            without: None,
+            teacher: None,
+            pixel_size: None,
             labels: LabelConfig {
                 drawn: usual.labels.drawn,
+                table: None,
+                narrow: Vec::new(),
                 ..self.data.labels
             },
             ..self.data
@@ -290,7 +300,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         let mut config = Config::default();
         config.train.epochs = 7;
-        config.data.labels.map.insert("4".to_owned(), 255);
+        config.data.labels.map.insert("4".to_owned(), 255.into());
         let text = config.to_toml().unwrap();
         assert_eq!(Config::parse(&text, "x.toml", &[]).unwrap(), config);
     }

@@ -111,6 +111,7 @@ mod tests {
             name: name.to_owned(),
             image: Array3::from_elem((3, side, side), 0.5),
             label: Array2::from_elem((side, side), 2),
+            teacher: None,
             valid: Array2::from_elem((side, side), true),
             absent: vec![false; 3],
         }

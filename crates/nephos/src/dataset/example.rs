@@ -1,17 +1,18 @@
 //! Samples as a model sees them: chosen bands, scaled, with labels 0..=3 or 255.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ndarray::{Array2, Array3, Axis, s};
 
 use super::Part;
+use super::annotation::Annotation;
 use super::gaps;
 use super::inputs::with_flags;
 use super::reading::{Pixels, Readings};
-use crate::class::{CLASS_COUNT, IGNORE};
-use crate::config::{DataConfig, LabelConfig};
+use super::teacher::unknown;
+use crate::class::IGNORE;
+use crate::config::DataConfig;
 use crate::error::{Error, Result};
 use crate::mirror::mirrored;
 use crate::scene::{self, SampleSource};
@@ -22,15 +23,12 @@ pub struct Dataset {
     pub(super) source: Arc<dyn SampleSource>,
     path: PathBuf,
     pub(super) config: DataConfig,
-    /// Stored label to class, from the configuration.
-    classes: BTreeMap<i64, u8>,
+    /// What its labels mean; of a mixed data set its parts say it.
+    pub(super) annotation: Arc<Annotation>,
     /// The containers of a mixed data set, else none.
     pub(super) parts: Vec<Part>,
     /// How the samples are read, as far as it was found out.
     pub(super) readings: Arc<Readings>,
-    /// Whether all classes were drawn in all samples, or `data.labels.drawn` is about
-    /// another container.
-    pub(super) all_drawn: bool,
     /// What is to be said of how the samples are read.
     pub(super) notes: Vec<String>,
 }
@@ -44,9 +42,13 @@ pub struct Example {
     /// [`DataConfig::scale`]), then the channels that declare optional bands absent, see
     /// [`Inputs`](super::Inputs); 0 where not valid.
     pub image: Array3<f32>,
-    /// `[height, width]`, a class code, or 255 where not labelled or not valid.
-    /// All 255 where the sample has no label.
+    /// `[height, width]`, a class code, a set of classes
+    /// ([`Label::of`](nephos_kernel::loss::Label::of)), or 255 where not labelled or not
+    /// valid. All 255 where the sample has no label.
     pub label: Array2<u8>,
+    /// `[2, height, width]`: a teacher's probabilities × 250 of cloud and of shadow, 255
+    /// where unknown; `None` without a teacher, and where samples are not read for training.
+    pub teacher: Option<Array3<u8>>,
     /// `[height, width]`, whether every band that is there and not optional holds a finite
     /// number that is not no-data, or any does where all are optional.
     pub valid: Array2<bool>,
@@ -73,23 +75,14 @@ impl Dataset {
         path: &Path,
         config: &DataConfig,
     ) -> Result<Self> {
-        let labels = &config.labels;
-        let (mut all_drawn, mut notes) = (labels.drawn.is_empty(), Vec::new());
-        if !all_drawn {
-            let names: Vec<String> = (0..source.len()).map(|index| source.name(index)).collect();
-            if !labels.is_about(names.iter().map(String::as_str)) {
-                all_drawn = true;
-                notes.push(labels.not_about(path.display()));
-            }
-        }
+        let (annotation, notes) = Annotation::new(source.as_ref(), path, config)?;
         Ok(Self {
             source,
             path: path.to_owned(),
             config: config.clone(),
-            classes: label_table(labels)?,
+            annotation: Arc::new(annotation),
             parts: Vec::new(),
             readings: Arc::default(),
-            all_drawn,
             notes,
         })
     }
@@ -161,11 +154,31 @@ impl Dataset {
         Ok(self.declare(self.crop(self.bands(index, label)?)))
     }
 
-    /// Sample `index` at its own size; its image is the bands alone, 0 where absent, and
-    /// NaN where an optional band alone has no data, until [`Dataset::declare`].
+    /// Sample `index` for training, with its label and its teacher's probabilities, at its own
+    /// size; its image is the bands alone, 0 where absent, and NaN where an optional band
+    /// alone has no data, until [`Dataset::declare`].
+    ///
+    /// # Errors
+    /// As for [`Dataset::get`]; a teacher's file that can't be read. A sample may lack a
+    /// label where a teacher has a file for it.
     pub(super) fn labelled_bands(&self, index: usize) -> Result<Example> {
-        let label = self.label(index)?.ok_or_else(|| self.unlabelled(index))?;
-        self.bands(index, Some(label))
+        let label = self.label(index)?;
+        let teacher = match &self.annotation(index).teacher {
+            None => None,
+            Some(teacher) => teacher.read(&self.name(index), self.size_of(index)?)?,
+        };
+        if label.is_none() && teacher.is_none() {
+            return Err(self.unlabelled(index));
+        }
+        let mut example = self.bands(index, label)?;
+        example.teacher = teacher;
+        Ok(example)
+    }
+
+    /// What the labels of sample `index` mean.
+    pub(super) fn annotation(&self, index: usize) -> &Annotation {
+        self.part(index)
+            .map_or(&self.annotation, |part| &part.annotation)
     }
 
     fn bands(&self, index: usize, label: Option<Array2<u8>>) -> Result<Example> {
@@ -263,6 +276,7 @@ impl Dataset {
             name: self.source.name(index),
             image,
             label,
+            teacher: None,
             valid,
             absent,
         }
@@ -338,8 +352,9 @@ impl Dataset {
             }
         };
         let mut unknown = None;
+        let codes = self.annotation(index).codes(&self.source.name(index));
         let label = stored.mapv(|value| {
-            self.classes.get(&value).copied().unwrap_or_else(|| {
+            codes.get(&value).copied().unwrap_or_else(|| {
                 unknown.get_or_insert(value);
                 IGNORE
             })
@@ -358,23 +373,6 @@ impl Dataset {
     }
 }
 
-/// Stored label to class: the classes themselves, then `ignore`, then `map`.
-pub(crate) fn label_table(config: &LabelConfig) -> Result<BTreeMap<i64, u8>> {
-    let mut table: BTreeMap<i64, u8> = (0..CLASS_COUNT as u8)
-        .map(|code| (i64::from(code), code))
-        .collect();
-    table.extend(config.ignore.iter().map(|value| (*value, IGNORE)));
-    for (key, class) in &config.map {
-        let value = key.parse().map_err(|_| {
-            Error::usage(format!(
-                "data.labels.map.{key} must be keyed by a whole number"
-            ))
-        })?;
-        table.insert(value, *class);
-    }
-    Ok(table)
-}
-
 impl Example {
     /// The upper left `size` × `size` pixels, or as many as there are.
     fn cropped(self, size: usize) -> Self {
@@ -386,6 +384,7 @@ impl Example {
         Self {
             image: self.image.slice(s![.., ..rows, ..cols]).to_owned(),
             label: self.label.slice(s![..rows, ..cols]).to_owned(),
+            teacher: (self.teacher).map(|planes| planes.slice(s![.., ..rows, ..cols]).to_owned()),
             valid: self.valid.slice(s![..rows, ..cols]).to_owned(),
             ..self
         }
@@ -405,7 +404,13 @@ impl Example {
         });
         let mut label = Array2::from_elem((tall, wide), IGNORE);
         label.slice_mut(s![..height, ..width]).assign(&self.label);
+        let teacher = self.teacher.map(|planes| {
+            let mut all = unknown([tall, wide]);
+            all.slice_mut(s![.., ..height, ..width]).assign(&planes);
+            all
+        });
         Self {
+            teacher,
             image: Array3::from_shape_fn((bands, tall, wide), |(band, row, col)| {
                 self.image[[band, rows[row], cols[col]]]
             }),

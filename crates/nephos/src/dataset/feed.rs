@@ -3,7 +3,9 @@
 use rayon::prelude::*;
 
 use super::augment::{Augmenter, Draw};
+use super::teacher;
 use super::{Dataset, Example, Sampler, Visit, leave_open};
+use crate::class::IGNORE;
 use crate::config::Config;
 use crate::error::Result;
 
@@ -60,7 +62,8 @@ impl Feed {
     }
 
     /// Reads the sample at place `slot` of an epoch. Where classes were not drawn in it,
-    /// what is clear may be one of them ([`nephos_kernel::loss::Label`]).
+    /// what is clear may be one of them ([`nephos_kernel::loss::Label`]); where its label
+    /// leaves classes open, a teacher's target may narrow it.
     ///
     /// # Errors
     /// As for [`Dataset::get`].
@@ -69,18 +72,41 @@ impl Feed {
         // Last: clouds and shadows of other samples may have come over what is clear.
         let hidden = &self.hidden[visit.index];
         leave_open(example.label.view_mut(), hidden, self.classes);
+        if let Some(probabilities) = &example.teacher {
+            let level = self.draw(epoch, slot).level();
+            teacher::narrow(
+                example.label.view_mut(),
+                probabilities.view(),
+                level,
+                self.classes,
+            );
+            // A teacher gives probabilities of no data, too.
+            let (label, valid) = (&mut example.label, &example.valid);
+            label.zip_mut_with(valid, |label, valid| {
+                if !valid {
+                    *label = IGNORE;
+                }
+            });
+        }
         Ok(example)
+    }
+
+    fn draw(&self, epoch: u64, slot: usize) -> Draw {
+        Draw {
+            seed: self.seed,
+            epoch,
+            slot: slot as u64,
+        }
     }
 
     fn varied(&self, visit: Visit, epoch: u64, slot: usize) -> Result<Example> {
         match &self.augmenter {
-            None => Ok(self.dataset.fit(self.dataset.get(visit.index)?)),
+            None => {
+                let example = self.dataset.labelled_bands(visit.index)?;
+                Ok(self.dataset.declare(self.dataset.fit(example)))
+            }
             Some(augmenter) => {
-                let draw = Draw {
-                    seed: self.seed,
-                    epoch,
-                    slot: slot as u64,
-                };
+                let draw = self.draw(epoch, slot);
                 augmenter.get(&self.dataset, visit.index, draw, visit.class)
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::mix::without;
 use super::split::{Filter, Metadata};
 use super::{Dataset, epoch_order, open_mix};
 use crate::config::Config;
@@ -98,7 +99,8 @@ impl Routed for Subset {
 /// Opens the training samples of `config` and, where it names any, the
 /// validation samples: `data.val`, or those that `data.val_names` or
 /// `data.val_fraction` hold out of `data.train`. Of both only those that fit
-/// `data.filter`. Then come the containers of `data.mix`, whole.
+/// `data.filter`, and of `data.train` none that `data.without` names. Then come the containers
+/// of `data.mix`.
 ///
 /// # Errors
 /// No `data.train`, a container that can't be opened or is empty, a filter on what has
@@ -113,7 +115,10 @@ pub fn open_training(config: &Config) -> Result<(Dataset, Option<Dataset>)> {
         .collect::<Result<_>>()?;
     // What `data.labels.drawn` says is about the container, not about a part of it.
     let open = |path: &Path| Dataset::open(path, data)?.filtered(&filters);
-    let whole = open(path)?;
+    let mut whole = open(path)?;
+    if let Some(list) = &data.without {
+        whole = without(whole, list)?;
+    }
     let held = held_out(config, whole.source.as_ref())?;
     let (train, val) = if held.is_empty() {
         (whole, data.val.as_deref().map(open).transpose()?)

@@ -1,16 +1,18 @@
 //! Containers one after another, as one.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Dataset;
+use super::annotation::Annotation;
 use crate::config::{DataConfig, MixConfig};
 use crate::error::{Error, Result};
 use crate::scene::{Routed, SampleSource};
 
 /// One container among those of a mixed [`Dataset`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Part {
     /// The container.
     pub path: PathBuf,
@@ -18,23 +20,24 @@ pub struct Part {
     pub samples: Range<usize>,
     /// Share of an epoch's samples that is drawn from it.
     pub share: f64,
-    /// Whether all classes were drawn in all of its samples, as far as is known; else
-    /// `data.labels.drawn` says in which.
-    pub drawn: bool,
+    /// What its labels mean.
+    pub(super) annotation: Arc<Annotation>,
 }
 
 impl Dataset {
     /// This data set with others after it, each with its share of an epoch; the rest of
-    /// the epoch is this one's. All are read as this one is.
+    /// the epoch is this one's. All are read as this one is, but for what labels mean.
     pub fn mixed(self, others: Vec<(Dataset, MixConfig)>) -> Self {
         if others.is_empty() {
             return self;
         }
-        let rest = 1.0 - others.iter().map(|(_, mix)| mix.share).sum::<f64>();
-        let own = (self.clone(), rest, false);
-        let others = others
-            .into_iter()
-            .map(|(set, mix)| (set, mix.share, mix.drawn));
+        let total: f64 = others.iter().map(|(_, mix)| mix.share).sum();
+        let (rest, scale) = match self.config.share {
+            Some(share) => (share, (1.0 - share) / total),
+            None => (1.0 - total, 1.0),
+        };
+        let own = (self.clone(), rest);
+        let others = (others.into_iter()).map(|(set, mix)| (set, mix.share * scale));
         self.chained(std::iter::once(own).chain(others))
     }
 
@@ -45,26 +48,23 @@ impl Dataset {
         let (first, _) = containers.first()?;
         let parts = containers
             .iter()
-            .map(|(set, mix)| (set.clone(), mix.share / total, mix.drawn));
+            .map(|(set, mix)| (set.clone(), mix.share / total));
         Some(first.clone().chained(parts))
     }
 
-    /// Parts one after another, read as this data set is: each with its share of an epoch,
-    /// and whether all classes were drawn in it.
-    fn chained(mut self, parts: impl Iterator<Item = (Dataset, f64, bool)>) -> Self {
+    /// Parts one after another, read as this data set is: each with its share of an epoch.
+    fn chained(mut self, parts: impl Iterator<Item = (Dataset, f64)>) -> Self {
         let (mut chain, mut notes) = (Chain::default(), Vec::new());
         self.parts = parts
-            .map(|(dataset, share, drawn)| {
+            .map(|(dataset, share)| {
                 let start = chain.len();
                 chain.push(dataset.source.clone());
-                if !drawn {
-                    notes.extend(dataset.notes.iter().cloned());
-                }
+                notes.extend(dataset.notes.iter().cloned());
                 Part {
                     path: dataset.path().to_owned(),
                     samples: start..chain.len(),
                     share,
-                    drawn: drawn || dataset.all_drawn,
+                    annotation: dataset.annotation.clone(),
                 }
             })
             .collect();
@@ -83,7 +83,7 @@ impl Dataset {
             path: self.path().to_owned(),
             samples: 0..self.len(),
             share: 1.0,
-            drawn: self.all_drawn,
+            annotation: self.annotation.clone(),
         }]
     }
 
@@ -101,10 +101,21 @@ impl Dataset {
 /// Opens the containers of `data.mix`.
 ///
 /// # Errors
-/// One that can't be opened or is empty.
+/// One that can't be opened or has no sample to train on.
 pub(crate) fn open_mix(data: &DataConfig) -> Result<Vec<(Dataset, MixConfig)>> {
     let open = |mix: &MixConfig| {
-        let dataset = Dataset::open(&mix.train, data)?;
+        let mut own = data.clone();
+        match &mix.labels {
+            Some(labels) => own.labels = labels.clone(),
+            None if mix.drawn => own.labels.drawn.clear(),
+            None => {}
+        }
+        own.teacher = mix.teacher.clone();
+        own.pixel_size = mix.pixel_size;
+        let mut dataset = Dataset::open(&mix.train, &own)?;
+        if let Some(list) = &mix.without {
+            dataset = without(dataset, list)?;
+        }
         match dataset.is_empty() {
             true => Err(Error::format(
                 &mix.train,
@@ -114,6 +125,27 @@ pub(crate) fn open_mix(data: &DataConfig) -> Result<Vec<(Dataset, MixConfig)>> {
         }
     };
     data.mix.iter().map(open).collect()
+}
+
+/// The samples of `dataset` that the file does not name: one a line, what follows `#` being
+/// a comment.
+///
+/// # Errors
+/// A file that can't be read, or a name that is no sample's.
+pub(super) fn without(dataset: Dataset, list: &Path) -> Result<Dataset> {
+    let text = std::fs::read_to_string(list).map_err(|e| Error::io(list, e))?;
+    let line = |line: &str| line.split('#').next().unwrap_or_default().trim().to_owned();
+    let mut named: BTreeSet<String> = text.lines().map(line).collect();
+    named.remove("");
+    let kept = (0..dataset.len()).filter(|index| !named.remove(&dataset.name(*index)));
+    let kept: Vec<usize> = kept.collect();
+    match named.first() {
+        None => dataset.subset(kept),
+        Some(name) => Err(Error::format(
+            list,
+            format!("`{name}` is no sample of {}", dataset.path().display()),
+        )),
+    }
 }
 
 /// Sources one after another.

@@ -1,5 +1,6 @@
 //! Samples, splits and simulated data: what a model learns from.
 
+mod annotation;
 pub mod augment;
 mod batch;
 mod empty;
@@ -15,12 +16,13 @@ mod sampler;
 mod scene;
 pub mod simulate;
 pub mod split;
+mod teacher;
 mod undrawn;
 mod unlabelled;
 
+pub(crate) use annotation::label_table;
 pub use batch::Batch;
 pub(crate) use batch::{image_tensor, label_tensor};
-pub(crate) use example::label_table;
 pub use example::{Dataset, Example};
 pub use feed::Feed;
 pub use holdout::{Subset, open_filtered, open_training};

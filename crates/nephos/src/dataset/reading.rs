@@ -149,6 +149,14 @@ impl Dataset {
         })
     }
 
+    /// Whether sample `index` is a raster file, which takes longer to read than an array.
+    ///
+    /// # Errors
+    /// A broken file.
+    pub(super) fn is_raster(&self, index: usize) -> Result<bool> {
+        Ok(self.known(index)?.source != Source::Array)
+    }
+
     /// Bands of sample `index`, NaN where there is no data: stored numbers, or reflectance
     /// with what made it.
     fn numbers(

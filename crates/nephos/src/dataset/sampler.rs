@@ -1,11 +1,12 @@
 //! Which samples an epoch visits.
 
+use std::ops::Range;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::mix::Part;
-use super::{Dataset, epoch_order};
+use super::{Dataset, Part, epoch_order};
 use crate::class::CLASS_COUNT;
 use crate::config::{DataConfig, SamplingConfig};
 use crate::error::Result;
@@ -19,6 +20,13 @@ pub struct Visit {
     pub class: Option<u8>,
 }
 
+/// A container's samples, and its share of an epoch.
+#[derive(Debug, Clone)]
+struct Share {
+    samples: Range<usize>,
+    share: f64,
+}
+
 /// Draws the samples of epochs: a function of the seed, the epoch and the losses alone.
 ///
 /// Within a share of the epoch samples come up as evenly as whole numbers allow: with
@@ -28,8 +36,9 @@ pub struct Visit {
 pub struct Sampler {
     config: SamplingConfig,
     seed: u64,
-    parts: Vec<Part>,
-    /// Pixels of each class, a row a sample; empty where they are of no account.
+    parts: Vec<Share>,
+    /// Pixels of each class, a row a sample, sets counting as their first; empty where they
+    /// are of no account.
     counts: Vec<[u64; CLASS_COUNT]>,
     length: usize,
 }
@@ -45,11 +54,13 @@ impl Sampler {
         let counts = match config.class_balance > 0.0 {
             true => (0..dataset.len())
                 .into_par_iter()
-                .map(|index| dataset.class_counts(index))
+                .map(|index| dataset.first_class_counts(index))
                 .collect::<Result<_>>()?,
             false => Vec::new(),
         };
-        let parts = dataset.parts();
+        let parts: Vec<Share> = (dataset.parts().into_iter())
+            .map(|Part { samples, share, .. }| Share { samples, share })
+            .collect();
         // Each sample of the first container once.
         let natural = parts[0].samples.len() as f64 / parts[0].share;
         let length = config.epoch.unwrap_or(natural.round() as usize).max(1);
@@ -101,7 +112,7 @@ impl Sampler {
     /// Draws `count` samples of one container.
     fn visit(
         &self,
-        part: &Part,
+        part: &Share,
         count: usize,
         losses: &[f64],
         rng: &mut ChaCha8Rng,
@@ -141,7 +152,7 @@ impl Sampler {
 
     /// The weight of each sample of a container by its loss; all 1 where difficulty is
     /// of no account.
-    fn hardness(&self, part: &Part, losses: &[f64]) -> Vec<f64> {
+    fn hardness(&self, part: &Share, losses: &[f64]) -> Vec<f64> {
         let loss = |index: usize| losses.get(index).copied().filter(|loss| loss.is_finite());
         let known: Vec<f64> = part.samples.clone().filter_map(loss).collect();
         let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
@@ -180,11 +191,9 @@ mod tests {
         let parts = parts.iter().map(|(len, share)| {
             let samples = start..start + len;
             start += len;
-            Part {
-                path: "x".into(),
+            Share {
                 samples,
                 share: *share,
-                drawn: true,
             }
         });
         Sampler {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
-use nephos_kernel::loss::either;
+use nephos_kernel::loss::{Label, either};
 
 use super::Dataset;
 use crate::class::Class;
@@ -49,10 +49,7 @@ impl Dataset {
     /// The classes that were not drawn in sample `index`, as `data.labels.drawn` says where
     /// it is about the container that holds the sample.
     pub fn unannotated(&self, index: usize) -> Vec<usize> {
-        match self.part(index).map_or(self.all_drawn, |part| part.drawn) {
-            true => Vec::new(),
-            false => self.config.labels.undrawn(&self.name(index)),
-        }
+        self.annotation(index).undrawn(&self.name(index))
     }
 
     /// The classes of which pixels of sample `index` may be that are labelled clear.
@@ -74,8 +71,12 @@ impl Dataset {
 /// Of the classes that were not drawn in a sample, those that can be there: where there is
 /// no cloud, nothing casts a shadow. `label` is that of the whole sample.
 pub(crate) fn hidden(mut undrawn: Vec<usize>, label: ArrayView2<'_, u8>) -> Vec<usize> {
-    let cloud = [Class::Thick as u8, Class::Thin as u8];
-    if !label.iter().any(|code| cloud.contains(code)) {
+    let cloud = [Class::Thick as usize, Class::Thin as usize];
+    let cloudy = |code: &u8| {
+        let label = Label::of(*code);
+        label.is_some_and(|label| cloud.iter().any(|class| label.has(*class)))
+    };
+    if !label.iter().any(cloudy) {
         undrawn.retain(|class| *class != Class::Shadow as usize);
     }
     undrawn

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use ndarray::ArrayView1;
+use nephos_kernel::loss::{Label, SETS};
 
 use super::decision::Decision;
 use super::network::Network;
+use super::recall::{Ranked, curves};
 use crate::class::IGNORE;
 use crate::config::{CalibrationConfig, ThresholdConfig};
 use crate::dataset::Dataset;
@@ -69,7 +71,7 @@ pub struct Fit {
 pub(crate) struct Pixel {
     /// Scores of the classes.
     scores: Vec<f64>,
-    class: usize,
+    label: Label,
     /// The half of the samples it is of.
     half: bool,
     /// The classes that were not annotated in its sample.
@@ -77,9 +79,28 @@ pub(crate) struct Pixel {
 }
 
 impl Pixel {
-    /// Whether it may be of `class`, as far as its label says.
+    /// Whether it may be of `class`, as far as its sample was annotated.
     fn may_be(&self, class: usize) -> bool {
-        class == self.class || !self.unannotated.contains(&class)
+        self.label.has(class) || !self.unannotated.contains(&class)
+    }
+
+    /// Whether it is of one of `classes`; `None` where its label and its sample leave that
+    /// open.
+    fn is_of(&self, classes: &[usize]) -> Option<bool> {
+        let member = |class: &usize| self.label.has(*class);
+        if (0..self.scores.len())
+            .filter(|class| self.label.has(*class))
+            .all(|class| classes.contains(&class))
+        {
+            Some(true)
+        } else if classes
+            .iter()
+            .any(|class| member(class) || self.unannotated.contains(class))
+        {
+            None
+        } else {
+            Some(false)
+        }
     }
 }
 
@@ -130,9 +151,24 @@ pub fn calibrate(
             Some(_) => Vec::new(),
         },
         threshold: None,
+        curves: curves(classes, |group| model.ranked(&pixels, group)),
     };
     if let Some(target) = &fitting.min_recall {
-        config.threshold = Some(threshold(&model, &pixels, target, dataset)?);
+        let found = model
+            .ranked(&pixels, &target.classes)
+            .reaching(target.recall);
+        let found = found.ok_or_else(|| {
+            refused(
+                "no pixel is labelled as the class whose recall is asked for (--min-recall)"
+                    .to_owned(),
+            )
+        })?;
+        config.threshold = Some(ThresholdConfig {
+            classes: target.classes.clone(),
+            probability: found.probability,
+            recall: Some(found.recall),
+            asked: false,
+        });
     }
     let decided = |config: &CalibrationConfig| {
         let model = Model::given(config, classes);
@@ -214,7 +250,7 @@ fn choose(
              as it)",
             names[class],
             CalibrationConfig::MOST_BIAS,
-            pixels.iter().filter(|pixel| pixel.class == class).count(),
+            pixels.iter().filter(|pixel| pixel.label.has(class)).count(),
             text::count(pixels.len(), "pixel"),
         )));
     }
@@ -302,7 +338,10 @@ pub(crate) fn labelled_pixels(
             .collect();
         let step = labelled.len().div_ceil(room).max(1);
         for ((row, col), label) in labelled.into_iter().step_by(step) {
-            let class = usize::from(*label);
+            let Some(label) = Label::of(*label) else {
+                continue;
+            };
+            let class = label.last();
             if class >= model.classes {
                 return Err(Error::format(
                     dataset.path(),
@@ -315,7 +354,7 @@ pub(crate) fn labelled_pixels(
             let of_pixel: ArrayView1<'_, f32> = scores.slice(ndarray::s![.., row, col]);
             pixels.push(Pixel {
                 scores: of_pixel.iter().copied().map(f64::from).collect(),
-                class,
+                label,
                 half: index % 2 == 1,
                 unannotated: unannotated.clone(),
             });
@@ -356,7 +395,7 @@ impl Model {
     /// A start for a fit on `pixels`: of the classes that they are labelled as. Of others
     /// nothing can be learnt but that they are not there.
     fn of_classes_in(pixels: &[Pixel], classes: usize) -> Self {
-        let labelled = |class| pixels.iter().any(|pixel| pixel.class == class);
+        let labelled = |class| pixels.iter().any(|pixel| pixel.label.has(class));
         Self {
             known: (0..classes).map(labelled).collect(),
             ..Self::identity(classes)
@@ -380,7 +419,7 @@ impl Model {
         let mut matrix = ConfusionMatrix::new(classes);
         for group in pixels.chunk_by(|a, b| Arc::ptr_eq(&a.unannotated, &b.unannotated)) {
             let (truth, predicted): (Vec<u8>, Vec<u8>) = (group.iter())
-                .map(|pixel| (pixel.class as u8, self.answer(pixel, &decision)))
+                .map(|pixel| (code(pixel.label), self.answer(pixel, &decision)))
                 .unzip();
             matrix.add_sample(&truth, &predicted, &group[0].unannotated);
         }
@@ -407,7 +446,27 @@ impl Model {
         }
     }
 
-    /// Probabilities of a pixel, and the logarithm of that of its class.
+    /// The pixels that are, and that are not, of `group`, by what a prediction gives them as
+    /// its probability.
+    fn ranked(&self, pixels: &[Pixel], group: &[usize]) -> Ranked {
+        let mut ranked = Ranked::default();
+        for pixel in pixels {
+            let Some(inside) = pixel.is_of(group) else {
+                continue;
+            };
+            // Of all classes, as a prediction has them.
+            let score = |class: usize| self.factor * pixel.scores[class] + self.bias[class];
+            let scores: Vec<f64> = (0..self.bias.len()).map(score).collect();
+            let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let of = |class: usize| (scores[class] - highest).exp();
+            let all: f64 = (0..scores.len()).map(of).sum();
+            let own: f64 = group.iter().map(|class| of(*class)).sum();
+            ranked.add(own / all, inside);
+        }
+        ranked
+    }
+
+    /// Probabilities of a pixel, and the logarithm of what falls to its label.
     fn probabilities(&self, pixel: &Pixel) -> (Vec<f64>, f64) {
         let score = |class: usize| match self.known[class] && pixel.may_be(class) {
             true => self.factor * pixel.scores[class] + self.bias[class],
@@ -415,11 +474,26 @@ impl Model {
         };
         let mut p: Vec<f64> = (0..self.bias.len()).map(score).collect();
         let highest = p.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let own = p[pixel.class] - highest;
+        // The label's likeliest class may be all but impossible: its logarithm is kept.
+        let members = || (0..self.bias.len()).filter(|class| pixel.label.has(*class));
+        let best = (members().map(|class| p[class])).fold(f64::NEG_INFINITY, f64::max);
+        let own = members().map(|class| (p[class] - best).exp()).sum::<f64>();
         p.iter_mut().for_each(|p| *p = (*p - highest).exp());
         let sum: f64 = p.iter().sum();
         p.iter_mut().for_each(|p| *p /= sum);
-        (p, own - sum.ln())
+        (p, best - highest + own.ln() - sum.ln())
+    }
+
+    /// The probabilities of a pixel's classes, given that one of its label's is right.
+    fn within(&self, pixel: &Pixel) -> Vec<f64> {
+        let members = || (0..self.bias.len()).filter(|class| pixel.label.has(*class));
+        let score = |class: usize| self.factor * pixel.scores[class] + self.bias[class];
+        let best = members().map(score).fold(f64::NEG_INFINITY, f64::max);
+        let mut within = vec![0.0; self.bias.len()];
+        members().for_each(|class| within[class] = (score(class) - best).exp());
+        let sum: f64 = within.iter().sum();
+        within.iter_mut().for_each(|p| *p /= sum);
+        within
     }
 
     /// Mean cross-entropy; `None` without pixels.
@@ -480,7 +554,8 @@ impl Model {
         model
     }
 
-    /// `H⁻¹ g` of factor and biases, `H` the Hessian of the loss and `g` its gradient.
+    /// `H⁻¹ g` of factor and biases, `g` the gradient of the loss and `H` its Hessian, of
+    /// labels that are sets the part of it that is never negative.
     fn newton(&self, pixels: &[Pixel], of: impl Fn(&Pixel) -> bool, bias: bool) -> Vec<f64> {
         let size = 1 + if bias { self.bias.len() } else { 0 };
         let mut gradient = vec![0.0; size];
@@ -488,6 +563,7 @@ impl Model {
         let mut count = 0usize;
         for pixel in pixels.iter().filter(|pixel| of(pixel)) {
             let (p, _) = self.probabilities(pixel);
+            let of_label = self.within(pixel);
             count += 1;
             // Classes without a score have no probability.
             let there = |class: usize| p[class] > 0.0;
@@ -499,14 +575,17 @@ impl Model {
                 }
             };
             let mean: f64 = (0..p.len()).map(|class| p[class] * score(class)).sum();
-            gradient[0] += mean - score(pixel.class);
+            let known: f64 = (0..p.len())
+                .map(|class| of_label[class] * score(class))
+                .sum();
+            gradient[0] += mean - known;
             for class in 0..p.len() {
                 let spread = score(class) - mean;
                 hessian[0][0] += p[class] * spread * spread;
                 if !bias {
                     continue;
                 }
-                gradient[1 + class] += p[class] - f64::from(u8::from(class == pixel.class));
+                gradient[1 + class] += p[class] - of_label[class];
                 hessian[0][1 + class] += p[class] * spread;
                 hessian[1 + class][0] += p[class] * spread;
                 for other in 0..p.len() {
@@ -558,40 +637,12 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut values: Vec<f64>) -> Vec<f64> {
     values
 }
 
-/// The highest threshold with the target recall.
-fn threshold(
-    model: &Model,
-    pixels: &[Pixel],
-    target: &MinRecall,
-    dataset: &Dataset,
-) -> Result<ThresholdConfig> {
-    let inside = |class: usize| target.classes.contains(&class);
-    let mut found: Vec<f64> = (pixels.iter())
-        .filter(|pixel| inside(pixel.class))
-        .map(|pixel| {
-            let (p, _) = model.probabilities(pixel);
-            p.iter()
-                .enumerate()
-                .filter(|(class, _)| inside(*class))
-                .map(|(_, p)| p)
-                .sum()
-        })
-        .collect();
-    if found.is_empty() {
-        return Err(Error::format(
-            dataset.path(),
-            "no pixel is labelled as the class whose recall is asked for (--min-recall)",
-        ));
+/// A label's code in a mask of labels.
+fn code(label: Label) -> u8 {
+    match label {
+        Label::Class(class) => class as u8,
+        Label::Either(bits) => SETS | bits,
     }
-    found.sort_by(|a, b| b.total_cmp(a));
-    // So many of the likeliest must be found; a little less than the last one's
-    // probability finds it in f32 too.
-    let needed = ((target.recall * found.len() as f64).ceil() as usize).clamp(1, found.len());
-    let probability = (found[needed - 1] * (1.0 - 1e-6)).clamp(1e-6, 1.0 - 1e-6);
-    Ok(ThresholdConfig {
-        classes: target.classes.clone(),
-        probability,
-    })
 }
 
 /// The classes that a name stands for: `cloud` for thick and thin cloud, else one class
@@ -632,7 +683,7 @@ mod tests {
             for copy in 0..200 {
                 pixels.push(Pixel {
                     scores: vec![score, 0.0],
-                    class: usize::from((f64::from(copy) + 0.5) / 200.0 > share),
+                    label: Label::Class(usize::from((f64::from(copy) + 0.5) / 200.0 > share)),
                     half: copy % 2 == 0,
                     unannotated: Arc::default(),
                 });
@@ -669,6 +720,74 @@ mod tests {
         // What is predicted as it counts as clear, the first class.
         let iou = Model::identity(3).iou(&pixels, None);
         assert_eq!((iou[1], iou[2]), (Some(0.0), None));
+    }
+
+    /// Class 0 of two is split into two classes of half its probability, and labels say only
+    /// that a pixel is of one of them: the same temperature and margin are found.
+    #[test]
+    fn labels_that_are_sets_teach_what_they_say() {
+        let mut pixels = overconfident([0.7, -0.1]);
+        for pixel in &mut pixels {
+            // Twice as far as half of a probability of e^score.
+            let first = pixel.scores[0];
+            pixel.scores = vec![first, 0.0, first];
+            if pixel.label == Label::Class(0) {
+                pixel.label = Label::Either(0b101);
+            }
+        }
+        let fitted = Model::identity(3).fitted(&pixels, |_| true, true);
+        assert!((fitted.factor - 0.5).abs() < 0.01, "{fitted:?}");
+        let margin = fitted.bias[0] + 2f64.ln() - fitted.bias[1];
+        assert!((margin - 0.8).abs() < 0.02, "{fitted:?}");
+        assert!((fitted.bias[0] - fitted.bias[2]).abs() < 1e-6, "{fitted:?}");
+        // Two classes of one margin, so that each half has the loss of the two-class form.
+        let plain = overconfident([0.7, -0.1]);
+        let two = Model::identity(2).fitted(&plain, |_| true, true);
+        let (two, three) = (two.loss(&plain, |_| true), fitted.loss(&pixels, |_| true));
+        assert!((two.unwrap() - three.unwrap()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_pixel_is_of_a_group_where_label_and_sample_say_so() {
+        let pixel = |label: Label, unannotated: &[usize]| Pixel {
+            scores: vec![0.0; 4],
+            label,
+            half: false,
+            unannotated: unannotated.into(),
+        };
+        let cloud = [1, 2];
+        for (label, unannotated, expected) in [
+            (Label::Class(2), &[][..], Some(true)),
+            (Label::Class(0), &[3], Some(false)),
+            (Label::Either(0b0110), &[], Some(true)),
+            (Label::Either(0b1001), &[], Some(false)),
+            (Label::Either(0b0011), &[], None),
+            (Label::Class(0), &[2], None),
+        ] {
+            assert_eq!(
+                pixel(label, unannotated).is_of(&cloud),
+                expected,
+                "{label:?}"
+            );
+        }
+        assert_eq!(pixel(Label::Class(0), &[3]).is_of(&[3]), None);
+    }
+
+    #[test]
+    fn a_threshold_is_about_the_probability_that_predictions_have() {
+        // Cloud pixels of a sample without annotated shadow: its probability counts all the
+        // same, since predictions have it. p(cloud) = 0.5 of each.
+        let pixels: Vec<Pixel> = (0..200)
+            .map(|index| Pixel {
+                scores: vec![-30.0, 0.0, -30.0, 0.0],
+                label: Label::Class(1),
+                half: index % 2 == 0,
+                unannotated: [3].into(),
+            })
+            .collect();
+        let found = Model::identity(4).ranked(&pixels, &[1, 2]).reaching(0.9);
+        let probability = found.unwrap().probability;
+        assert!((probability - 0.5).abs() < 1e-5, "{probability}");
     }
 
     #[test]
@@ -709,7 +828,7 @@ mod tests {
         for (index, pixel) in pixels.iter_mut().enumerate() {
             pixel.scores.push(-16.0);
             if index % 21 == 0 {
-                pixel.class = 2;
+                pixel.label = Label::Class(2);
             }
         }
         let Err(error) = choose(&pixels, 3, &Model::identity(3), false) else {
@@ -732,11 +851,11 @@ mod tests {
         // Labels by a coin, and those of the model itself.
         let mut pixels = overconfident([0.0, 0.0]);
         for (index, pixel) in pixels.iter_mut().enumerate() {
-            pixel.class = index / 2 % 2;
+            pixel.label = Label::Class(index / 2 % 2);
         }
         assert!(refused(&pixels).contains("say nothing of these labels"));
         for pixel in &mut pixels {
-            pixel.class = usize::from(pixel.scores[0] < 0.0);
+            pixel.label = Label::Class(usize::from(pixel.scores[0] < 0.0));
         }
         assert!(refused(&pixels).contains("as if it had made them"));
     }
@@ -759,7 +878,7 @@ mod tests {
             }
             pixels.push(Pixel {
                 scores,
-                class,
+                label: Label::Class(class),
                 half: copy % 4 < 2,
                 unannotated: Arc::default(),
             });

@@ -9,7 +9,6 @@ use super::decision::Decision;
 use super::judge::Judge;
 use super::network::Network;
 use super::prediction::Prediction;
-use crate::class::IGNORE;
 use crate::dataset::{Dataset, Example, hidden, leave_open};
 use crate::error::{Error, Result};
 use crate::model::Bundle;
@@ -114,7 +113,7 @@ pub fn evaluate(
 
 fn check_labels(example: &Example, classes: usize) -> Result<()> {
     let foreign =
-        (example.label.iter()).find(|label| **label != IGNORE && usize::from(**label) >= classes);
+        (example.label.iter()).find(|code| Label::of(**code).is_some_and(|l| l.last() >= classes));
     match foreign {
         None => Ok(()),
         Some(label) => Err(Error::usage(format!(

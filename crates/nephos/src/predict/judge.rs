@@ -1,6 +1,7 @@
 //! Predictions against labels, where labels may know fewer classes.
 
 use ndarray::{ArrayView2, ArrayView3};
+use nephos_kernel::loss::Label;
 
 use crate::class::IGNORE;
 use crate::report::{ConfusionMatrix, Reliability};
@@ -24,10 +25,12 @@ impl<'a> Judge<'a> {
 
     /// The pixels whose truth is known, and, with probabilities, how often answers of
     /// each confidence are right. The confidence of clear is that of clear and all that
-    /// counts as it.
+    /// counts as it; where the truth is a set of classes the answer is whether the pixel has
+    /// one of them, and the confidence that of all classes on the answer's side.
     ///
     /// # Shapes
-    /// - truth, predicted: `[rows, cols]`, class codes or 255
+    /// - truth: `[rows, cols]`, class codes, sets of classes or 255
+    /// - predicted: `[rows, cols]`, class codes or 255
     /// - probabilities: `[classes, rows, cols]`
     pub(crate) fn score(
         &self,
@@ -38,7 +41,6 @@ impl<'a> Judge<'a> {
         let mut matrix = ConfusionMatrix::new(self.classes);
         let flat = |mask: ArrayView2<'_, u8>| mask.iter().copied().collect::<Vec<u8>>();
         matrix.add_sample(&flat(truth), &flat(predicted), self.undrawn);
-        let undrawn = || self.undrawn.iter().filter(|class| **class < self.classes);
         if let Some((probabilities, reliability)) = confidence {
             for ((row, col), truth) in truth.indexed_iter() {
                 let predicted = usize::from(predicted[[row, col]]);
@@ -46,15 +48,27 @@ impl<'a> Judge<'a> {
                     continue;
                 }
                 let of = |class: usize| probabilities[[class, row, col]];
-                let (answer, p) = if predicted == CLEAR || self.undrawn.contains(&predicted) {
-                    (
-                        CLEAR,
-                        undrawn().fold(of(CLEAR), |sum, class| sum + of(*class)),
-                    )
-                } else {
-                    (predicted, of(predicted))
+                let sum = |inside: &dyn Fn(usize) -> bool| {
+                    (0..self.classes)
+                        .filter(|class| inside(*class))
+                        .map(of)
+                        .sum()
                 };
-                reliability.add(p, answer == usize::from(*truth));
+                // Which of the classes that the label tells apart is the answer.
+                let (p, right): (f32, bool) = match Label::of(*truth) {
+                    Some(set @ Label::Either(_)) => {
+                        let right = set.has(predicted);
+                        (sum(&|class| set.has(class) == right), right)
+                    }
+                    _ => {
+                        let clear = |class| class == CLEAR || self.undrawn.contains(&class);
+                        match clear(predicted) {
+                            true => (sum(&clear), *truth == CLEAR as u8),
+                            false => (of(predicted), predicted == usize::from(*truth)),
+                        }
+                    }
+                };
+                reliability.add(p, right);
             }
         }
         matrix
@@ -91,5 +105,21 @@ mod tests {
         assert_eq!(matrix.counts()[[1, 0]], 1, "shadow on cloud stays wrong");
         let points = reliability.points();
         assert!((points[0][0] - 0.8).abs() < 1e-6 && (points[0][1] - 2.0 / 3.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn where_labels_are_sets_the_question_is_whether_a_pixel_is_in_them() {
+        let cloud = 128 + 2 + 4;
+        let probabilities = array![[[0.1, 0.5]], [[0.3, 0.1]], [[0.4, 0.2]], [[0.2, 0.2]]];
+        let mut reliability = Reliability::default();
+        let judge = Judge::new(4, &[]);
+        let truth = array![[cloud, cloud]];
+        let confidence = Some((probabilities.view(), &mut reliability));
+        let matrix = judge.score(truth.view(), array![[2, 0]].view(), confidence);
+        assert_eq!((matrix.counts()[[1, 1]], matrix.counts()[[1, 0]]), (1, 1));
+        // Cloud by 0.7, which is right; not cloud by 0.7, which is wrong.
+        let points = reliability.points();
+        assert_eq!(points.len(), 1, "{points:?}");
+        assert!((points[0][0] - 0.7).abs() < 1e-6 && (points[0][1] - 0.5).abs() < 1e-6);
     }
 }

@@ -21,6 +21,7 @@ mod picture;
 mod plan;
 mod prediction;
 mod products;
+mod recall;
 mod record;
 mod scene;
 mod scene_graph;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ndarray::{ArrayView2, ArrayView3};
+use nephos_kernel::loss::Label;
 
 use super::evaluate::SampleResult;
 use super::judge::Judge;
@@ -57,7 +58,9 @@ impl Predictor {
             path,
             class: Box::new(move |stored| {
                 let class = table.get(&stored).copied()?;
-                (class == IGNORE || usize::from(class) < classes).then_some(class)
+                Label::of(class)
+                    .is_none_or(|label| label.last() < classes)
+                    .then_some(class)
             }),
             confusion: ConfusionMatrix::new(classes),
             loss: 0.0,
@@ -112,7 +115,9 @@ impl RowSink for ScoreSink<'_> {
         });
         if let Some(probabilities) = probabilities {
             for ((row, col), class) in truth.indexed_iter().filter(|(_, class)| **class != IGNORE) {
-                let p = probabilities[[usize::from(*class), row, col]];
+                let allowed = |c: &usize| Label::of(*class).is_some_and(|label| label.has(*c));
+                let of = |c: usize| probabilities[[c, row, col]];
+                let p: f32 = (0..probabilities.dim().0).filter(allowed).map(of).sum();
                 // A probability that rounds to 0 costs as much as f32 can say.
                 self.loss -= f64::from(p.max(f32::MIN_POSITIVE)).ln();
             }

@@ -1,6 +1,7 @@
 //! Counts of truth against prediction, from which every score follows.
 
 use ndarray::Array2;
+use nephos_kernel::loss::Label;
 use serde::{Deserialize, Serialize};
 
 use super::scores::Scores;
@@ -43,7 +44,9 @@ impl ConfusionMatrix {
     }
 
     /// Counts pixels; those that are 255 in `truth` (not labelled) or in
-    /// `predicted` (not valid) are skipped.
+    /// `predicted` (not valid) are skipped. Where `truth` is a set of classes
+    /// ([`Label::of`]) the pixel counts for the first of them, and so does what is predicted
+    /// if the set has it.
     ///
     /// # Panics
     /// The slices differ in length, or a code other than 255 is no class.
@@ -55,8 +58,27 @@ impl ConfusionMatrix {
         );
         for (&truth, &predicted) in truth.iter().zip(predicted) {
             if truth != IGNORE && predicted != IGNORE {
-                self.counts[[usize::from(truth), usize::from(predicted)]] += 1;
+                let at = self.place(truth, usize::from(predicted));
+                self.counts[at] += 1;
             }
+        }
+    }
+
+    /// Row and column of a pixel.
+    fn place(&self, truth: u8, predicted: usize) -> [usize; 2] {
+        match Label::of(truth) {
+            Some(label @ Label::Either(_)) if usize::from(truth) >= self.classes() => {
+                let first = label.first();
+                [
+                    first,
+                    if label.has(predicted) {
+                        first
+                    } else {
+                        predicted
+                    },
+                ]
+            }
+            _ => [usize::from(truth), predicted],
         }
     }
 
@@ -178,6 +200,17 @@ mod tests {
     use ndarray::array;
 
     use super::*;
+
+    #[test]
+    fn labels_that_are_sets_count_for_their_first_class() {
+        let (dark, cloud) = (128 + 1 + 8, 128 + 2 + 4);
+        let mut matrix = ConfusionMatrix::new(4);
+        matrix.add(&[dark, dark, cloud, cloud, cloud, 3], &[3, 2, 2, 0, 1, 3]);
+        let counts = matrix.counts();
+        assert_eq!([counts[[0, 0]], counts[[0, 2]]], [1, 1]);
+        assert_eq!([counts[[1, 1]], counts[[1, 0]]], [2, 1]);
+        assert_eq!((counts[[3, 3]], matrix.pixels()), (1, 6));
+    }
 
     #[test]
     fn counts_by_hand() {

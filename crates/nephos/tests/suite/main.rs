@@ -9,6 +9,7 @@ mod edges;
 mod engine;
 mod landsat;
 mod masks;
+mod mixtures;
 mod model;
 mod no_data;
 mod outside;

@@ -5,7 +5,7 @@ mod scenes;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use nephos::config::CalibrationConfig;
+use nephos::config::{CalibrationConfig, RecallCurve};
 use nephos::dataset::Dataset;
 use nephos::device::Device;
 use nephos::model::Bundle;
@@ -18,6 +18,7 @@ use nephos::scene::SceneOptions;
 use nephos::text;
 
 use crate::args::Overwrite;
+use crate::decision_args::{ClassShare, ask_threshold};
 use crate::model_args::ModelArgs;
 use crate::scene_args::{SceneArgs, WindowArgs};
 use crate::ui::{Ui, say};
@@ -38,7 +39,8 @@ use crate::ui::{Ui, say};
   nephos evaluate l8biome --model best.nephos --json > scores.json
   nephos evaluate scenes/*.tif --labels labels --model best.nephos
   nephos evaluate scenes/*.tif --labels labels --model best.nephos --window 128 --graph scene
-  nephos evaluate val_split.pkl --model best.nephos --calibrate best_calibrated.nephos --min-recall cloud=0.98")]
+  nephos evaluate val_split.pkl --model best.nephos --calibrate best_calibrated.nephos --min-recall cloud=0.98
+  nephos evaluate test_split.pkl --model best.nephos --threshold cloud=0.4")]
 pub struct Args {
     /// Labelled samples: a pickle, .npy, .npz, a CloudSEN12+ container, or a folder
     /// with image/ and label/; or, with --labels, scenes
@@ -61,6 +63,8 @@ pub struct Args {
     /// Fit a temperature, and a bias for each class where it helps, on the samples, and
     /// write the model with them: its probabilities then mean what they say. The samples
     /// must be other than those it was trained on, and than those it will be judged by.
+    /// Which threshold finds how much of cloud and of shadow is measured and written too,
+    /// for `nephos predict --min-recall`.
     /// A bias that makes a class's IoU worse on these samples is left out; a bias beyond
     /// ±3, one that costs a class more than 0.1 of IoU, and a temperature outside 0.1 to 10
     /// are errors, and nothing is written: labels and model then don't mean the same
@@ -72,8 +76,13 @@ pub struct Args {
     /// Fit as --calibrate does, and choose the threshold that finds this share of a
     /// class (as cloud=0.98; cloud is thick and thin cloud together). With --calibrate
     /// it is kept in the model, and `nephos predict` decides by it
-    #[arg(long, value_name = "CLASS=SHARE", value_parser = min_recall)]
-    min_recall: Option<(String, f64)>,
+    #[arg(long, value_name = "CLASS=SHARE")]
+    min_recall: Option<ClassShare>,
+    /// Score the model as `nephos predict --threshold` uses it: a pixel is of this class
+    /// where its probability is at least P (as cloud=0.4; cloud is thick and thin cloud
+    /// together), else the likeliest of the others
+    #[arg(long, value_name = "CLASS=P", conflicts_with_all = ["calibrate", "min_recall"])]
+    threshold: Option<ClassShare>,
     /// Print JSON in place of the table
     #[arg(long)]
     json: bool,
@@ -109,6 +118,9 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let model = &args.model.model;
     if args.calibrate.is_some() || args.min_recall.is_some() {
         fit(&args, &mut loaded, ui)?;
+    }
+    if let Some(asked) = &args.threshold {
+        ask_threshold(asked, &mut loaded.0.config, ui)?;
     }
     let calibration = loaded.0.config.calibration.clone();
     let evaluation = match (&args.labels, args.data.as_slice()) {
@@ -150,14 +162,6 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `CLASS=SHARE` as typed.
-fn min_recall(text: &str) -> Result<(String, f64), String> {
-    let parsed = (text.split_once('='))
-        .and_then(|(class, share)| Some((class.trim().to_owned(), share.trim().parse().ok()?)))
-        .filter(|(class, share)| !class.is_empty() && *share > 0.0 && *share < 1.0);
-    parsed.ok_or_else(|| "expected CLASS=SHARE with a share between 0 and 1, as cloud=0.98".into())
-}
-
 /// Fits the calibration of a model, which it then has, and writes it where asked to.
 fn fit(args: &Args, (bundle, device): &mut (Bundle, Device), ui: &Ui) -> anyhow::Result<()> {
     let [data] = args.data.as_slice() else {
@@ -169,9 +173,9 @@ fn fit(args: &Args, (bundle, device): &mut (Bundle, Device), ui: &Ui) -> anyhow:
     let classes = bundle.config.model.classes;
     let min_recall = match &args.min_recall {
         None => None,
-        Some((class, recall)) => Some(MinRecall {
+        Some(ClassShare { class, share }) => Some(MinRecall {
             classes: class_group(class, classes).context("--min-recall")?,
-            recall: *recall,
+            recall: *share,
         }),
     };
     let fitting = Fitting {
@@ -197,6 +201,9 @@ fn fit(args: &Args, (bundle, device): &mut (Bundle, Device), ui: &Ui) -> anyhow:
     if fit.config.threshold.is_some() {
         ui.status(costs(&fit, classes));
     }
+    for curve in &fit.config.curves {
+        ui.status(trade(curve));
+    }
     bundle.config.calibration = fit.config;
     if let Some(path) = &args.calibrate {
         // What was overridden for these samples is not the model's.
@@ -218,6 +225,24 @@ fn costs(fit: &Fit, classes: usize) -> String {
         "  IoU by the threshold, before → after: {}",
         each.join(", ")
     )
+}
+
+/// What some thresholds do to a group of classes on the samples of the calibration.
+fn trade(curve: &RecallCurve) -> String {
+    let points = [0.9, 0.95, 0.98]
+        .into_iter()
+        .filter_map(|recall| curve.reaching(recall));
+    let each: Vec<String> = points
+        .map(|point| {
+            format!(
+                "{:.1} % found from {:.3} with {:.1} % of the others",
+                100.0 * point.recall,
+                point.probability,
+                100.0 * point.false_alarms
+            )
+        })
+        .collect();
+    format!("  {}: {}", curve.name(), each.join(", "))
 }
 
 /// Says what is to be said of how samples are read.

@@ -14,6 +14,7 @@ use nephos::mask::Dates;
 use nephos::predict::Also;
 
 use crate::args::Overwrite;
+use crate::decision_args::DecisionArgs;
 use crate::model_args::ModelArgs;
 use crate::scene_args::{SceneArgs, WindowArgs};
 use crate::ui::Ui;
@@ -39,6 +40,8 @@ use crate::ui::Ui;
   nephos predict LC08_L1TP_… --out mask.tif --dilate 90
   nephos predict drone.tif --bands blue,green,red,nir --scale 255 -o m.tif
   nephos predict scenes/* --model best.nephos --out-dir masks --with stac,quicklook
+  nephos predict scene.tif --threshold cloud=0.4
+  nephos predict scenes/* --model calibrated.nephos --min-recall cloud=0.98 --out-dir masks
   nephos predict test_split.pkl --sample 7 --model best.nephos --out seven.npy")]
 pub struct Args {
     /// Scenes, or containers of samples
@@ -72,6 +75,8 @@ pub struct Args {
     read: SceneArgs,
     #[command(flatten)]
     windows: WindowArgs,
+    #[command(flatten)]
+    decision: DecisionArgs,
     /// Only this sample of each container, by name or counted from 0; may be
     /// repeated
     #[arg(long, value_name = "SAMPLE")]
@@ -116,7 +121,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     if args.datetime.is_some() && !args.with.iter().any(|with| with.0 == Also::Stac) {
         bail!("--datetime is for the STAC item: add --with stac");
     }
-    let runner = run::Runner::new(&args)?;
+    let runner = run::Runner::new(&args, ui)?;
     let jobs = jobs::jobs(&args, &runner.data)?;
     batch::run(&args, &runner, jobs, ui)
 }

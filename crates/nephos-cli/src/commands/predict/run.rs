@@ -15,6 +15,7 @@ use nephos::scene::{self, Scene, SceneOptions};
 
 use super::Args;
 use super::jobs::{Input, Job};
+use crate::decision_args::DecisionArgs;
 use crate::scene_args::choose_bands;
 use crate::ui::Ui;
 
@@ -32,8 +33,9 @@ pub struct Runner {
 }
 
 impl Runner {
-    pub fn new(args: &Args) -> anyhow::Result<Self> {
-        let (bundle, device): (_, Device) = args.model.load()?;
+    pub fn new(args: &Args, ui: &Ui) -> anyhow::Result<Self> {
+        let (mut bundle, device): (_, Device) = args.model.load()?;
+        (args.decision).apply(&mut bundle.config, &args.model.model, ui)?;
         let identity = Identity::of(&args.model.model)?;
         let scene = SceneOptions {
             model_bands: bundle.config.data.bands.clone(),
@@ -46,10 +48,13 @@ impl Runner {
         };
         settings.validate()?;
         let data = args.read.samples(&bundle.config.data)?;
-        let options = format!(
+        let mut options = format!(
             "{settings:?}, {scene:?}, set {:?}",
             args.model.read.overrides
         );
+        if let Some(asked) = DecisionArgs::asked(&bundle.config) {
+            options += &format!(", {asked:?}");
+        }
         Ok(Self {
             data,
             scene,

@@ -30,6 +30,7 @@ pub(super) enum Step {
     Edge,
     Bands,
     Correction,
+    Teacher,
 }
 
 /// Numbers for one step.
@@ -39,6 +40,11 @@ pub(super) struct Dice {
 }
 
 impl Draw {
+    /// The number in [0, 1) by which a teacher's probabilities become a target.
+    pub(in crate::dataset) fn level(self) -> f64 {
+        self.dice(Step::Teacher).unit()
+    }
+
     /// The numbers of `step`: a function of the draw and the step alone.
     pub(super) fn dice(self, step: Step) -> Dice {
         // SplitMix64 (Steele et al. 2014).

@@ -19,22 +19,23 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// A frame of `size` in a sample of `have` rows and columns.
+    /// A frame of `size` in a sample of `have` rows and columns, magnified by `zoom`, least
+    /// and greatest.
     ///
     /// With `focus`, a pixel of the sample, the frame holds it, where the sample is
     /// larger than the frame.
     pub fn draw(
         config: &AugmentConfig,
+        [low, high]: [f64; 2],
         have: [usize; 2],
         size: [usize; 2],
         focus: Option<[usize; 2]>,
         dice: &mut Dice,
     ) -> Self {
         let (turns, flip) = (dice.below(4), dice.chance(0.5));
-        let [low, high] = config.zoom;
         let zoom = dice.between(low.ln(), high.ln()).exp();
         // Without magnification crops lie on whole pixels, so that nothing is blurred.
-        let whole = low == 1.0 && high == 1.0;
+        let whole = config.zoom == [1.0; 2];
         let extent = size.map(|size| size as f64 / if whole { 1.0 } else { zoom });
         let start = [0, 1].map(|axis| {
             let place = dice.unit();
@@ -71,8 +72,9 @@ impl Frame {
         }
     }
 
-    /// The sample in the frame.
-    pub fn of(&self, example: Example) -> Example {
+    /// The sample in the frame; its planes are those of the bands that are there, those of
+    /// the result all.
+    pub fn of(&self, example: &Example) -> Example {
         turned(
             resample(example, self.window, self.size),
             self.turns,
@@ -86,21 +88,29 @@ pub(super) fn turned(example: Example, turns: usize, flip: bool) -> Example {
     if turns == 0 && !flip {
         return example;
     }
-    let plane = |plane: Array2<f32>| turned_plane(plane, turns, flip);
-    let planes: Vec<Array2<f32>> = (example.image.outer_iter())
-        .map(|band| plane(band.to_owned()))
-        .collect();
-    let (height, width) = planes.first().map_or((0, 0), Array2::dim);
-    let mut image = Array3::zeros((planes.len(), height, width));
-    for (mut band, plane) in image.outer_iter_mut().zip(&planes) {
-        band.assign(plane);
-    }
+    let (image, teacher) = (
+        turned_planes(&example.image, turns, flip),
+        (example.teacher.as_ref()).map(|planes| turned_planes(planes, turns, flip)),
+    );
     Example {
         image,
+        teacher,
         label: turned_plane(example.label, turns, flip),
         valid: turned_plane(example.valid, turns, flip),
         ..example
     }
+}
+
+fn turned_planes<T: Clone + Default>(planes: &Array3<T>, turns: usize, flip: bool) -> Array3<T> {
+    let turned: Vec<Array2<T>> = (planes.outer_iter())
+        .map(|plane| turned_plane(plane.to_owned(), turns, flip))
+        .collect();
+    let (height, width) = turned.first().map_or((0, 0), Array2::dim);
+    let mut all = Array3::default((turned.len(), height, width));
+    for (mut out, plane) in all.outer_iter_mut().zip(&turned) {
+        out.assign(plane);
+    }
+    all
 }
 
 fn turned_plane<T: Clone>(plane: Array2<T>, turns: usize, flip: bool) -> Array2<T> {

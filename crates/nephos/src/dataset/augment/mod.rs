@@ -24,6 +24,9 @@ mod view;
 
 pub use draw::Draw;
 
+use std::sync::Arc;
+
+use nephos_kernel::loss::Label;
 use rayon::prelude::*;
 
 use super::{Dataset, Example};
@@ -105,16 +108,19 @@ impl Augmenter {
         draw: Draw,
         focus: Option<u8>,
     ) -> Result<Example> {
-        let mut example = self.kept.read(dataset, index)?;
+        let mut whole = self.kept.read(dataset, index)?;
         if self.config.crop.is_none() {
-            example = dataset.fit(example);
+            whole = Arc::new(dataset.fit(Example::clone(&whole)));
         }
         let mut dice = draw.dice(Step::Frame);
-        let focus = focus.and_then(|class| a_pixel_of(&example, class, &mut dice));
-        let (height, width) = example.valid.dim();
+        let focus = focus.and_then(|class| a_pixel_of(&whole, class, &mut dice));
+        let (height, width) = whole.valid.dim();
         let size = self.config.crop.map_or([height, width], |side| [side; 2]);
-        let frame = Frame::draw(&self.config, [height, width], size, focus, &mut dice);
-        example = frame.of(example);
+        let zoom = self
+            .config
+            .magnification(dataset.annotation(index).pixel_size);
+        let frame = Frame::draw(&self.config, zoom, [height, width], size, focus, &mut dice);
+        let mut example = frame.of(&whole);
         self.paste(&mut example, draw)?;
         self.sense(&mut example, draw);
         Ok(dataset.declare(example))
@@ -142,8 +148,10 @@ impl Augmenter {
             ..self.config.clone()
         };
         let mut dice = draw.dice(Step::PastedFrame);
-        let frame = Frame::draw(&free, [rows, cols], [height, width], cloud, &mut dice);
-        let source = frame.of(source);
+        let zoom = free.magnification(clouds.samples.annotation(chosen).pixel_size);
+        let (have, size) = ([rows, cols], [height, width]);
+        let frame = Frame::draw(&free, zoom, have, size, cloud, &mut dice);
+        let source = frame.of(&source);
         let mut view = self.view(example);
         paste::paste(&mut view, &source, self.config.paste.edge);
         Ok(())
@@ -222,18 +230,12 @@ fn cloudy(pool: &Dataset) -> Result<Vec<usize>> {
     Ok(cloudy)
 }
 
-/// Any pixel of a class.
+/// Any pixel of a class, or of a set of classes of which it is the first.
 fn a_pixel_of(example: &Example, class: u8, dice: &mut draw::Dice) -> Option<[usize; 2]> {
-    let count = example
-        .label
-        .iter()
-        .filter(|label| **label == class)
-        .count();
+    let is = |code: u8| Label::of(code).is_some_and(|l| l.first() == usize::from(class));
+    let count = example.label.iter().filter(|code| is(**code)).count();
     let chosen = dice.below(count);
-    let mut pixels = example
-        .label
-        .indexed_iter()
-        .filter(|(_, label)| **label == class);
+    let mut pixels = example.label.indexed_iter().filter(|(_, code)| is(**code));
     pixels.nth(chosen).map(|((row, col), _)| [row, col])
 }
 
@@ -243,6 +245,18 @@ impl Dataset {
         let mut counts = [0; CLASS_COUNT];
         for label in self.label(index)?.iter().flatten() {
             if let Some(count) = counts.get_mut(usize::from(*label)) {
+                *count += 1;
+            }
+        }
+        Ok(counts)
+    }
+
+    /// The same, pixels labelled with a set of classes counting for its first.
+    pub(super) fn first_class_counts(&self, index: usize) -> Result<[u64; CLASS_COUNT]> {
+        let mut counts = [0; CLASS_COUNT];
+        let label = self.label(index)?;
+        for label in label.iter().flatten().filter_map(|code| Label::of(*code)) {
+            if let Some(count) = counts.get_mut(label.first()) {
                 *count += 1;
             }
         }

@@ -8,12 +8,13 @@
 //! it. Edges are soft; cloud and shadow keep their places to each other.
 
 use ndarray::Array2;
+use nephos_kernel::loss::Label;
 
 use super::smooth::Smoothing;
 use super::view::View;
 use crate::band;
 use crate::class::{Class, IGNORE};
-use crate::dataset::Example;
+use crate::dataset::{Example, teacher};
 
 /// Standard deviation of the surroundings whose clear pixels are the ground, in pixels.
 const AROUND: f64 = 12.0;
@@ -150,8 +151,14 @@ pub(super) fn paste(view: &mut View<'_>, source: &Example, edge: f64) {
             });
         }
     }
+    let mut covered = Array2::from_elem(view.example.label.dim(), false);
     for (at, target) in view.example.label.indexed_iter_mut() {
         *target = merged(*target, source.label[at], thin[at] > 0.0);
+        covered[at] = soft.iter().any(|share| share[at] > 0.0);
+    }
+    // The teacher saw the sample without these clouds.
+    if let Some(probabilities) = &mut view.example.teacher {
+        teacher::remove(probabilities, &covered);
     }
 }
 
@@ -161,10 +168,15 @@ fn merged(target: u8, source: u8, seen: bool) -> u8 {
     match (target, source) {
         (IGNORE, _) => IGNORE,
         (_, source) if source == thick => thick,
-        (target, source) if source == thin && target != thick && seen => thin,
+        (target, source) if source == thin && seen && !may_be(target, thick) => thin,
         (target, source) if source == shadow && target == clear => shadow,
         _ => target,
     }
+}
+
+/// Whether a pixel of that label may have the class.
+fn may_be(label: u8, class: u8) -> bool {
+    Label::of(label).is_some_and(|label| label.has(usize::from(class)))
 }
 
 /// The band in which clouds stand out best from the ground: the shortest wave of blue,

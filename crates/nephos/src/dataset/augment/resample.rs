@@ -2,6 +2,7 @@
 
 use ndarray::{Array2, Array3, s};
 
+use super::kept::spread;
 use crate::dataset::Example;
 
 /// A rectangle of a sample, in its pixels; it may reach past the sample, which is then
@@ -18,28 +19,46 @@ pub(super) struct Window {
 /// pixels of the coarser side, among valid pixels only; label and validity from the
 /// pixel in which the middle of the new one lies.
 ///
-/// Whole pixels at their own size are copied.
-pub(super) fn resample(example: Example, window: Window, size: [usize; 2]) -> Example {
-    let (bands, height, width) = example.image.dim();
+/// Whole pixels at their own size are copied. The planes of `example` are those of the
+/// bands that are there; those of the result are all bands.
+pub(super) fn resample(example: &Example, window: Window, size: [usize; 2]) -> Example {
+    let (height, width) = example.valid.dim();
     let have = [height, width];
+    let absent = &example.absent;
     if window.start == [0.0; 2] && size == have && window.extent == have.map(|n| n as f64) {
-        return example;
+        return Example {
+            image: spread(example.image.clone(), absent),
+            ..example.clone()
+        };
     }
-    let axes = [0, 1].map(|axis| Axis1::new(window, axis, size[axis], have[axis]));
+    let mut axes = [0, 1].map(|axis| Axis1::new(window, axis, size[axis], have[axis]));
+    // Of a large sample only what the window holds is looked at.
+    let [(top, bottom), (left, right)] = axes.each_mut().map(Axis1::rebase);
+    let part = s![top..bottom, left..right];
+    let (labels, valids) = (example.label.slice(part), example.valid.slice(part));
+    let planes = example.image.slice(s![.., top..bottom, left..right]);
     let [rows, cols] = &axes;
     let nearest = |row: usize, col: usize| [rows.nearest[row], cols.nearest[col]];
-    let label = Array2::from_shape_fn(size, |(row, col)| example.label[nearest(row, col)]);
-    let valid = Array2::from_shape_fn(size, |(row, col)| example.valid[nearest(row, col)]);
-    let mut image = Array3::zeros((bands, size[0], size[1]));
-    if rows.whole && cols.whole {
-        for ((band, row, col), value) in image.indexed_iter_mut() {
+    let label = Array2::from_shape_fn(size, |(row, col)| labels[nearest(row, col)]);
+    let valid = Array2::from_shape_fn(size, |(row, col)| valids[nearest(row, col)]);
+    let teacher = example.teacher.as_ref().map(|planes| {
+        let planes = planes.slice(s![.., top..bottom, left..right]);
+        Array3::from_shape_fn((planes.dim().0, size[0], size[1]), |(plane, row, col)| {
             let [row, col] = nearest(row, col);
-            *value = example.image[[band, row, col]];
+            planes[[plane, row, col]]
+        })
+    });
+    let mut image = Array3::zeros((planes.dim().0, size[0], size[1]));
+    if rows.whole && cols.whole {
+        for (band, mut out) in planes.outer_iter().zip(image.outer_iter_mut()) {
+            for ((row, col), value) in out.indexed_iter_mut() {
+                *value = band[nearest(row, col)];
+            }
         }
     } else {
-        let counts = example.valid.mapv(|valid| if valid { 1.0 } else { 0.0 });
+        let counts = valids.mapv(|valid| if valid { 1.0 } else { 0.0 });
         let weight = rows.apply_rows(&cols.apply_cols(&counts));
-        for (band, mut out) in example.image.outer_iter().zip(image.outer_iter_mut()) {
+        for (band, mut out) in planes.outer_iter().zip(image.outer_iter_mut()) {
             // Pixels that are not valid are 0: they add nothing to the sum.
             let sum = rows.apply_rows(&cols.apply_cols(&(&band * &counts)));
             for ((out, sum), (weight, valid)) in
@@ -50,10 +69,12 @@ pub(super) fn resample(example: Example, window: Window, size: [usize; 2]) -> Ex
         }
     }
     Example {
-        image,
+        name: example.name.clone(),
+        image: spread(image, absent),
         label,
+        teacher,
         valid,
-        ..example
+        absent: absent.clone(),
     }
 }
 
@@ -91,6 +112,26 @@ impl Axis1 {
             taps: (0..count).map(taps).collect(),
             whole: step == 1.0 && start.fract() == 0.0,
         }
+    }
+
+    /// Makes places count from the first old pixel that is looked at; that one, and the one
+    /// after the last.
+    fn rebase(&mut self) -> (usize, usize) {
+        let taps = self.taps.iter().flatten().map(|(old, _)| *old);
+        let all = taps.chain(self.nearest.iter().copied());
+        let (first, last) = all.fold((usize::MAX, 0), |(first, last), old| {
+            (first.min(old), last.max(old))
+        });
+        if first > last {
+            return (0, 0);
+        }
+        for (old, _) in self.taps.iter_mut().flatten() {
+            *old -= first;
+        }
+        for old in &mut self.nearest {
+            *old -= first;
+        }
+        (first, last + 1)
     }
 
     fn apply_cols(&self, plane: &Array2<f32>) -> Array2<f32> {

@@ -222,7 +222,7 @@ fn dropped_bands_are_of_the_optional_ones_and_all_sets_come_up() {
 fn pasting_needs_clouds() {
     let text = format!("{DATA}[data.augment]\npaste = {{ probability = 1.0 }}");
     let mut data = Config::parse(&text, "t.toml", &[]).unwrap().data;
-    data.labels.map = (1..4).map(|code| (code.to_string(), 0)).collect();
+    data.labels.map = (1..4).map(|code| (code.to_string(), 0.into())).collect();
     let dataset = Dataset::from_source(Arc::new(Made), Path::new("made"), &data).unwrap();
     let error = Augmenter::new(&dataset, &data).err().map(|e| e.to_string());
     assert!(error.unwrap().contains("data.augment.paste"));

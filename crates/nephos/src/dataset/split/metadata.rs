@@ -1,6 +1,6 @@
 //! A table about samples: CSV with a header, JSON, Parquet, or a container's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -9,6 +9,9 @@ use super::Filter;
 use crate::error::{Error, Result};
 use crate::scene::{self, SampleSource, Table};
 use crate::text;
+
+/// Columns that may hold the names of samples.
+const NAMING: [&str; 4] = ["name", "id", "scene", "sample"];
 
 /// Rows of text under named columns, and the file they are from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,11 +114,37 @@ impl Metadata {
             .then(|| (name.to_owned(), rows))
     }
 
+    /// As [`Metadata::samples`] of a table that may tell of more samples than there are: rows
+    /// about others are left out where the table names samples.
+    ///
+    /// # Errors
+    /// As for [`Metadata::samples`].
+    pub fn samples_among(
+        &self,
+        source: &dyn SampleSource,
+        rows: &[usize],
+    ) -> Result<Vec<(usize, usize)>> {
+        let names: BTreeSet<String> = (0..source.len()).map(|index| source.name(index)).collect();
+        let there = |row: usize, column: usize| names.contains(self.value(row, column));
+        let naming = (NAMING.iter())
+            .filter_map(|name| self.column(name).ok())
+            .find(|column| (0..self.table.len()).any(|row| there(row, *column)));
+        match naming {
+            Some(column) => {
+                let about: Vec<usize> = (rows.iter().copied())
+                    .filter(|row| there(*row, column))
+                    .collect();
+                self.samples(source, &about)
+            }
+            None => self.samples(source, rows),
+        }
+    }
+
     /// The sample of `source` that each of `rows` is about, as `(sample, row)` in the
     /// order of samples.
     ///
     /// The rows of a container's own table are in the order of its samples. In another
-    /// table a column `name` or `id` that holds names of samples decides; else a column
+    /// table a column `name`, `id`, `scene` or `sample` that holds names of samples decides; else a column
     /// `index` with positions; else rows are in the order of samples.
     ///
     /// # Errors
@@ -132,7 +161,7 @@ impl Metadata {
         let names: BTreeMap<String, usize> = (0..source.len())
             .map(|index| (source.name(index), index))
             .collect();
-        let named = ["name", "id"].iter().find_map(|column| {
+        let named = NAMING.iter().find_map(|column| {
             let column = self.column(column).ok()?;
             rows.iter()
                 .map(|row| {
@@ -168,8 +197,8 @@ impl Metadata {
                 return Err(Error::format(
                     &self.path,
                     format!(
-                        "{} for {}, and no column `name`, `id` or `index` \
-                         that tells which is which",
+                        "{} for {}, and no column `name`, `id`, `scene`, \
+                         `sample` or `index` that tells which is which",
                         text::count(self.table.len(), "row"),
                         text::count(source.len(), "sample")
                     ),

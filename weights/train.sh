@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# Trains the model that comes with nephos, from the repository's root:
+#
+#   bash weights/train.sh [DATA [OUT [STEPS [INIT]]]]
+#
+# DATA is the folder with the real images (../shared/data), OUT that of the training
+# (out/train). Every step that is done already is skipped, and a training that was stopped
+# goes on from its last checkpoint, so the same command is run again until it ends with the
+# path of the weights. The same command gives the same weights on the same machine.
+#
+#   1. a Python environment with the teacher, and what it says of the real images (20 min)
+#   2. simulated scenes, and simulated sky over real ground (10 min)
+#   3. STEPS steps (36000) on the mixture of weights/training-data.toml, from INIT (none:
+#      from scratch); validated on the Landsat 8 Biome patches, which are not in it
+#   4. 600 steps with these patches
+#
+# With FOLD=K (1 to 6) the last step leaves out the patches of that fold, to be scored.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+data="${1:-../shared/data}" out="${2:-out/train}" steps="${3:-36000}" init="${4:-}"
+cargo build --release --bin nephos
+nephos="${CARGO_TARGET_DIR:-target}/release/nephos"
+mkdir -p "$out"
+
+# 1. The teacher. FOLDER OPTIONS...
+teach() {
+  local folder="$1"
+  shift
+  [ -e "$out/teacher/$folder.done" ] && return
+  if [ ! -x "$out/python/bin/python" ]; then
+    python3 -m venv "$out/python"
+    "$out/python/bin/pip" install --quiet -r weights/teacher-requirements.txt
+  fi
+  "$out/python/bin/python" weights/teacher.py predict "$data/$folder" --out "$out/teacher" "$@"
+  touch "$out/teacher/$folder.done"
+}
+teach l8biome --metres 30
+teach landsat8_38cloud --metres 30
+teach sentinel2_painted_shadow --level l2a --metres 30
+teach sentinel2_l1c_unlabelled --metres 10
+
+# 2. Simulated scenes. METRES SAMPLES OPTIONS...
+simulate() {
+  local metres="$1" samples="$2"
+  shift 2
+  [ -e "$out/sim$metres/train_split.pkl" ] || "$nephos" simulate --out "$out/sim$metres" \
+    --train "$samples" --val 0 --test 0 --size 192 --pixel-size "$metres" --seed "3$metres" \
+    --realistic --hard 0.4 "$@"
+}
+simulate 10 1000
+simulate 20 1200
+simulate 30 1800
+simulate 45 1500 --eight-bit 0.8
+simulate 60 800
+
+# The catalogue's scenes that are trained on, by links.
+ground="$out/catalogue"
+if [ ! -e "$ground.done" ]; then
+  mkdir -p "$ground/image" "$ground/label"
+  held="$(sed 's/ *#.*//' weights/held-out/sentinel2_cloud_catalogue.txt)"
+  for image in "$data"/sentinel2_cloud_catalogue/image/*.tif; do
+    name="$(basename "$image" .tif)"
+    grep -qxF "$name" <<< "$held" && continue
+    ln -sf "$(realpath "$image")" "$ground/image/"
+    ln -sf "$(realpath "$data/sentinel2_cloud_catalogue/label/$name.tif")" "$ground/label/"
+  done
+  touch "$ground.done"
+fi
+# Real ground: OUT FOLDER SAMPLES METRES SEED
+over() {
+  [ -e "$out/$1.done" ] || "$nephos" simulate --out "$out/$1" --ground "$2" --train "$3" \
+    --val 0 --test 0 --pixel-size "$4" --seed "$5" --overwrite
+  touch "$out/$1.done"
+}
+over over-catalogue "$ground" 400 45 91
+over over-clear "$data/sentinel2_l1c_clear" 300 10 92
+
+cat configs/tiny.toml weights/training-data.toml | sed "s#@DATA@#$data#; s#@OUT@#$out#" \
+  > "$out/training.toml"
+
+# FOLDER OPTIONS...
+train() {
+  local folder="$out/$1"
+  shift
+  [ -e "$folder/done" ] && return
+  local resume=()
+  [ -e "$folder/checkpoint.safetensors" ] && resume=(--resume)
+  "$nephos" train --config "$out/training.toml" --out "$folder" --checkpoint-every 100 \
+    --set train.batch_size=8 --set train.ema=0.998 --set train.optimizer.lr=1e-3 \
+    --set 'data.augment.zoom=[0.5,2.5]' --set 'data.augment.pixel_sizes=[10,60]' \
+    --set data.augment.paste.probability=0.2 "$@" "${resume[@]}"
+  touch "$folder/done"
+}
+
+# 3. The mixture: epochs of 500 steps.
+train main --set "data.train=$out/over-clear/train" --set data.pixel_size=10 \
+  --set "data.val=$data/l8biome" --set data.sampling.epoch=4000 \
+  --set "train.epochs=$(((steps + 499) / 500))" ${init:+--init "$init"}
+
+# 4. The Landsat 8 Biome patches: three in ten samples.
+last="${FOLD:+fold-$FOLD}"
+last="${last:-final}"
+if [ -n "${FOLD:-}" ]; then
+  awk -F, -v fold="$FOLD" 'NR > 1 && $2 == fold { print $1 }' \
+    weights/held-out/l8biome-folds.csv > "$out/fold-$FOLD.txt"
+  test -s "$out/fold-$FOLD.txt"
+fi
+train "$last" --init "$out/main/last.nephos" --set "data.train=$data/l8biome" \
+  --set data.share=0.3 --set data.pixel_size=30 --set "data.teacher=$out/teacher/l8biome/agreed" \
+  ${FOLD:+--set "data.without=$out/fold-$FOLD.txt"} \
+  --set data.sampling.epoch=4800 --set train.epochs=1 --set train.optimizer.lr=3e-4
+echo "$out/$last/last.nephos"
