@@ -16,6 +16,7 @@ Needs Python alone; about two minutes on two cores.
 """
 
 import argparse
+import glob
 import hashlib
 import json
 import pathlib
@@ -35,7 +36,7 @@ CLOUD_OR_NOT = ["--set", "data.labels.ignore=[255]", "--set", "data.labels.drawn
 # Of each container: what it is called in the tables, band sets beside all bands, and options.
 CONTAINERS = {
     "l8biome": (
-        "Landsat 8 Biome, six folds",
+        "Landsat 8 Biome, 24 patches",
         [SIX, FOUR, RGB],
         ["--config", "l8biome", "--kinds", f"{HELD_OUT}/l8biome-kinds.csv"],
     ),
@@ -95,7 +96,8 @@ def given(entries):
 
 def digest(path):
     """Of a file, of all files of a folder, or of weights per fold; of any other name, itself."""
-    paths = sorted(pathlib.Path().glob(path.replace("{fold}", "*")) if "{fold}" in path else [pathlib.Path(path)])
+    names = glob.glob(path.replace("{fold}", "*")) if "{fold}" in path else [path]
+    paths = sorted(map(pathlib.Path, names))
     hashed = hashlib.sha256(path.encode())
     for path in paths:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
@@ -229,7 +231,12 @@ def main():
         if report:
             reports[container] = report
     names = list(dict.fromkeys([*given(args.weights), *given(args.fold_weights)]))
-    text = f"# Held-out samples\n\n{summary(reports)}\n\n## Goals\n\n{goals(reports, names)}\n"
+    folded = given(args.fold_weights)
+    seen = ", ".join(name for name in names if name not in folded)
+    note = ""
+    if "l8biome" in reports and seen:
+        note = f"The Landsat 8 Biome patches may be among those that {seen} was trained on (no --fold-weights).\n\n"
+    text = f"# Held-out samples\n\n{note}{summary(reports)}\n\n## Goals\n\n{goals(reports, names)}\n"
     for container, (_, markdown) in reports.items():
         text += f"\n## {CONTAINERS[container][0]}\n\n{markdown}"
     path = args.out / "held-out.md"

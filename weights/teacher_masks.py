@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-# Of clear, cloud, shadow; cloud is not told thick from thin.
+# Of clear, cloud, shadow; thin cloud is not a class of its own.
 CODES = np.array([0, 1, 3], np.uint8)
 NONE = 255
 

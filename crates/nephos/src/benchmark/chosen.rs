@@ -1,4 +1,4 @@
-//! Samples chosen by a list of names, and folds that a table says.
+//! Samples chosen by a list of names, and folds read from a table.
 
 use std::collections::BTreeMap;
 use std::path::Path;

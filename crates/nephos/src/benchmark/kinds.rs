@@ -1,4 +1,4 @@
-//! Kinds of samples, as a table about them tells.
+//! Kinds of samples, read from a table about them.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -50,7 +50,7 @@ pub struct Benchmark {
     /// Column of the samples' metadata that names their group, which folds do not tear
     /// apart; `None`: each sample is a group of its own, as one scene is.
     pub group_by: Option<String>,
-    /// A table with a column `fold`, which says the folds; `None`: they are dealt.
+    /// A table with a column `fold`, from 1; `None`: folds are dealt.
     pub fold_table: Option<PathBuf>,
     /// Bands with which alone every model is scored once more, a list a scoring; bands
     /// that are left out must be optional.
@@ -60,7 +60,7 @@ pub struct Benchmark {
     /// What is scored as it is.
     pub given: Vec<Given>,
     /// A table about the samples and the columns of it that are kinds, all that can be where
-    /// none is named: scores are told by kind too.
+    /// none is named; scores are reported by kind too.
     pub kinds: Option<(PathBuf, Vec<String>)>,
     /// How many of the worst scenes are drawn.
     pub worst: usize,

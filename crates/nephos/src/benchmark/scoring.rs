@@ -131,7 +131,7 @@ impl Scoring<'_> {
         (0..count).filter(runs).collect()
     }
 
-    /// Scores an entry, once per band set; `status` is told in words what goes on.
+    /// Scores an entry, once per band set; `status` receives messages of progress.
     ///
     /// # Errors
     /// Samples or masks that can't be read.
