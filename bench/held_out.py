@@ -30,8 +30,10 @@ SIX = "blue,green,red,nir,swir16,swir22"
 FOUR = "blue,green,red,nir"
 RGB = "blue,green,red"
 
-# Label 0 is clear or shadow, 1 thick or thin: shadow was not drawn, and cloud counts as one.
-CLOUD_OR_NOT = ["--set", "data.labels.ignore=[255]", "--set", "data.labels.drawn={3=[]}"]
+# Labels that tell less than the four classes: 0 is clear or shadow, 1 thick or thin.
+IGNORED = ["--set", "data.labels.ignore=[255]"]
+CLOUD_OR_NOT = [*IGNORED, "--set", 'data.labels.map={0=["clear","shadow"],1=["thick","thin"]}']
+CLOUD_AND_SHADOW = [*IGNORED, "--set", 'data.labels.map={1=["thick","thin"]}']
 
 # Of each container: what it is called in the tables, band sets beside all bands, and options.
 CONTAINERS = {
@@ -48,7 +50,7 @@ CONTAINERS = {
     "sentinel2_painted_shadow": (
         "painted shadow, one date",
         [RGB],
-        ["--set", "data.labels.ignore=[255]", "--only", f"{HELD_OUT}/sentinel2_painted_shadow.txt"],
+        [*CLOUD_AND_SHADOW, "--only", f"{HELD_OUT}/sentinel2_painted_shadow.txt"],
     ),
     "sentinel2_cloud_catalogue": (
         "Sentinel-2 Cloud Mask Catalogue, sixty scenes",
@@ -153,7 +155,7 @@ def table(rows):
 
 def summary(reports):
     rows = [["samples", "bands", "model", "cloud IoU", "false cloud", "missed cloud", "shadow IoU", "mean cloud IoU",
-             "ECE of classes", "ECE of cloud"]]
+             "ECE", "ECE of cloud"]]
     for container, (entries, _) in reports.items():
         for entry in entries:
             s = entry["overall"]
@@ -196,13 +198,10 @@ def goals(reports, names):
         rows.append(row)
     for container, (entries, _) in reports.items():
         sets = dict.fromkeys(bands_of(container, e["bands"]) for e in entries if e["origin"] != "masks")
-        # Labels of cloud or not say nothing of the classes' own probabilities.
-        key = "calibration_error" if container == "l8biome" else "cloud_calibration_error"
         for bands in sets:
-            row = ["ECE" if container == "l8biome" else "ECE of cloud", CONTAINERS[container][0], bands,
-                   f"at most {MOST_ECE}"]
+            row = ["ECE", CONTAINERS[container][0], bands, f"at most {MOST_ECE}"]
             for name in names:
-                found = value(entries, container, bands, None, key, name)
+                found = value(entries, container, bands, None, "calibration_error", name)
                 row.append("–" if found is None else f"{found:.3f} {'✓' if found <= MOST_ECE else '✗'}")
             rows.append(row)
     return table(rows)
