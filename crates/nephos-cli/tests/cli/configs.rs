@@ -283,7 +283,10 @@ fn the_recipe_of_tiny_is_what_its_weights_carry() {
     let mut carried = Config::parse(carried, "tiny.nephos", &[]).unwrap();
     // Fitted after the training.
     carried.calibration = recipe.calibration.clone();
-    assert_eq!(recipe.without_training_data(), carried.without_training_data());
+    assert_eq!(
+        recipe.without_training_data(),
+        carried.without_training_data()
+    );
     let script = read("weights/train.sh").replace('\'', "");
     for set in &set {
         assert!(script.contains(&format!("--set {set}")), "{set}");
