@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use nephos::config::{Config, DataConfig};
 use nephos::dataset::Dataset;
 use nephos::device::{self, Device};
@@ -20,6 +20,11 @@ pub struct ModelArgs {
     /// auto, cpu, vulkan, metal, webgpu or cuda, with a number after a colon
     #[arg(long, default_value = "auto")]
     pub device: String,
+    /// How many patches away a patch attends to others, on a CPU; default: the model's, mostly
+    /// all that its window has. Half of what a training crop has makes masks depend least on
+    /// where windows lie: 6 to 8 for tiny, with --window 384 --overlap 0.16
+    #[arg(long, value_name = "PATCHES")]
+    pub reach: Option<usize>,
 }
 
 /// How samples are read, where it differs from the model's configuration.
@@ -38,6 +43,11 @@ impl ModelArgs {
         let device = device::select(&self.device)?;
         let mut bundle = Bundle::load(&self.model, &device)?;
         bundle.config = self.read.apply(&bundle.config, &self.model)?;
+        if let Some(reach) = self.reach {
+            bundle.config.model.reach = Some(reach);
+            (bundle.config.validate()).map_err(|message| anyhow!("--reach: {message}"))?;
+            bundle.segmenter = bundle.segmenter.with_reach(Some(reach));
+        }
         Ok((bundle, device))
     }
 }

@@ -33,6 +33,7 @@ pub mod patches;
 pub mod planes;
 pub mod pool;
 pub mod pyramid;
+pub mod reach;
 mod shared;
 mod sizes;
 pub mod token_conv;

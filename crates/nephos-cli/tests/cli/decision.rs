@@ -49,8 +49,8 @@ fn a_threshold_decides_between_cloud_and_the_rest() {
     let cloud = |y: usize, x: usize| p[[1, y, x]] + p[[2, y, x]];
     let mut shares: Vec<f32> = (0..128 * 128).map(|i| cloud(i / 128, i % 128)).collect();
     shares.sort_by(f32::total_cmp);
-    // So that a quarter of all pixels is cloud.
-    let threshold = shares[3 * shares.len() / 4].clamp(0.01, 0.99);
+    // So that about a quarter of all pixels is cloud.
+    let threshold = shares[3 * shares.len() / 4].clamp(0.05, 0.9);
 
     let masked = "predict a.tif --out m.tif --with summary,cloud --threshold";
     let (_, told) = run(&format!("{masked} cloud={threshold}"));
@@ -58,13 +58,14 @@ fn a_threshold_decides_between_cloud_and_the_rest() {
     assert!(told.contains(&line), "{told}");
     let mask = mask::read(&file("m.tif")).unwrap();
     let expected = by_hand(&p, threshold);
-    let decided = (mask.indexed_iter().zip(&expected))
-        .filter_map(|((at, code), expected)| Some((at, *code, (*expected)?)));
-    for (at, code, expected) in decided.clone() {
-        assert_eq!(code, expected, "{at:?}");
+    let mut held = 0;
+    for ((at, code), expected) in mask.indexed_iter().zip(&expected) {
+        if let Some(expected) = expected {
+            assert_eq!(code, expected, "{at:?}");
+            held += 1;
+        }
     }
-    let held = decided.count();
-    assert!(held > 10_000, "{held} pixels are decided");
+    assert!(held > 8_000, "{held} pixels are decided");
     let plain = mask::read(&file("plain.tif")).unwrap();
     assert!(plain != mask, "the threshold changes something");
     let summary: Value = json(&std::fs::read_to_string(file("m.json")).unwrap());

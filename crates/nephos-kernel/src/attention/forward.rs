@@ -11,6 +11,7 @@ use crate::dropout::Dropout;
 use crate::gemm::aligned::Aligned;
 use crate::lanes::{Lanes, Level, Work, dispatch, exp2};
 use crate::pool::each;
+use crate::reach::{BLOCK, Near, Reach};
 use crate::shared::Shared;
 use crate::sizes::count;
 
@@ -61,18 +62,8 @@ pub(super) fn forward_at(
     if shape.tokens == 0 || shape.width == 0 {
         return;
     }
+    let (rows, per_sequence) = pack(qkv, shape, scratch);
     let head = shape.head();
-    let (rows, features) = (round_up(shape.tokens, PAD), round_up(head, PAD));
-    let per_sequence = count([rows, head + features]);
-    scratch.resize(count([shape.sequences(), per_sequence]), 0.0);
-    (scratch.par_chunks_exact_mut(per_sequence))
-        .enumerate()
-        .for_each(|(sequence, packed)| {
-            let (keys, values) = packed.split_at_mut(rows * head);
-            let part = |part| Head::of_packed(qkv, shape, sequence, part);
-            part(Part::Key).copy(0, shape.tokens, head, keys);
-            part(Part::Value).copy(0, shape.tokens, features, values);
-        });
     let (output, saved) = (Shared::new(output), saved.map(Shared::new));
     // Each level has its own number of lanes; a block is a multiple of all of them.
     let queries = VECTORS * 16;
@@ -86,6 +77,7 @@ pub(super) fn forward_at(
             shape,
             sequence,
             queries: [block * queries, end],
+            near: None,
             query: Head::of_packed(qkv, shape, sequence, Part::Query),
             keys,
             values,
@@ -98,12 +90,90 @@ pub(super) fn forward_at(
     });
 }
 
+/// As [`forward`] without dropout, each token with those in its reach alone.
+///
+/// # Shapes
+/// As [`forward`].
+///
+/// # Panics
+/// As [`forward`], or the grid has another number of tokens.
+pub fn forward_near(
+    qkv: &[f32],
+    shape: Shape,
+    reach: Reach,
+    output: &mut [f32],
+    scratch: &mut Vec<f32>,
+) {
+    near_at(Level::best(), qkv, shape, reach, output, scratch);
+}
+
+pub(super) fn near_at(
+    level: Level,
+    qkv: &[f32],
+    shape: Shape,
+    reach: Reach,
+    output: &mut [f32],
+    scratch: &mut Vec<f32>,
+) {
+    shape.check(&[
+        ("qkv", qkv.len(), [3, shape.width]),
+        ("output", output.len(), [1, shape.width]),
+    ]);
+    assert_eq!(reach.tokens(), shape.tokens, "tokens of {reach:?}");
+    if shape.tokens == 0 || shape.width == 0 {
+        return;
+    }
+    let (rows, per_sequence) = pack(qkv, shape, scratch);
+    let output = Shared::new(output);
+    let blocks = reach.blocks();
+    each(shape.sequences() * blocks, |task| {
+        let (sequence, block) = (task / blocks, task % blocks);
+        let packed = &scratch[sequence * per_sequence..][..per_sequence];
+        let (keys, values) = packed.split_at(rows * shape.head());
+        let near = reach.near(block);
+        let block = Block {
+            shape,
+            sequence,
+            queries: [0, near.queries().count()],
+            near: Some(near),
+            query: Head::of_packed(qkv, shape, sequence, Part::Query),
+            keys,
+            values,
+            dropout: &Dropout::off(),
+            output,
+            saved: None,
+        };
+        BUFFER.with_borrow_mut(|buffer| dispatch(level, (block, buffer)));
+    });
+}
+
+/// Keys and values of each sequence, one after the other in `scratch`: how many rows of each
+/// there are, and numbers of a sequence. There are [`PAD`] rows more than tokens, so that a
+/// whole tile of rows may be read from any token on.
+fn pack(qkv: &[f32], shape: Shape, scratch: &mut Vec<f32>) -> (usize, usize) {
+    let head = shape.head();
+    let (rows, features) = (round_up(shape.tokens, PAD) + PAD, round_up(head, PAD));
+    let per_sequence = count([rows, head + features]);
+    scratch.resize(count([shape.sequences(), per_sequence]), 0.0);
+    (scratch.par_chunks_exact_mut(per_sequence))
+        .enumerate()
+        .for_each(|(sequence, packed)| {
+            let (keys, values) = packed.split_at_mut(rows * head);
+            let part = |part| Head::of_packed(qkv, shape, sequence, part);
+            part(Part::Key).copy(0, shape.tokens, head, keys);
+            part(Part::Value).copy(0, shape.tokens, features, values);
+        });
+    (rows, per_sequence)
+}
+
 /// The queries of one task.
 struct Block<'a> {
     shape: Shape,
     sequence: usize,
-    /// First, and past the last.
+    /// First, and past the last; of the tokens of `near` where that is given.
     queries: [usize; 2],
+    /// The tokens of the block and of its neighbourhood; `None`: all.
+    near: Option<Near>,
     query: Head<'a>,
     /// `[rows, head]`
     keys: &'a [f32],
@@ -155,7 +225,13 @@ impl Block<'_> {
         let (query, rest) = buffer.split_at_mut(head * lanes);
         let (scores, rest) = rest.split_at_mut(KEYS * lanes);
         let sums = &mut rest[..features * lanes];
-        (self.query).transpose([first, count], self.shape.scale(), lanes, query);
+        match &self.near {
+            None => (self.query).transpose([first, count], self.shape.scale(), lanes, query),
+            Some(near) => {
+                let tokens = near.queries().skip(first).take(count);
+                (self.query).transpose_of(tokens, self.shape.scale(), lanes, query);
+            }
+        }
         sums.fill(0.0);
         let by_query = Vectors {
             data: query.as_ptr(),
@@ -167,8 +243,18 @@ impl Block<'_> {
         unsafe {
             let mut highest = [L::splat(f32::NEG_INFINITY); V];
             let mut total = [L::splat(0.0); V];
-            for first_key in (0..tokens).step_by(KEYS) {
-                let keys = KEYS.min(tokens - first_key);
+            // Keys that lie next to each other, and blocks of them.
+            let mut runs = self.near.as_ref().map(Near::runs);
+            let mut run = match &mut runs {
+                None => Some([0, tokens]),
+                Some(runs) => runs.next(),
+            };
+            while let Some([first_key, left]) = run {
+                let keys = KEYS.min(left);
+                run = match left - keys {
+                    0 => runs.as_mut().and_then(Iterator::next),
+                    left => Some([first_key + keys, left]),
+                };
                 for group in (0..keys).step_by(R) {
                     let mut tile = zeros::<L, R, V>();
                     let key = Scalars {
@@ -261,8 +347,18 @@ impl Block<'_> {
                 highest[v].store(maxima.as_mut_ptr().add(v * L::COUNT));
             }
         }
+        let mut near = [0; BLOCK * BLOCK];
+        if let Some(block) = &self.near {
+            near.iter_mut()
+                .zip(block.queries().skip(first))
+                .for_each(|(to, token)| *to = token);
+        }
         for q in 0..count {
-            let place = (item * tokens + first + q) * width + head * features;
+            let token = match self.near {
+                None => first + q,
+                Some(_) => near[q],
+            };
+            let place = (item * tokens + token) * width + head * features;
             let inverse = 1.0 / totals[q];
             // SAFETY: this task alone writes this head of this query.
             let row = unsafe { self.output.range(place, features) };

@@ -10,10 +10,10 @@ mod forward;
 mod pack;
 #[cfg(test)]
 mod reference;
-mod tile;
+pub(crate) mod tile;
 
 pub use backward::backward;
-pub use forward::forward;
+pub use forward::{forward, forward_near};
 
 use crate::sizes::count;
 

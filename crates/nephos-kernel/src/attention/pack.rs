@@ -87,13 +87,28 @@ impl<'a> Head<'a> {
         lanes: usize,
         to: &mut [f32],
     ) {
-        if count < lanes {
-            to.fill(0.0);
-        }
-        for q in 0..count {
+        self.transpose_of(first..first + count, scale, lanes, to);
+    }
+
+    /// As [`Head::transpose`], of any tokens, at most `lanes`.
+    pub(super) fn transpose_of(
+        self,
+        tokens: impl Iterator<Item = usize>,
+        scale: f32,
+        lanes: usize,
+        to: &mut [f32],
+    ) {
+        let mut count = 0;
+        for (q, token) in tokens.enumerate() {
             let column = to[q..].iter_mut().step_by(lanes);
-            for (to, from) in column.zip(self.token(first + q)) {
+            for (to, from) in column.zip(self.token(token)) {
                 *to = from * scale;
+            }
+            count += 1;
+        }
+        if count < lanes {
+            for row in to.chunks_exact_mut(lanes) {
+                row[count..].fill(0.0);
             }
         }
     }

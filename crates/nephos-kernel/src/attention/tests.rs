@@ -1,11 +1,12 @@
 //! Attention against its reference, at every instruction set.
 
 use super::backward::backward_at;
-use super::forward::forward_at;
+use super::forward::{forward_at, near_at};
 use super::reference::attention;
 use super::*;
 use crate::dropout::Dropout;
 use crate::lanes::Level;
+use crate::reach::Reach;
 
 /// Numbers in [-1, 1] that look random.
 fn noise(count: usize, seed: u64) -> Vec<f32> {
@@ -167,4 +168,63 @@ fn the_same_numbers_on_any_number_of_threads() {
         })
     };
     assert_eq!(run(1), run(3));
+}
+
+#[test]
+fn near_tokens_alone_are_attended_to() {
+    for (grid, reach, head) in [
+        ([9, 14], 3, 24),
+        ([5, 6], 0, 5),
+        ([11, 3], 2, 16),
+        ([4, 5], 9, 8),
+    ] {
+        let (batch, heads, tokens) = (2, 2, grid[0] * grid[1]);
+        let shape = shape(batch, tokens, heads, head);
+        let reach = Reach { grid, reach };
+        let qkv = noise(batch * tokens * 3 * shape.width, 5);
+        let at = |item: usize, token: usize, part: usize, h: usize, f: usize| {
+            let row = (item * tokens + token) * 3 * shape.width;
+            f64::from(qkv[row + part * shape.width + h * head + f])
+        };
+        let mut expected = vec![0.0; batch * tokens * shape.width];
+        for block in 0..reach.blocks() {
+            let near = reach.near(block);
+            let keys: Vec<usize> = near
+                .runs()
+                .flat_map(|[first, count]| first..first + count)
+                .collect();
+            for (i, item, h) in near
+                .queries()
+                .flat_map(|i| (0..batch).flat_map(move |b| (0..heads).map(move |h| (i, b, h))))
+            {
+                let score = |j: &usize| {
+                    let dot: f64 = (0..head)
+                        .map(|f| at(item, i, 0, h, f) * at(item, *j, 1, h, f))
+                        .sum();
+                    (dot / (head as f64).sqrt()).exp()
+                };
+                let total: f64 = keys.iter().map(score).sum();
+                for f in 0..head {
+                    expected[(item * tokens + i) * shape.width + h * head + f] = keys
+                        .iter()
+                        .map(|j| score(j) * at(item, *j, 2, h, f))
+                        .sum::<f64>()
+                        / total;
+                }
+            }
+        }
+        for level in Level::all() {
+            let mut output = vec![f32::NAN; expected.len()];
+            near_at(
+                level,
+                &qkv,
+                shape,
+                reach,
+                &mut output,
+                &mut vec![f32::NAN; 3],
+            );
+            let error = distance(&output, &expected);
+            assert!(error < 1e-5, "{level:?} {grid:?}: off by {error:e}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use crate::lanes::Lanes;
 
 /// A strided matrix of which single numbers are read.
 #[derive(Clone, Copy)]
-pub(super) struct Scalars {
+pub(crate) struct Scalars {
     /// Number `[row, step]` stands at `row * row_stride + step * step_stride`.
     pub data: *const f32,
     pub row_stride: usize,
@@ -13,7 +13,7 @@ pub(super) struct Scalars {
 
 /// A row-major matrix of which whole vectors are read.
 #[derive(Clone, Copy)]
-pub(super) struct Vectors {
+pub(crate) struct Vectors {
     pub data: *const f32,
     pub stride: usize,
 }
@@ -24,7 +24,7 @@ pub(super) struct Vectors {
 /// `a` has `R` rows and `steps` columns, `b` has `steps` rows of `V` vectors; and as
 /// for [`Lanes`].
 #[inline(always)]
-pub(super) unsafe fn product<L: Lanes, const R: usize, const V: usize>(
+pub(crate) unsafe fn product<L: Lanes, const R: usize, const V: usize>(
     steps: usize,
     a: Scalars,
     b: Vectors,
@@ -53,7 +53,7 @@ pub(super) unsafe fn product<L: Lanes, const R: usize, const V: usize>(
 /// # Safety
 /// As for [`Lanes`].
 #[inline(always)]
-pub(super) unsafe fn zeros<L: Lanes, const R: usize, const V: usize>() -> [[L; V]; R] {
+pub(crate) unsafe fn zeros<L: Lanes, const R: usize, const V: usize>() -> [[L; V]; R] {
     // SAFETY: the caller's.
     [[unsafe { L::splat(0.0) }; V]; R]
 }
@@ -63,7 +63,7 @@ pub(super) unsafe fn zeros<L: Lanes, const R: usize, const V: usize>() -> [[L; V
 /// # Safety
 /// `R` rows of `V` vectors are there; and as for [`Lanes`].
 #[inline(always)]
-pub(super) unsafe fn load<L: Lanes, const R: usize, const V: usize>(
+pub(crate) unsafe fn load<L: Lanes, const R: usize, const V: usize>(
     from: *const f32,
     stride: usize,
 ) -> [[L; V]; R] {
@@ -84,7 +84,7 @@ pub(super) unsafe fn load<L: Lanes, const R: usize, const V: usize>(
 /// # Safety
 /// There is room for `R` rows of `V` vectors; and as for [`Lanes`].
 #[inline(always)]
-pub(super) unsafe fn store<L: Lanes, const R: usize, const V: usize>(
+pub(crate) unsafe fn store<L: Lanes, const R: usize, const V: usize>(
     tile: [[L; V]; R],
     to: *mut f32,
     stride: usize,

@@ -8,11 +8,13 @@
 //! - [`sorted`]: exactly that in O(N log N + N d) time, by sorting the scores;
 //! - [`pairwise`]: all pairs, a block of rows at a time, for what no sum over
 //!   sorted scores can give: dropout on the attention, and a bias for each pair;
+//! - [`near`]: the pairs within reach of each other on a grid alone;
 //! - [`scores`]: `s` and `t` out of the features;
 //! - [`layer`]: all of a layer, the projection to its features included;
 //! - [`reference`](mod@reference): the formula as it stands, in f64.
 
 pub mod layer;
+pub mod near;
 mod order;
 pub mod pairwise;
 pub mod reference;

@@ -79,6 +79,13 @@ impl GraphTransformer {
         }
     }
 
+    /// The same network, whose patches attend so far where it predicts on a CPU
+    /// ([`ModelConfig::reach`]).
+    pub(super) fn with_reach(mut self, reach: Option<usize>) -> Self {
+        self.config.reach = reach;
+        self
+    }
+
     /// What the network is.
     pub fn config(&self) -> &ModelConfig {
         &self.config

@@ -68,6 +68,16 @@ impl Segmenter {
         }
     }
 
+    /// The same network, whose patches attend so far where it predicts on a CPU
+    /// ([`ModelConfig::reach`]); a baseline has no patches, and stays as it is.
+    #[must_use]
+    pub fn with_reach(self, reach: Option<usize>) -> Self {
+        match self {
+            Self::Graph(network) => Self::Graph(network.with_reach(reach)),
+            other => other,
+        }
+    }
+
     /// What the network is.
     pub fn config(&self) -> &ModelConfig {
         each!(self, network => network.config())

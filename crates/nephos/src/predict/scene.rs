@@ -258,6 +258,9 @@ impl Predictor {
                 (settings.overlap.unwrap_or(self.config.model.overlap)).to_string(),
             ),
         ];
+        if let (Some(reach), GraphScope::Window) = (self.config.model.reach, settings.graph) {
+            tags.push(("REACH", format!("{reach} patches")));
+        }
         if inputs.declares() {
             let absent = inputs.absent();
             let absent = if absent.is_empty() {

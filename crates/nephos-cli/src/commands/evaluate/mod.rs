@@ -209,6 +209,8 @@ fn fit(args: &Args, (bundle, device): &mut (Bundle, Device), ui: &Ui) -> anyhow:
         // What was overridden for these samples is not the model's.
         let mut kept = Bundle::load(&args.model.model, device)?;
         kept.config.calibration = bundle.config.calibration.clone();
+        // Unlike how far its patches attend, which the fit holds for.
+        kept.config.model.reach = bundle.config.model.reach;
         kept.save(path)?;
         ui.status(format!("The calibrated model is {}", path.display()));
     }

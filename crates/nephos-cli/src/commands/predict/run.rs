@@ -52,6 +52,9 @@ impl Runner {
             "{settings:?}, {scene:?}, set {:?}",
             args.model.read.overrides
         );
+        if let Some(reach) = args.model.reach {
+            options += &format!(", reach {reach}");
+        }
         if let Some(asked) = DecisionArgs::asked(&bundle.config) {
             options += &format!(", {asked:?}");
         }

@@ -162,7 +162,14 @@ impl<'a> Graph<'a> {
     }
 }
 
-fn check(shape: &Shape, wh: &[f32], s: &[f32], t: &[f32], slope: f64, pairs: &Pairs<'_>) {
+pub(super) fn check(
+    shape: &Shape,
+    wh: &[f32],
+    s: &[f32],
+    t: &[f32],
+    slope: f64,
+    pairs: &Pairs<'_>,
+) {
     super::sorted::check(shape, wh, s, t, slope);
     if let Some(bias) = pairs.bias {
         let tokens = count([shape.batch, shape.nodes, bias.width]);

@@ -10,6 +10,8 @@ pub use sections::{
     PositionKind, StemConfig,
 };
 
+use nephos_kernel::reach::BLOCK;
+
 use super::ModelKind;
 use super::kind::BASELINE_CELL;
 
@@ -27,6 +29,14 @@ pub struct ModelConfig {
     /// predicted, unless asked otherwise, in [0, 0.9].
     #[serde(skip_serializing_if = "is_usual")]
     pub overlap: f64,
+    /// Where images are predicted on a CPU, how many patches away a patch attends to others,
+    /// in the encoder and in the graph: patches go in blocks of 4 × 4, and those of a block
+    /// attend to what is at most so many rows and columns beyond it. What a patch is then
+    /// depends on its surroundings, not on the window that it lies in. Half the side of the
+    /// training crops in patches is what the network has learnt; training itself attends to
+    /// whole crops. Absent: all patches of a window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reach: Option<usize>,
     /// Number of classes.
     pub classes: usize,
     /// What keeps local detail before the patches.
@@ -55,6 +65,7 @@ impl Default for ModelConfig {
             kind: ModelKind::default(),
             image_size: 509,
             overlap: OVERLAP,
+            reach: None,
             classes: 4,
             stem: StemConfig::default(),
             patch: PatchConfig::default(),
@@ -176,6 +187,7 @@ impl ModelConfig {
     /// of it see the same cells.
     pub fn alignment(&self) -> usize {
         match self.kind {
+            ModelKind::Segmenter if self.reach.is_some() => self.patch.stride * BLOCK,
             ModelKind::Segmenter => self.patch.stride,
             _ => BASELINE_CELL,
         }

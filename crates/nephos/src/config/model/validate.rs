@@ -38,6 +38,12 @@ impl ModelConfig {
             "model.overlap",
             "in [0, 0.9]",
         )?;
+        require(
+            self.reach
+                .is_none_or(|reach| (1..=MAX_SIZE).contains(&reach)),
+            "model.reach",
+            "1 to 65536 patches",
+        )?;
         if !self.kind.is_segmenter() {
             require(
                 (2..=254).contains(&self.classes),

@@ -21,6 +21,7 @@ pub(super) struct Encoder {
     feed_forward: usize,
     order: NormOrder,
     activation: Act,
+    reach: Option<usize>,
 }
 
 /// Tokens after some layers, normalised and projected, that are added to the output.
@@ -109,6 +110,7 @@ impl Encoder {
             heads: encoder.heads,
             feed_forward: hidden,
             order: encoder.norm,
+            reach: config.reach,
             activation: match encoder.activation {
                 Activation::Relu => Act::Relu,
                 Activation::Gelu => Act::Gelu,
@@ -218,14 +220,16 @@ impl Encoder {
             width: self.width,
             heads: self.heads,
         };
-        attention::forward(
-            &scratch.packed,
-            attention,
-            &Dropout::off(),
-            &mut scratch.normal,
-            None,
-            &mut scratch.attention,
-        );
+        let Scratch {
+            packed,
+            normal,
+            attention: buffer,
+            ..
+        } = scratch;
+        match shape.near(self.reach) {
+            None => attention::forward(packed, attention, &Dropout::off(), normal, None, buffer),
+            Some(reach) => attention::forward_near(packed, attention, reach, normal, buffer),
+        }
         watch(Stage::Attention);
         (layer.out_proj).forward(&scratch.normal, Some(x), Act::None, &mut scratch.sum);
         watch(Stage::Project);

@@ -2,7 +2,7 @@
 
 use nephos_kernel::dropout::Dropout;
 use nephos_kernel::gemm::Act;
-use nephos_kernel::graph::{self, pairwise, sorted};
+use nephos_kernel::graph::{self, near, pairwise, sorted};
 use rayon::prelude::*;
 
 use super::linear::Linear;
@@ -19,6 +19,7 @@ pub(super) struct Graph {
     slope: f64,
     /// Whether a layer's output is added to its input.
     residual: bool,
+    reach: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -81,6 +82,7 @@ impl Graph {
             heads,
             slope: graph.slope,
             residual: graph.residual,
+            reach: config.reach,
         })
     }
 
@@ -138,19 +140,22 @@ impl Graph {
                 heads: self.heads,
                 head: self.width / self.heads,
             };
-            match layer.affinity_scale {
-                None => sorted::forward(&of, projected, s, t, self.slope, true, nodes),
-                Some(scale) => {
-                    let pairs = graph::Pairs {
-                        dropout: Dropout::off(),
-                        bias: Some(graph::Bias {
-                            tokens: &scratch.unit,
-                            width: scratch.unit.len() / rows,
-                            scale,
-                        }),
-                    };
-                    pairwise::forward(&of, projected, s, t, self.slope, &pairs, true, nodes);
+            let pairs = graph::Pairs {
+                dropout: Dropout::off(),
+                bias: layer.affinity_scale.map(|scale| graph::Bias {
+                    tokens: &scratch.unit,
+                    width: scratch.unit.len() / rows,
+                    scale,
+                }),
+            };
+            match shape.near(self.reach) {
+                Some(reach) => {
+                    near::forward(&of, reach, projected, s, t, self.slope, &pairs, true, nodes);
                 }
+                None if pairs.is_plain() => {
+                    sorted::forward(&of, projected, s, t, self.slope, true, nodes);
+                }
+                None => pairwise::forward(&of, projected, s, t, self.slope, &pairs, true, nodes),
             }
             if self.residual {
                 (nodes.iter_mut().zip(&*kept)).for_each(|(node, kept)| *node += kept);

@@ -21,6 +21,7 @@ mod weights;
 
 use nephos_kernel::interpolate::Bilinear;
 use nephos_kernel::pool;
+use nephos_kernel::reach::Reach;
 
 use crate::config::ModelConfig;
 use decoder::Decoder;
@@ -126,6 +127,15 @@ impl Shape {
     /// Tokens of an image.
     fn tokens(self) -> usize {
         self.grid[0] * self.grid[1]
+    }
+
+    /// How far tokens attend, where `reach` keeps some of them apart.
+    fn near(self, reach: Option<usize>) -> Option<Reach> {
+        let reach = Reach {
+            grid: self.grid,
+            reach: reach?,
+        };
+        reach.limits().then_some(reach)
     }
 
     /// Tokens of all images.
