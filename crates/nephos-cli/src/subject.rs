@@ -79,12 +79,16 @@ impl Subject {
         })
     }
 
-    /// The window around `at` of the size in which `model` takes such a scene, or of `side`
-    /// pixels.
+    /// The window around `at` of the size in which `model` takes such a scene, or that a patch
+    /// attends to where that is limited, or of `side` pixels.
     pub fn around(&self, at: [usize; 2], model: &ModelConfig, side: Option<usize>) -> Window {
         let [height, width] = self.size();
+        let (side, align) = match (side, model.neighbourhood()) {
+            (None, Some(side)) => (Some(side), model.patch.stride),
+            _ => (side, model.alignment()),
+        };
         let window = window_for(model, side, height, width);
-        Window::around(at, window, self.size(), model.alignment())
+        Window::around(at, window, self.size(), align)
     }
 }
 

@@ -123,7 +123,7 @@ fn products_are_drawn_and_explained_around_a_pixel() {
         let told = nephos(folder.path(), &explain).stderr;
         let told = String::from_utf8_lossy(&told);
         assert!(
-            told.contains("rows 200 to 391 and columns 200 to 391"),
+            told.contains("rows 240 to 351 and columns 240 to 351"),
             "{told}"
         );
         let overlay = [

@@ -183,6 +183,13 @@ impl ModelConfig {
         sum + widths(&self.stem.channels) + widths(&decoder.stages)
     }
 
+    /// Side in pixels of what the patches of a block attend to together, where `reach` limits
+    /// it.
+    pub fn neighbourhood(&self) -> Option<usize> {
+        let patches = BLOCK + self.reach?.checked_mul(2)?;
+        patches.checked_mul(self.patch.stride)
+    }
+
     /// Pixels after which the network's grid repeats: windows that start at multiples
     /// of it see the same cells.
     pub fn alignment(&self) -> usize {
