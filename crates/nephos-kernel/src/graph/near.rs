@@ -1,7 +1,7 @@
 //! Graph attention to the nodes nearby.
 //!
 //! The graph is not fully connected then: a node attends to those in its
-//! [`Reach`](crate::reach::Reach). The queries of a block are the lanes of a vector, as in
+//! [`Reach`]. The queries of a block are the lanes of a vector, as in
 //! [`attention`](crate::attention).
 
 use std::cell::RefCell;
