@@ -43,6 +43,16 @@ impl Class {
         }
     }
 
+    /// Name in one word, as in configurations and options.
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::Clear => "clear",
+            Self::Thick => "thick",
+            Self::Thin => "thin",
+            Self::Shadow => "shadow",
+        }
+    }
+
     /// Colour in overlays and palettes, 8 bits a channel: red thick, green
     /// thin, yellow shadow; clear is black and drawn transparent.
     pub fn colour(self) -> [u8; 3] {

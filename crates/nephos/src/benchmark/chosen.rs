@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::kinds::rows_of;
+use crate::dataset::listed_names;
 use crate::dataset::split::Metadata;
 use crate::error::{Error, Result};
 
@@ -25,12 +26,7 @@ pub fn listed(path: &Path, samples: &[String]) -> Result<Vec<usize>> {
             .map(|row| table.value(*row, column).to_owned())
             .collect()
     } else {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-        let line = |line: &str| line.split('#').next().unwrap_or("").trim().to_owned();
-        text.lines()
-            .map(line)
-            .filter(|line| !line.is_empty())
-            .collect()
+        listed_names(path)?
     };
     if names.is_empty() {
         return Err(Error::format(path, "names no sample"));

@@ -116,14 +116,13 @@ impl MaskFolder {
 /// cloud alone counts as thick.
 pub fn class_of(word: &str) -> Option<u8> {
     match word {
-        "clear" => Some(Class::Clear as u8),
-        "thick" | "cloud" => Some(Class::Thick as u8),
-        "thin" => Some(Class::Thin as u8),
-        "shadow" => Some(Class::Shadow as u8),
+        "cloud" => Some(Class::Thick as u8),
         "none" => Some(IGNORE),
-        code => {
-            (code.parse().ok()).filter(|code| *code == IGNORE || usize::from(*code) < CLASS_COUNT)
-        }
+        _ => match Class::ALL.into_iter().find(|class| class.short() == word) {
+            Some(class) => Some(class as u8),
+            None => (word.parse().ok())
+                .filter(|code| *code == IGNORE || usize::from(*code) < CLASS_COUNT),
+        },
     }
 }
 

@@ -107,9 +107,7 @@ fn class_of(name: &str) -> Option<u8> {
     if name == "ignore" {
         return Some(IGNORE);
     }
-    let short = |class: &Class| class.name().split(' ').find(|word| *word != "cloud");
-    let found = (Class::ALL.iter())
-        .find(|class| class.name() == name || short(class) == Some(name.as_str()));
+    let found = (Class::ALL.iter()).find(|class| class.name() == name || class.short() == name);
     found
         .map(|class| *class as u8)
         .or_else(|| name.parse().ok())

@@ -127,16 +127,24 @@ pub(crate) fn open_mix(data: &DataConfig) -> Result<Vec<(Dataset, MixConfig)>> {
     data.mix.iter().map(open).collect()
 }
 
-/// The samples of `dataset` that the file does not name: one a line, what follows `#` being
-/// a comment.
+/// The names in a list: one per line, what follows `#` being a comment.
+///
+/// # Errors
+/// The file can't be read.
+pub(crate) fn listed_names(list: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(list).map_err(|e| Error::io(list, e))?;
+    let name = |line: &str| line.split('#').next().unwrap_or_default().trim().to_owned();
+    Ok((text.lines().map(name))
+        .filter(|name| !name.is_empty())
+        .collect())
+}
+
+/// The samples of `dataset` that the file does not name, see [`listed_names`].
 ///
 /// # Errors
 /// A file that can't be read, or a name that is no sample's.
 pub(super) fn without(dataset: Dataset, list: &Path) -> Result<Dataset> {
-    let text = std::fs::read_to_string(list).map_err(|e| Error::io(list, e))?;
-    let line = |line: &str| line.split('#').next().unwrap_or_default().trim().to_owned();
-    let mut named: BTreeSet<String> = text.lines().map(line).collect();
-    named.remove("");
+    let mut named: BTreeSet<String> = listed_names(list)?.into_iter().collect();
     let kept = (0..dataset.len()).filter(|index| !named.remove(&dataset.name(*index)));
     let kept: Vec<usize> = kept.collect();
     match named.first() {

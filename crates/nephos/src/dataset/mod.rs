@@ -29,7 +29,7 @@ pub use holdout::{Subset, open_filtered, open_training};
 pub use inputs::Inputs;
 pub use loader::{Loader, epoch_order};
 pub use mix::Part;
-pub(crate) use mix::open_mix;
+pub(crate) use mix::{listed_names, open_mix};
 pub use sampler::{Sampler, Visit};
 pub(crate) use undrawn::{hidden, leave_open};
 pub use unlabelled::open_unlabelled;

@@ -242,21 +242,24 @@ fn a_pixel_of(example: &Example, class: u8, dice: &mut draw::Dice) -> Option<[us
 impl Dataset {
     /// Labelled pixels of each class in sample `index`; all 0 without a label.
     pub(super) fn class_counts(&self, index: usize) -> Result<[u64; CLASS_COUNT]> {
-        let mut counts = [0; CLASS_COUNT];
-        for label in self.label(index)?.iter().flatten() {
-            if let Some(count) = counts.get_mut(usize::from(*label)) {
-                *count += 1;
-            }
-        }
-        Ok(counts)
+        self.counts_by(index, |code| Some(usize::from(code)))
     }
 
     /// The same, pixels labelled with a set of classes counting for its first.
     pub(super) fn first_class_counts(&self, index: usize) -> Result<[u64; CLASS_COUNT]> {
+        self.counts_by(index, |code| Label::of(code).map(Label::first))
+    }
+
+    /// Pixels of sample `index` by the class that `class` makes of a label; what is none is left
+    /// out.
+    fn counts_by(
+        &self,
+        index: usize,
+        class: impl Fn(u8) -> Option<usize>,
+    ) -> Result<[u64; CLASS_COUNT]> {
         let mut counts = [0; CLASS_COUNT];
-        let label = self.label(index)?;
-        for label in label.iter().flatten().filter_map(|code| Label::of(*code)) {
-            if let Some(count) = counts.get_mut(label.first()) {
+        for code in self.label(index)?.iter().flatten() {
+            if let Some(count) = class(*code).and_then(|class| counts.get_mut(class)) {
                 *count += 1;
             }
         }

@@ -151,13 +151,14 @@ pub(super) fn paste(view: &mut View<'_>, source: &Example, edge: f64) {
             });
         }
     }
-    let mut covered = Array2::from_elem(view.example.label.dim(), false);
     for (at, target) in view.example.label.indexed_iter_mut() {
         *target = merged(*target, source.label[at], thin[at] > 0.0);
-        covered[at] = soft.iter().any(|share| share[at] > 0.0);
     }
     // The teacher saw the sample without these clouds.
     if let Some(probabilities) = &mut view.example.teacher {
+        let covered = Array2::from_shape_fn(view.example.label.dim(), |at| {
+            soft.iter().any(|share| share[at] > 0.0)
+        });
         teacher::remove(probabilities, &covered);
     }
 }
