@@ -14,6 +14,4 @@ pub mod simulate;
 pub mod split;
 pub mod train;
 mod train_progress;
-#[cfg(feature = "tui")]
-mod train_tui;
 pub mod weights;

@@ -9,9 +9,7 @@ use nephos::dataset::open_training;
 use nephos::model::weights;
 use nephos::output::{Declared, may_write};
 use nephos::text;
-use nephos::train::{
-    CHECKPOINT_FILE, EVENT_FILE, Ending, Outcome, TrainObserver, Trainer, run_files,
-};
+use nephos::train::{CHECKPOINT_FILE, EVENT_FILE, Ending, Outcome, Trainer, run_files};
 
 use super::train_progress::EpochBars;
 use super::weights::tell;
@@ -43,10 +41,6 @@ pub struct Args {
     /// ViT of timm or transformers
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     init: Option<PathBuf>,
-    /// Follow the run in a full-screen view
-    #[cfg(feature = "tui")]
-    #[arg(long)]
-    tui: bool,
 }
 
 /// What every training run is told, with labels or without.
@@ -120,10 +114,10 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         .init(init)
         .resume(args.run.resume)
         .checkpoint_every(args.run.checkpoint_every);
-    let mut observer = observer(&args, ui)?;
-    let outcome = trainer.run(&train, val.as_ref(), observer.as_mut());
-    // The full-screen view gives the terminal back before anything is printed.
-    drop(observer);
+    let mut bars = EpochBars::new(ui, &STOP);
+    let outcome = trainer.run(&train, val.as_ref(), &mut bars);
+    // A bar of an unfinished epoch ends before anything is printed.
+    drop(bars);
     let outcome = outcome?;
     report(&outcome, &folder);
     if outcome.ending == Ending::Interrupted {
@@ -170,15 +164,6 @@ pub(super) fn refuse_inputs(
         }
     }
     Ok(())
-}
-
-fn observer<'a>(args: &Args, ui: &'a Ui) -> anyhow::Result<Box<dyn TrainObserver + 'a>> {
-    #[cfg(feature = "tui")]
-    if args.tui {
-        return Ok(Box::new(super::train_tui::FullScreen::new(&STOP)?));
-    }
-    let _ = args;
-    Ok(Box::new(EpochBars::new(ui, &STOP)))
 }
 
 pub(super) fn stop_on_signals() -> anyhow::Result<()> {
