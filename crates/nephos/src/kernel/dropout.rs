@@ -1,9 +1,7 @@
 //! Keys of dropout, from the device's generator.
 
 use burn::nn::Dropout;
-use burn::tensor::Device;
-#[cfg(feature = "flex")]
-use burn::tensor::{Distribution, Tensor};
+use burn::tensor::{Device, Distribution, Tensor};
 
 /// The rate at which a layer drops on `device`: none without autodiff, where nothing
 /// is trained, as in Burn's own layer.
@@ -17,7 +15,6 @@ pub(crate) fn rate(dropout: &Dropout, device: &Device) -> f32 {
 
 /// `N` keys drawn from the generator of `device`, so that a seed decides them as it
 /// decides all else.
-#[cfg(feature = "flex")]
 pub(crate) fn keys<const N: usize>(device: &Device) -> [u64; N] {
     // A draw holds at least 16 random bits.
     const PARTS: usize = 4;
@@ -27,14 +24,13 @@ pub(crate) fn keys<const N: usize>(device: &Device) -> [u64; N] {
 }
 
 /// A key of 16 bits from each draw in [0, 1).
-#[cfg(feature = "flex")]
 fn key(draws: &[f32]) -> u64 {
     draws.iter().fold(0, |key, draw| {
         key << 16 | u64::from((draw * 65536.0) as u16)
     })
 }
 
-#[cfg(all(test, feature = "flex"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

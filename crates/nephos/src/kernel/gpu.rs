@@ -1,11 +1,10 @@
-//! What kernels in CubeCL share.
+//! What the kernels in CubeCL share.
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::CubeDevice;
 use burn_cubecl::cubecl::calculate_cube_count_elemwise;
 use burn_cubecl::cubecl::prelude::*;
-use burn_cubecl::kernel::into_contiguous_aligned;
-use burn_cubecl::ops::numeric::{empty_device_contiguous_dtype, empty_device_dtype};
+use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
 /// Where tensors are made and kernels run.
@@ -46,41 +45,6 @@ impl Gpu {
         let dim = CubeDim::new_1d(units.min(1 << most.max(1).ilog2()));
         let all = count * dim.num_elems() as usize;
         (calculate_cube_count_elemwise(&self.client, all, dim), dim)
-    }
-}
-
-/// A tensor whose rows are whole, each `pitch` numbers after the last.
-pub(super) struct Pitched {
-    pub tensor: CubeTensor,
-    pub rows: usize,
-    pub length: usize,
-    pub pitch: usize,
-}
-
-impl Pitched {
-    /// # Panics
-    /// The tensor has fewer than two axes, or 2³¹ numbers.
-    pub fn new(tensor: CubeTensor) -> Self {
-        let tensor = into_contiguous_aligned(tensor);
-        let (shape, strides) = (tensor.meta.shape(), tensor.meta.strides());
-        let axes = shape.num_dims();
-        let length = shape[axes - 1];
-        let rows = shape.num_elements() / length.max(1);
-        let pitch = strides[axes - 2];
-        // Kernels count numbers in 32 bits.
-        assert!(rows * pitch < 1 << 31, "{shape:?} is too much for a GPU");
-        Self {
-            rows,
-            length,
-            pitch,
-            tensor,
-        }
-    }
-
-    /// A tensor that a kernel will fill, its rows as far apart as suits the device.
-    pub fn empty(gpu: &Gpu, shape: impl Into<Shape>, dtype: DType) -> Self {
-        let (client, device) = (gpu.client.clone(), gpu.device.clone());
-        Self::new(empty_device_dtype(client, device, shape.into(), dtype))
     }
 }
 

@@ -2,19 +2,17 @@
 //!
 //! On the CPU an operation is two functions on slices, forward and backward, of which
 //! the `record` module makes one step of autodiff; `decoder` is the pattern. On a GPU
-//! it is a backend extension: a trait that names both passes, marked
-//! `#[backend_extension]`, implemented for CubeCL's backend with a kernel and for
-//! `Autodiff<B, C>` by the `step` module; [`graph`] is the pattern. Layers ask
-//! [`is_cpu`] and [`is_gpu`], and else compute the same with plain tensors, which is also
-//! the readable form.
+//! graph attention is a backend extension: a trait that names both passes, marked
+//! `#[backend_extension]`, implemented for CubeCL's backend with kernels and for
+//! `Autodiff<B, C>` by the `step` module ([`graph`]). Layers ask [`is_cpu`] and
+//! [`is_gpu`], and else compute the same with plain tensors, which is also the readable
+//! form.
 
 #[cfg(feature = "flex")]
 pub(crate) mod adam;
 #[cfg(feature = "flex")]
 pub(crate) mod decoder;
-#[cfg(feature = "cube")]
-pub mod drop;
-#[cfg(any(feature = "flex", feature = "cube"))]
+#[cfg(feature = "flex")]
 pub(crate) mod dropout;
 #[cfg(feature = "flex")]
 pub(crate) mod encoder;
@@ -24,8 +22,6 @@ mod gpu;
 pub mod graph;
 #[cfg(feature = "flex")]
 pub(crate) mod loss;
-#[cfg(feature = "cube")]
-pub mod norm;
 #[cfg(feature = "flex")]
 pub(crate) mod patches;
 #[cfg(feature = "flex")]
@@ -34,16 +30,10 @@ pub(crate) mod planes;
 pub(crate) mod pyramid;
 #[cfg(feature = "flex")]
 mod record;
-#[cfg(feature = "cube")]
-pub mod share;
 #[cfg(feature = "flex")]
 mod slices;
 #[cfg(feature = "cube")]
-pub mod softmax;
-#[cfg(feature = "cube")]
 mod step;
-#[cfg(feature = "cube")]
-pub(crate) mod update;
 
 use burn::tensor::Device;
 

@@ -6,7 +6,7 @@
 //! their f32 masters; residual sums, norms, softmax and the loss stay in f32.
 
 use burn::nn::conv::Conv2d;
-use burn::nn::{Dropout, LayerNorm, Linear, PaddingConfig2d};
+use burn::nn::{Dropout, Linear, PaddingConfig2d};
 use burn::tensor::activation::softmax;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, FloatDType, Tensor, module};
@@ -73,53 +73,7 @@ impl Compute {
     /// # Shapes
     /// - scores, output: `[B, heads, N, N]`
     pub(super) fn weights(self, scores: Tensor<4>, dropout: &Dropout) -> Tensor<4> {
-        #[cfg(feature = "cube")]
-        if kernel::is_gpu(&scores.device()) {
-            let rate = kernel::dropout::rate(dropout, &scores.device());
-            return kernel::softmax::weigh(scores, rate, self.format());
-        }
         self.narrow(dropout.forward(softmax(self.wide(scores), 3)))
-    }
-
-    /// `x` after dropout, in f32.
-    pub(super) fn dropped<const D: usize>(self, x: Tensor<D>, dropout: &Dropout) -> Tensor<D> {
-        #[cfg(feature = "cube")]
-        if let Some(rate) = drops_on_gpu(dropout, &x.device()) {
-            return kernel::drop::dropped(x, rate, FloatDType::F32);
-        }
-        dropout.forward(self.wide(x))
-    }
-
-    /// `x` after dropout, in its own format.
-    pub(super) fn dropped_narrow<const D: usize>(
-        self,
-        x: Tensor<D>,
-        dropout: &Dropout,
-    ) -> Tensor<D> {
-        #[cfg(feature = "cube")]
-        if let Some(rate) = drops_on_gpu(dropout, &x.device()) {
-            let format = FloatDType::from(x.dtype());
-            return kernel::drop::dropped(x, rate, format);
-        }
-        dropout.forward(x)
-    }
-
-    /// `norm` of `x`, f32.
-    pub(super) fn normalise(self, norm: &LayerNorm, epsilon: f32, x: Tensor<3>) -> Tensor<3> {
-        #[cfg(feature = "cube")]
-        if kernel::is_gpu(&x.device())
-            && let Some(beta) = &norm.beta
-        {
-            return kernel::norm::normalise(x, norm.gamma.val(), beta.val(), epsilon);
-        }
-        let _ = epsilon;
-        norm.forward(x)
-    }
-
-    /// The compute format.
-    #[cfg(feature = "cube")]
-    fn format(self) -> FloatDType {
-        self.0.unwrap_or(FloatDType::F32)
     }
 
     /// `x W + b`, in the compute format.
@@ -190,13 +144,6 @@ impl Compute {
 pub(super) fn count_linear<const D: usize>(layer: &Linear, x: &Tensor<D>) {
     let [_, outputs] = layer.weight.lazy_shape().dims();
     cost::add(x.dims().iter().product::<usize>() * outputs);
-}
-
-/// The rate at which a layer drops on `device`, a GPU; `None` where it drops nothing.
-#[cfg(feature = "cube")]
-fn drops_on_gpu(dropout: &Dropout, device: &Device) -> Option<f32> {
-    let rate = kernel::dropout::rate(dropout, device);
-    (rate > 0.0 && kernel::is_gpu(device)).then_some(rate)
 }
 
 /// Rows and columns of zeros around a convolution's input.

@@ -160,8 +160,8 @@ impl EncoderLayer {
 
     /// The layer of plain tensors.
     fn composed(&self, x: Tensor<3>, compute: Compute) -> Tensor<3> {
-        let norm1 = |x| compute.normalise(&self.norm1, self.epsilon, x);
-        let norm2 = |x| compute.normalise(&self.norm2, self.epsilon, x);
+        let norm1 = |x| self.norm1.forward(x);
+        let norm2 = |x| self.norm2.forward(x);
         match self.order {
             NormOrder::Post => {
                 let x = norm1(x.clone() + self.attend(x, compute));
@@ -176,7 +176,7 @@ impl EncoderLayer {
 
     fn attend(&self, x: Tensor<3>, compute: Compute) -> Tensor<3> {
         let x = self.self_attn.forward(x, compute);
-        compute.dropped(x, &self.dropout)
+        self.dropout.forward(compute.wide(x))
     }
 
     fn feed_forward(&self, x: Tensor<3>, compute: Compute) -> Tensor<3> {
@@ -185,9 +185,9 @@ impl EncoderLayer {
             Activation::Relu => relu(x),
             Activation::Gelu => gelu(x),
         };
-        let x = compute.dropped_narrow(x, &self.dropout);
+        let x = self.dropout.forward(x);
         let x = compute.linear(&self.linear2, x); // [B, N, width]
-        compute.dropped(x, &self.dropout)
+        self.dropout.forward(compute.wide(x))
     }
 }
 

@@ -88,7 +88,7 @@ impl Optimizer {
     }
 }
 
-#[cfg(any(feature = "flex", feature = "cube"))]
+#[cfg(feature = "flex")]
 impl Optimizer {
     /// The update for the kernel; its time is for the kernel's caller to set.
     fn adam(&self, lr: f64) -> nephos_kernel::adam::Adam {
@@ -149,16 +149,6 @@ impl ModuleMapper for Step<'_> {
                 crate::kernel::adam::step(adam, tensor, gradient, self.factor, moments);
             self.optimizer.moments.insert(path, moments);
             let updated = Tensor::from_inner(tensor).require_grad();
-            return Param::from_mapped_value(id, updated, mapper);
-        }
-        #[cfg(feature = "cube")]
-        if crate::kernel::is_gpu(&tensor.device()) {
-            let adam = self.optimizer.adam(lr);
-            let (flat, gradient) = (tensor.reshape([-1]), gradient.reshape([-1]));
-            let (flat, moments) =
-                crate::kernel::update::step(adam, flat, gradient, self.factor, moments);
-            self.optimizer.moments.insert(path, moments);
-            let updated = Tensor::from_inner(flat.reshape(shape)).require_grad();
             return Param::from_mapped_value(id, updated, mapper);
         }
         let gradient = match self.factor {

@@ -10,10 +10,7 @@
 //! be there.
 
 mod graph;
-mod layers;
-mod loss;
 mod network;
-mod softmax;
 
 use std::sync::OnceLock;
 

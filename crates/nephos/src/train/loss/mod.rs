@@ -1,8 +1,6 @@
 //! What training minimises: losses on logits, PyTorch's conventions.
 
 mod coarse;
-#[cfg(feature = "cube")]
-mod shares;
 mod truth;
 
 use burn::tensor::activation::log_softmax;
@@ -62,10 +60,6 @@ impl Loss {
             [b, h, w],
             "labels and logits differ in shape"
         );
-        #[cfg(feature = "cube")]
-        if let Some(loss) = self.of_shares(&logits, &labels) {
-            return loss;
-        }
         let log_p = log_softmax(logits, 1); // [B, C, H, W]
         let truth = Truth::new(labels, classes);
         match self.config.kind {
