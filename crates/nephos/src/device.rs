@@ -6,14 +6,8 @@ use burn::tensor::FloatDType;
 use crate::config::Precision;
 use crate::error::{Error, Result};
 
-/// The backends nephos knows, with the cargo feature that builds each.
-const BACKENDS: [(&str, &str); 5] = [
-    ("cpu", "flex"),
-    ("vulkan", "vulkan"),
-    ("metal", "metal"),
-    ("webgpu", "webgpu"),
-    ("cuda", "cuda"),
-];
+/// The GPU backends nephos knows; the cargo feature that builds one has its name.
+const GPUS: [&str; 4] = ["vulkan", "metal", "webgpu", "cuda"];
 
 /// The device that `spec` asks for: `auto`, `cpu`, or a backend with an
 /// optional index, as in `vulkan`, `vulkan:0`, `cuda:1`.
@@ -27,12 +21,9 @@ const BACKENDS: [(&str, &str); 5] = [
 pub fn select(spec: &str) -> Result<Device> {
     let spec = spec.trim();
     if spec == "auto" {
-        return BACKENDS
-            .iter()
-            .skip(1)
-            .find_map(|(name, _)| devices(name)?.into_iter().find(|gpu| !is_software(gpu)))
-            .or_else(|| devices("cpu")?.into_iter().next())
-            .ok_or_else(|| not_built("cpu"));
+        let gpu =
+            (GPUS.iter()).find_map(|name| devices(name)?.into_iter().find(|gpu| !is_software(gpu)));
+        return Ok(gpu.unwrap_or_else(Device::flex));
     }
     let (name, index) = match spec.split_once(':') {
         Some((name, index)) => {
@@ -45,13 +36,18 @@ pub fn select(spec: &str) -> Result<Device> {
         }
         None => (spec, 0),
     };
-    if !BACKENDS.iter().any(|(known, _)| *known == name) {
+    if name != "cpu" && !GPUS.contains(&name) {
         return Err(Error::usage(format!(
             "--device {spec}: expected auto, cpu, vulkan, metal, webgpu or cuda, \
              with a number after a colon where there are several"
         )));
     }
-    let found = devices(name).ok_or_else(|| not_built(name))?;
+    let found = devices(name).ok_or_else(|| {
+        Error::unsupported(
+            format!("--device {name}"),
+            format!("this build of nephos lacks it; build with `--features {name}`"),
+        )
+    })?;
     let count = found.len();
     found.into_iter().nth(index).ok_or_else(|| {
         Error::unsupported(
@@ -87,8 +83,7 @@ pub fn check_precision(device: &Device, precision: Precision) -> Result<()> {
 /// Whether tensors on `device` lie in this process's memory and are not recorded for
 /// gradients, so that arithmetic without tensors may take their place.
 pub fn is_plain_cpu(device: &Device) -> bool {
-    let cpu = devices("cpu").unwrap_or_default();
-    !device.is_autodiff() && cpu.contains(device)
+    !device.is_autodiff() && *device == Device::flex()
 }
 
 /// Memory of this machine in bytes, or of what this process may have of it; `None` where the
@@ -159,17 +154,6 @@ pub fn start_threads(threads: Option<usize>) -> Result<()> {
     })
 }
 
-fn not_built(name: &str) -> Error {
-    let feature = BACKENDS
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map_or(name, |(_, feature)| feature);
-    Error::unsupported(
-        format!("--device {name}"),
-        format!("this build of nephos lacks it; build with `--features {feature}`"),
-    )
-}
-
 /// The devices of one backend, or `None` when it was not compiled in.
 ///
 /// Burn panics when it is asked for a device that is not there, so devices are
@@ -178,7 +162,6 @@ fn devices(name: &str) -> Option<Vec<Device>> {
     #[allow(unused_imports)]
     use burn::tensor::DeviceType;
     match name {
-        #[cfg(feature = "flex")]
         "cpu" => Some(vec![Device::flex()]),
         #[cfg(feature = "vulkan")]
         "vulkan" => Some(Device::enumerate(DeviceType::Vulkan).into_vec()),
@@ -215,7 +198,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[cfg(feature = "flex")]
     fn the_cpu_is_always_there() {
         assert!(select("cpu").is_ok());
         assert!(select("auto").is_ok());

@@ -67,8 +67,9 @@ pub(super) trait Operation<const N: usize>: Debug + Send + 'static {
     ) -> [Vec<f32>; N];
 }
 
-/// Whether [`record`] takes tensors of `device`.
-pub(super) fn takes(device: &Device) -> bool {
+/// Whether [`record`] takes tensors of `device`: they are on the CPU, and a backward pass may
+/// follow.
+pub(crate) fn is_recorded(device: &Device) -> bool {
     super::is_cpu(device) && device.gradient_checkpointing_strategy().is_some()
 }
 

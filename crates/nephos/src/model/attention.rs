@@ -44,13 +44,11 @@ impl SelfAttention {
     }
 
     /// The weights and biases of the packed and of the output projection.
-    #[cfg(feature = "flex")]
     pub(super) fn tensors(&self) -> [(Tensor<2>, Tensor<1>); 2] {
         [&self.in_proj, &self.out_proj].map(super::compute::tensors)
     }
 
     /// Number of heads.
-    #[cfg(feature = "flex")]
     pub(super) fn heads(&self) -> usize {
         self.heads
     }

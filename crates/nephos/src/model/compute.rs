@@ -42,7 +42,6 @@ impl Compute {
     }
 
     /// Whether a convolution is one of the CPU's kernels: square, dense, in f32.
-    #[cfg(feature = "flex")]
     fn has_kernel(self, layer: &Conv2d, device: &Device) -> bool {
         let square = |[a, b]: [usize; 2]| a == b;
         let plain = layer.groups == 1 && layer.dilation == [1, 1];
@@ -102,7 +101,6 @@ impl Compute {
     /// # Panics
     /// As [`Compute::conv2d`].
     pub(super) fn convolve(self, layer: &Conv2d, grid: Tensor<4>) -> Tensor<4> {
-        #[cfg(feature = "flex")]
         if self.has_kernel(layer, &grid.device()) {
             self.count(layer, grid.dims());
             let sides = [layer.stride[0], padding(layer)[0]];
@@ -123,7 +121,6 @@ impl Compute {
     /// # Panics
     /// The layer was not made with explicit symmetric padding.
     pub(super) fn conv2d(self, layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
-        #[cfg(feature = "flex")]
         if self.has_kernel(layer, &x.device()) {
             let grid = self.convolve(layer, x.permute([0, 2, 3, 1]));
             return grid.permute([0, 3, 1, 2]);
@@ -174,14 +171,12 @@ pub(super) fn multiplications(layer: &Conv2d, [batch, _, height, width]: [usize;
 }
 
 /// Weight and bias of a layer that has both.
-#[cfg(feature = "flex")]
 pub(super) fn tensors(layer: &Linear) -> (Tensor<2>, Tensor<1>) {
     let bias = layer.bias.as_ref().expect("a layer with a bias");
     (layer.weight.val(), bias.val())
 }
 
 /// Weight and bias of a convolution, which always has both here.
-#[cfg(feature = "flex")]
 pub(super) fn conv_tensors(layer: &Conv2d) -> (Tensor<4>, Tensor<1>) {
     let bias = layer.bias.as_ref().expect("a convolution with a bias");
     (layer.weight.val(), bias.val())

@@ -80,7 +80,6 @@ impl Decoder {
         compute: Compute,
     ) -> Tensor<4> {
         assert_eq!(detail.len(), self.stages.len(), "detail for each stage");
-        #[cfg(feature = "flex")]
         if self.stages.is_empty() && compute.is_recorded(&nodes.device()) {
             use super::compute::conv_tensors;
             use crate::kernel::decoder::{DecoderTensors, classify};

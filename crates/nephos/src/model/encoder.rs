@@ -108,7 +108,6 @@ impl EncoderLayer {
     /// # Shapes
     /// - x, output: `[B, N, width]`, f32
     fn forward(&self, x: Tensor<3>, compute: Compute) -> Tensor<3> {
-        #[cfg(feature = "flex")]
         if compute.is_recorded(&x.device()) {
             return self.recorded(x);
         }
@@ -116,7 +115,6 @@ impl EncoderLayer {
     }
 
     /// [`EncoderLayer::composed`] as one step of autodiff.
-    #[cfg(feature = "flex")]
     fn recorded(&self, x: Tensor<3>) -> Tensor<3> {
         use crate::kernel::{dropout, encoder};
         use nephos_kernel::{attention::Shape, encoder as kernel, gemm::Act};
@@ -197,7 +195,7 @@ fn norm(config: &EncoderConfig, width: usize, device: &Device) -> LayerNorm {
         .init(device)
 }
 
-#[cfg(all(test, feature = "flex"))]
+#[cfg(test)]
 mod tests {
     use burn::module::ModuleVisitor;
     use burn::module::Param;

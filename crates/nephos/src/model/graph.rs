@@ -7,11 +7,9 @@ use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::affinity::affinity;
 use super::compute::Compute;
-#[cfg(feature = "flex")]
 use super::compute::count_linear;
 use super::cost;
 use crate::config::{Affinity, GraphConfig};
-#[cfg(any(feature = "flex", feature = "cube"))]
 use crate::kernel;
 
 /// A stack of graph attention layers (Veličković et al. 2018,
@@ -138,7 +136,6 @@ impl GraphAttention {
             let unit = unit.expect("tokens are given to layers that want their affinity");
             (unit.clone(), scale.val())
         });
-        #[cfg(feature = "flex")]
         if watch.is_none() && kernel::is_cpu(&nodes.device()) {
             return self.attend(compute.wide(nodes), bias);
         }
@@ -166,7 +163,6 @@ impl GraphAttention {
     /// - nodes: `[B, N, any]`, f32
     /// - bias: tokens of length one, `[B, N, any]`, and the scale of their products
     /// - output: `[B, N, heads * head]`, f32
-    #[cfg(feature = "flex")]
     fn attend(&self, nodes: Tensor<3>, bias: Option<(Tensor<3>, Tensor<1>)>) -> Tensor<3> {
         use kernel::{dropout, graph};
         use nephos_kernel::dropout::Dropout;
@@ -340,7 +336,6 @@ mod tests {
 
     /// Output of a layer and the gradients of its weighted sum, by the nodes first
     /// and then by all weights; densely or with the kernels.
-    #[cfg(feature = "flex")]
     fn with_gradients(graph: &Graph, nodes: &Tensor<3>, dense: bool) -> Vec<Vec<f32>> {
         let nodes = nodes.clone().require_grad();
         let unit = super::super::affinity::unit(nodes.clone());
@@ -371,7 +366,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(feature = "flex")]
     fn kernels_compute_what_the_formula_does() {
         let device = Device::flex().autodiff();
         for (heads, affinity) in [
@@ -405,7 +399,6 @@ mod tests {
     /// is that of the mask of the forward pass: with scores of zero the output is linear
     /// in the nodes, so its derivative along them is the output itself.
     #[test]
-    #[cfg(feature = "flex")]
     fn dropout_is_unbiased_and_its_gradient_has_the_same_mask() {
         use nephos_kernel::dropout::Dropout;
 

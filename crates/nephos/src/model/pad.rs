@@ -37,7 +37,7 @@ pub(super) fn crop(x: Tensor<4>, [rows, cols]: [usize; 2]) -> Tensor<4> {
     x.slice([s![..], s![..], s![..rows], s![..cols]])
 }
 
-#[cfg(all(test, feature = "flex"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -49,7 +49,6 @@ impl PatchEmbed {
             height.min(width) + 2 * self.padding >= self.proj.kernel_size[0],
             "an image of {height} x {width} pixels is smaller than one patch"
         );
-        #[cfg(feature = "flex")]
         if compute.is_recorded(&images.device()) {
             let (weight, bias) = super::compute::conv_tensors(&self.proj);
             let sides = [self.proj.kernel_size[0], self.proj.stride[0], self.padding];
@@ -123,7 +122,7 @@ fn tile(images: Tensor<4>, [rows, cols]: [usize; 2], size: usize, pad: usize) ->
         .reshape([batch * rows * cols, channels * size * size])
 }
 
-#[cfg(all(test, feature = "flex"))]
+#[cfg(test)]
 mod tests {
     use burn::tensor::{Distribution, Tolerance};
 

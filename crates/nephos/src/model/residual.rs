@@ -7,7 +7,6 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use super::compute::Compute;
-#[cfg(feature = "flex")]
 use super::compute::conv_tensors;
 
 /// Weight of a fresh block's residual branch: near zero, so that a deep stack
@@ -56,7 +55,6 @@ impl ResidualBlock {
     /// # Shapes
     /// - x, output: `[B, H, W, width]`, f32
     pub(super) fn forward(&self, x: Tensor<4>, compute: Compute) -> Tensor<4> {
-        #[cfg(feature = "flex")]
         if compute.has_kernels(&x.device()) {
             let layers = [&self.conv1, &self.conv2];
             for layer in layers {

@@ -7,7 +7,6 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use super::compute::Compute;
-#[cfg(feature = "flex")]
 use super::compute::conv_tensors;
 use super::residual::{ResidualBlock, conv3x3};
 
@@ -60,7 +59,6 @@ impl UpStage {
     }
 
     fn join(&self, x: Tensor<4>, detail: Option<Tensor<4>>, compute: Compute) -> Tensor<4> {
-        #[cfg(feature = "flex")]
         if compute.has_kernels(&x.device()) {
             let [batch, height, width, _] = x.dims();
             compute.count(&self.reduce, x.dims());

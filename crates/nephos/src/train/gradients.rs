@@ -36,7 +36,6 @@ impl ModuleVisitor for Squares<'_> {
         let Some(gradient) = self.gradients.get::<D>(param.id) else {
             return;
         };
-        #[cfg(feature = "flex")]
         if crate::kernel::is_cpu(&gradient.device()) {
             self.known += crate::kernel::adam::squares(gradient);
             return;

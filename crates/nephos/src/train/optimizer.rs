@@ -88,7 +88,6 @@ impl Optimizer {
     }
 }
 
-#[cfg(feature = "flex")]
 impl Optimizer {
     /// The update for the kernel; its time is for the kernel's caller to set.
     fn adam(&self, lr: f64) -> nephos_kernel::adam::Adam {
@@ -142,7 +141,6 @@ impl ModuleMapper for Step<'_> {
         let lr = self.lr * layer_share(&path, self.optimizer.depth, config.layer_decay);
         let moments = self.optimizer.moments.remove(&path);
         let tensor = tensor.inner();
-        #[cfg(feature = "flex")]
         if crate::kernel::is_cpu(&tensor.device()) {
             let adam = self.optimizer.adam(lr);
             let (tensor, moments) =

@@ -61,7 +61,6 @@ impl BatchNorm {
     fn forward_train(&self, x: Tensor<4>) -> Tensor<4> {
         let [batch, _, height, width] = x.dims();
         let count = batch * height * width;
-        #[cfg(feature = "flex")]
         if kernel::is_recorded(&x.device()) {
             let activation = self.activation.into();
             let (gamma, beta) = (self.gamma.val(), self.beta.val());
@@ -85,7 +84,6 @@ impl BatchNorm {
         let device = x.device();
         let running = |state: &RunningState<Tensor<1>>| state.value_sync().to_device(&device);
         let (mean, variance) = (running(&self.running_mean), running(&self.running_var));
-        #[cfg(feature = "flex")]
         if kernel::is_cpu(&device) && !device.is_autodiff() {
             let tensors = [self.gamma.val(), self.beta.val(), mean, variance];
             return kernel::planes::batch_norm(x, tensors, EPSILON, self.activation.into());
@@ -125,7 +123,6 @@ impl BatchNorm {
     }
 }
 
-#[cfg(feature = "flex")]
 impl From<Activation> for kernel::planes::Activation {
     fn from(activation: Activation) -> Self {
         match activation {

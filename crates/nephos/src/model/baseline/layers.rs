@@ -102,7 +102,6 @@ pub(super) fn he() -> Initializer {
 /// # Panics
 /// The layer was not made by [`Shape::init`].
 pub(super) fn convolve(layer: &Conv2d, x: Tensor<4>, compute: Compute) -> Tensor<4> {
-    #[cfg(feature = "flex")]
     if compute.has_kernels(&x.device()) {
         use crate::kernel::planes;
         use crate::model::compute::{multiplications, padding};

@@ -5,7 +5,6 @@ use burn::tensor::Tensor;
 use ndarray::Array3;
 
 use super::Loss;
-#[cfg(feature = "flex")]
 use crate::config::LossKind;
 
 impl Loss {
@@ -25,13 +24,11 @@ impl Loss {
         labels: &Array3<u8>,
         align_corners: bool,
     ) -> Option<Tensor<1>> {
-        #[cfg(feature = "flex")]
         if crate::kernel::is_recorded(&coarse.device()) {
             let labels = pixels(labels, align_corners);
             let objective = self.objective();
             return Some(crate::kernel::loss::loss(coarse.clone(), labels, objective));
         }
-        let _ = (coarse, labels, align_corners);
         None
     }
 
@@ -49,7 +46,6 @@ impl Loss {
         labels: &Array3<u8>,
         align_corners: bool,
     ) -> Option<(f64, Vec<u8>)> {
-        #[cfg(feature = "flex")]
         if crate::kernel::is_cpu(&coarse.device()) {
             let shape = coarse.dims();
             let values = coarse.clone().into_data().try_into_vec::<f32>();
@@ -60,12 +56,10 @@ impl Loss {
             let evaluation = (self.objective()).evaluate_and_classify(&target, &mut best);
             return Some((evaluation.loss, best));
         }
-        let _ = (coarse, labels, align_corners);
         None
     }
 
     /// The loss for [`nephos_kernel`].
-    #[cfg(feature = "flex")]
     fn objective(&self) -> nephos_kernel::loss::Objective {
         use nephos_kernel::loss::{Kind, Objective};
         let smoothing = self.config.label_smoothing;
@@ -83,7 +77,6 @@ impl Loss {
     }
 }
 
-#[cfg(feature = "flex")]
 fn pixels(labels: &Array3<u8>, align_corners: bool) -> crate::kernel::loss::Labels {
     let (_, height, width) = labels.dim();
     crate::kernel::loss::Labels {

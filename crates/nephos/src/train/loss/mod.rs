@@ -214,7 +214,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(feature = "flex")]
     fn the_loss_of_coarse_scores_is_that_of_upsampled_ones() {
         let golden = golden();
         let [b, _, h, w] = golden.shape;
@@ -228,7 +227,6 @@ mod tests {
 
     /// What the kernel's tests hold to its reference holds for the other form too.
     #[test]
-    #[cfg(feature = "flex")]
     fn pixels_that_may_be_of_several_classes_have_one_loss_in_both_forms() {
         use nephos_kernel::loss::either;
         let golden = golden();

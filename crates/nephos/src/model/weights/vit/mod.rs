@@ -9,7 +9,7 @@ mod file;
 mod names;
 mod patches;
 mod positions;
-#[cfg(all(test, feature = "flex"))]
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
