@@ -64,7 +64,7 @@ mod tests {
     use std::panic::catch_unwind;
 
     use super::*;
-    use crate::conv::{Conv3x3Packed, ConvPacked, Layout, TileSize, Window};
+    use crate::conv::{Conv3x3Packed, ConvPacked, Window};
     use crate::dropout::Dropout;
     use crate::gemm::{Act, BatchLayout, Epilogue, Matrix, Packed, matmul, matmul_batch};
     use crate::patches::Patches;
@@ -167,11 +167,11 @@ mod tests {
             padding: [padding; 2],
         };
         refused("images of a 3 × 3 convolution", &|| {
-            let conv = Conv3x3Packed::new(&[0.0; 9], [1, 1], TileSize::Two);
+            let conv = Conv3x3Packed::new(&[0.0; 9], [1, 1]);
             conv.forward(&[], images(LARGE, LARGE, 1), None, Act::None, &mut []);
         });
         refused("3 × 3 filters", &|| {
-            Conv3x3Packed::new(&[], [LARGE, LARGE], TileSize::Two);
+            Conv3x3Packed::new(&[], [LARGE, LARGE]);
         });
         refused("filters", &|| {
             ConvPacked::new(&[], [LARGE, LARGE], window(1, 1, 0));
@@ -179,12 +179,12 @@ mod tests {
         refused("padding of a convolution", &|| {
             let conv = ConvPacked::new(&[1.0], [1, 1], window(1, 1, HALF));
             let one = images(1, 1, 1);
-            conv.forward(&[1.0], Layout::ChannelsLast, one, &plain, &mut [0.0]);
+            conv.forward(&[1.0], one, &plain, &mut [0.0]);
         });
         refused("images of a gradient by filters", &|| {
-            let (last, size) = (Layout::ChannelsLast, images(LARGE, LARGE, 1));
+            let size = images(LARGE, LARGE, 1);
             let window = window(1, 1, 0);
-            conv::add_weight_gradient(&[], last, size, &[], [1, 1], window, &mut [0.0]);
+            conv::add_weight_gradient(&[], size, &[], [1, 1], window, &mut [0.0]);
         });
         refused("patches", &|| {
             let patches = Patches {

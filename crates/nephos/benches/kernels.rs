@@ -3,7 +3,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nephos_kernel::attention;
-use nephos_kernel::conv::{Conv3x3Packed, Shape as Image, TileSize};
+use nephos_kernel::conv::{Conv3x3Packed, Shape as Image};
 use nephos_kernel::dropout::Dropout;
 use nephos_kernel::gemm::{Act, Epilogue, Matrix, Packed, matmul};
 use nephos_kernel::loss::{Kind, Objective, Target};
@@ -81,13 +81,10 @@ fn convolution(c: &mut Criterion) {
     };
     let weight = numbers(outputs * inputs * 9);
     let (image, mut out) = (numbers(TOKENS * inputs), vec![0.0; TOKENS * outputs]);
-    let mut group = c.benchmark_group("convolution 3 x 3");
-    for tile in [TileSize::Two, TileSize::Three, TileSize::Four] {
-        let conv = Conv3x3Packed::new(&weight, [outputs, inputs], tile);
-        group.bench_function(format!("{tile:?}"), |bencher| {
-            bencher.iter(|| conv.forward(&image, shape, None, Act::Relu, &mut out));
-        });
-    }
+    let conv = Conv3x3Packed::new(&weight, [outputs, inputs]);
+    c.bench_function("convolution 3 x 3", |bencher| {
+        bencher.iter(|| conv.forward(&image, shape, None, Act::Relu, &mut out));
+    });
 }
 
 fn loss(c: &mut Criterion) {

@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use rayon::prelude::*;
 
-use super::cook_toom::CookToom;
-use super::filter::{Direction, transform_filters};
+use super::cook_toom::{CookToom, INPUTS, OUTPUTS};
+use super::filter::transform_filters;
 use super::transform::{gather_tile, scatter_tile};
 use super::{Shape, apply_gelu, check_image};
 use crate::gemm::aligned::Aligned;
@@ -23,20 +23,6 @@ const SMALL_TILES: usize = 1 << 17;
 /// Transformed numbers, in and out, that are kept at a time.
 const TILES: usize = 1 << 22;
 
-/// Outputs of a tile, along each side. More of them need fewer multiplications, but
-/// more room for the filters: with `n` outputs, `(n + 2)²/9` times the room of the
-/// filters themselves, and `(n + 2)²/n²` multiplications an output instead of 9.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TileSize {
-    /// 2 × 2 outputs.
-    Two,
-    /// 3 × 3 outputs.
-    #[default]
-    Three,
-    /// 4 × 4 outputs.
-    Four,
-}
-
 /// A 3 × 3 convolution with stride 1 and padding 1, its filters transformed and
 /// packed (Winograd's minimal filtering: Lavin & Gray 2016,
 /// doi:10.1109/CVPR.2016.435).
@@ -45,8 +31,6 @@ pub struct Conv3x3Packed {
     filters: Vec<Packed>,
     inputs: usize,
     outputs: usize,
-    tile: TileSize,
-    direction: Direction,
 }
 
 thread_local! {
@@ -61,74 +45,14 @@ impl Conv3x3Packed {
     ///
     /// # Panics
     /// The weight has another size.
-    pub fn new(weight: &[f32], [outputs, inputs]: [usize; 2], tile: TileSize) -> Self {
-        let mut packed = Self {
-            filters: vec![],
+    pub fn new(weight: &[f32], [outputs, inputs]: [usize; 2]) -> Self {
+        assert_eq!(weight.len(), count([outputs, inputs, 9]), "3 x 3 filters");
+        let filters = transform_filters(&CookToom::new().filter, weight, [outputs, inputs]);
+        Self {
+            filters,
             inputs,
             outputs,
-            tile,
-            direction: Direction::Forward,
-        };
-        packed.repack(weight);
-        packed
-    }
-
-    /// Transforms filters for the way back: a convolution that takes the gradient by
-    /// the outputs to the gradient by the inputs.
-    ///
-    /// # Shapes
-    /// - weight: `[outputs, inputs, 3, 3]`, as in [`Self::new`]
-    ///
-    /// # Panics
-    /// The weight has another size.
-    pub fn input_gradient(weight: &[f32], [outputs, inputs]: [usize; 2], tile: TileSize) -> Self {
-        let mut packed = Self {
-            filters: vec![],
-            inputs: outputs,
-            outputs: inputs,
-            tile,
-            direction: Direction::Backward,
-        };
-        packed.repack(weight);
-        packed
-    }
-
-    /// Transforms other filters of the same shape to the same place.
-    ///
-    /// # Panics
-    /// The weight has another size.
-    pub fn repack(&mut self, weight: &[f32]) {
-        let direction = self.direction;
-        let size = match direction {
-            Direction::Forward => [self.outputs, self.inputs],
-            Direction::Backward => [self.inputs, self.outputs],
-        };
-        assert_eq!(weight.len(), count([size[0], size[1], 9]), "3 x 3 filters");
-        let filters = &mut self.filters;
-        match self.tile {
-            TileSize::Two => {
-                let g = CookToom::<2, 4>::new().filter;
-                transform_filters(&g, weight, size, direction, filters);
-            }
-            TileSize::Three => {
-                let g = CookToom::<3, 5>::new().filter;
-                transform_filters(&g, weight, size, direction, filters);
-            }
-            TileSize::Four => {
-                let g = CookToom::<4, 6>::new().filter;
-                transform_filters(&g, weight, size, direction, filters);
-            }
         }
-    }
-
-    /// Channels of the input.
-    pub fn inputs(&self) -> usize {
-        self.inputs
-    }
-
-    /// Channels of the output.
-    pub fn outputs(&self) -> usize {
-        self.outputs
     }
 
     /// `out = activation(image ∗ filters + bias)`.
@@ -156,21 +80,6 @@ impl Conv3x3Packed {
         if out.is_empty() {
             return;
         }
-        let finish = Finish { bias, activation };
-        match self.tile {
-            TileSize::Two => self.run::<2, 4>(image, shape, finish, out),
-            TileSize::Three => self.run::<3, 5>(image, shape, finish, out),
-            TileSize::Four => self.run::<4, 6>(image, shape, finish, out),
-        }
-    }
-
-    fn run<const OUTPUTS: usize, const INPUTS: usize>(
-        &self,
-        image: &[f32],
-        shape: Shape,
-        finish: Finish<'_>,
-        out: &mut [f32],
-    ) {
         let row = shape.width * self.outputs;
         // A band is a row of tiles.
         let mut bands: Vec<&mut [f32]> = out
@@ -179,12 +88,12 @@ impl Conv3x3Packed {
             .collect();
         let per_tile = INPUTS * INPUTS * (self.inputs + self.outputs);
         let per_band = shape.width.div_ceil(OUTPUTS) * per_tile;
-        let layer = Layer::<OUTPUTS, INPUTS> {
+        let layer = Layer {
             matrices: CookToom::new(),
             packed: self,
             image,
             shape,
-            finish,
+            finish: Finish { bias, activation },
         };
         if INPUTS * INPUTS * self.inputs * self.outputs <= SMALL_FILTERS {
             let tiles = (SMALL_TILES / per_tile).max(14);
@@ -209,15 +118,15 @@ struct Finish<'a> {
     activation: Act,
 }
 
-struct Layer<'a, const OUTPUTS: usize, const INPUTS: usize> {
-    matrices: CookToom<OUTPUTS, INPUTS>,
+struct Layer<'a> {
+    matrices: CookToom,
     packed: &'a Conv3x3Packed,
     image: &'a [f32],
     shape: Shape,
     finish: Finish<'a>,
 }
 
-impl<const OUTPUTS: usize, const INPUTS: usize> Layer<'_, OUTPUTS, INPUTS> {
+impl Layer<'_> {
     /// Fills some bands, the first being the `first` of all, so many tiles at a time.
     fn bands(&self, first: usize, out: &mut [&mut [f32]], most: usize, parallel: bool) {
         let width = self.shape.width.div_ceil(OUTPUTS);

@@ -2,49 +2,32 @@
 
 use rayon::prelude::*;
 
-use super::cook_toom::TAPS;
+use super::cook_toom::{INPUTS, TAPS};
 use super::transform::gather_tile;
 use crate::gemm::Packed;
 
-/// Which way a convolution goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
-    /// From inputs to outputs.
-    Forward,
-    /// From gradients by the outputs to gradients by the inputs: inputs and outputs
-    /// change places, the taps turn about the middle.
-    Backward,
-}
-
-/// `G g Gᵀ` of all filters, a matrix `[inputs, outputs]` for each of the `ROWS²`
-/// products.
+/// `G g Gᵀ` of all filters, a matrix `[inputs, outputs]` for each of a tile's products.
 ///
 /// # Shapes
-/// - weight: `[outputs, inputs, 3, 3]` of the forward convolution
-pub(super) fn transform_filters<const ROWS: usize>(
-    g: &[[f32; TAPS]; ROWS],
+/// - weight: `[outputs, inputs, 3, 3]`
+pub(super) fn transform_filters(
+    g: &[[f32; TAPS]; INPUTS],
     weight: &[f32],
     [outputs, inputs]: [usize; 2],
-    direction: Direction,
-    packed: &mut Vec<Packed>,
-) {
+) -> Vec<Packed> {
     const AREA: usize = TAPS * TAPS;
-    let [rows, cols] = match direction {
-        Direction::Forward => [inputs, outputs],
-        Direction::Backward => [outputs, inputs],
-    };
-    packed.resize_with(ROWS * ROWS, Packed::default);
-    for packed in packed.iter_mut() {
-        packed.reshape(rows, cols);
+    let mut packed = vec![Packed::default(); INPUTS * INPUTS];
+    for packed in &mut packed {
+        packed.reshape(inputs, outputs);
     }
-    if rows == 0 || cols == 0 {
-        return;
+    if inputs == 0 || outputs == 0 {
+        return packed;
     }
     let width = packed[0].panel_width();
     // All products' panels of the same columns.
     let mut panels: Vec<Vec<&mut [f32]>> = vec![];
-    panels.resize_with(cols.div_ceil(width), Vec::new);
-    for packed in packed {
+    panels.resize_with(outputs.div_ceil(width), Vec::new);
+    for packed in &mut packed {
         for (panels, panel) in panels.iter_mut().zip(packed.panels_mut()) {
             panels.push(panel);
         }
@@ -54,29 +37,22 @@ pub(super) fn transform_filters<const ROWS: usize>(
         .enumerate()
         .for_each(|(index, panels)| {
             let first = index * width;
-            let count = width.min(cols - first);
+            let count = width.min(outputs - first);
             let mut taps = vec![0.0; AREA * width];
-            let mut products = vec![0.0; ROWS * ROWS * width];
-            for row in 0..rows {
+            let mut products = vec![0.0; INPUTS * INPUTS * width];
+            for input in 0..inputs {
                 for j in 0..count {
-                    let (output, input) = match direction {
-                        Direction::Forward => (first + j, row),
-                        Direction::Backward => (row, first + j),
-                    };
-                    let filter = &weight[(output * inputs + input) * AREA..][..AREA];
+                    let filter = &weight[((first + j) * inputs + input) * AREA..][..AREA];
                     for (tap, &x) in filter.iter().enumerate() {
-                        let tap = match direction {
-                            Direction::Forward => tap,
-                            Direction::Backward => AREA - 1 - tap,
-                        };
                         taps[tap * width + j] = x;
                     }
                 }
                 // Columns are to a filter what channels are to a tile.
                 gather_tile(g, &taps, [TAPS, TAPS, width], [0, 0], &mut products);
                 for (panel, product) in panels.iter_mut().zip(products.chunks_exact(width)) {
-                    panel[row * width..][..width].copy_from_slice(product);
+                    panel[input * width..][..width].copy_from_slice(product);
                 }
             }
         });
+    packed
 }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use rayon::prelude::*;
 
 use super::strip::{Strip, Windows};
-use super::{Layout, Shape, Window, check_image};
+use super::{Shape, Window, check_image};
 use crate::gemm::aligned::Aligned;
 use crate::gemm::{Epilogue, Matrix, Packed, matmul_left};
 use crate::sizes::count;
@@ -86,21 +86,14 @@ impl ConvPacked {
     /// `out = activation(image ∗ filters + bias) + residual`, as the epilogue says.
     ///
     /// # Shapes
-    /// - image: `inputs` channels of `shape`, in the order `layout`
+    /// - image: `[batch, height, width, inputs]`
     /// - bias: `[outputs]`
     /// - out, residual: `[batch, output height, output width, outputs]` as
     ///   [`Window::output`] says
     ///
     /// # Panics
     /// A shape is another.
-    pub fn forward(
-        &self,
-        image: &[f32],
-        layout: Layout,
-        shape: Shape,
-        epilogue: &Epilogue<'_>,
-        out: &mut [f32],
-    ) {
+    pub fn forward(&self, image: &[f32], shape: Shape, epilogue: &Epilogue<'_>, out: &mut [f32]) {
         let size = self.window.output(shape);
         check_image(image, shape, self.inputs);
         check_image(out, size, self.outputs);
@@ -140,7 +133,7 @@ impl ConvPacked {
                 ..*epilogue
             };
             let (rectified, scratch) = (self.rectified, SCRATCH.take());
-            let strip = Strip::new(image, layout, pixels, windows, rectified, scratch);
+            let strip = Strip::new(image, pixels, windows, rectified, scratch);
             matmul_left(&strip, &self.filters, out, self.outputs, &epilogue, false);
             SCRATCH.set(strip.into_data());
         };

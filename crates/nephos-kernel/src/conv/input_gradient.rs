@@ -10,7 +10,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::strip::{Strip, Windows};
-use super::{Layout, Shape, Window, check_image};
+use super::{Shape, Window, check_image};
 use crate::gemm::aligned::Aligned;
 use crate::gemm::{Epilogue, Matrix, Packed, matmul_left};
 use crate::sizes::count;
@@ -159,14 +159,7 @@ impl ConvInputGradient {
             count: [0, 1].map(|i| quotients[i].len()),
         };
         let [scratch, mut sums] = SCRATCH.take();
-        let strip = Strip::new(
-            gradient,
-            Layout::ChannelsLast,
-            pixels,
-            windows,
-            false,
-            scratch,
-        );
+        let strip = Strip::new(gradient, pixels, windows, false, scratch);
         let (inputs, keep) = (self.inputs, Epilogue::default());
         if stride == 1 {
             matmul_left(&strip, &phase.filters, out, inputs, &keep, false);

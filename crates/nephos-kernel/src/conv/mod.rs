@@ -15,17 +15,15 @@ mod strip;
 mod tests;
 mod transform;
 mod weight_gradient;
-mod weight_gradient3x3;
 mod window;
 
 use std::ops::Range;
 
-pub use conv3x3::{Conv3x3Packed, TileSize};
+pub use conv3x3::Conv3x3Packed;
 pub use general::ConvPacked;
 pub use input_gradient::ConvInputGradient;
 pub use weight_gradient::{add_bias_gradient, add_weight_gradient};
-pub use weight_gradient3x3::add_weight_gradient3x3;
-pub use window::{Layout, Window};
+pub use window::Window;
 
 use crate::gemm::gelu_in_place;
 use crate::sizes::count;

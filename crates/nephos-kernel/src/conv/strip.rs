@@ -2,12 +2,10 @@
 
 use std::ops::Range;
 
-use super::Layout;
 use crate::activation::positive;
 use crate::gemm::aligned::Aligned;
 use crate::gemm::left::{DEPTH, Left, Rows, part};
 use crate::gemm::tile::Kernel;
-use crate::gemm::transpose::transpose;
 use crate::sizes::{count, reach};
 
 /// Some rows of a padded image, channels-last; as a matrix, the windows of some rows
@@ -38,11 +36,10 @@ impl Strip {
     /// Copies what the windows see of an image; outside it they see zeros.
     ///
     /// # Shapes
-    /// - image: `size` is height, width and channels, the order `layout`; its positive
-    ///   part where it is to be `rectified`
+    /// - image: `[height, width, channels]`; its positive part where it is to be
+    ///   `rectified`
     pub(super) fn new(
         image: &[f32],
-        layout: Layout,
         [height, width, channels]: [usize; 3],
         windows: Windows,
         rectified: bool,
@@ -68,23 +65,11 @@ impl Strip {
             to[..start * channels].fill(0.0);
             to[(start + seen) * channels..].fill(0.0);
             let to = &mut to[start * channels..(start + seen) * channels];
-            match layout {
-                Layout::ChannelsLast => {
-                    let from = &image[(row * width + skip) * channels..];
-                    let from = &from[..seen * channels];
-                    match rectified {
-                        true => positive(from, to),
-                        false => to.copy_from_slice(from),
-                    }
-                }
-                Layout::ChannelsFirst => {
-                    let from = &image[row * width + skip..];
-                    transpose(from, height * width, to, channels, [seen, channels]);
-                    if rectified {
-                        let negative = to.iter_mut().filter(|x| **x < 0.0);
-                        negative.for_each(|x| *x = 0.0);
-                    }
-                }
+            let from = &image[(row * width + skip) * channels..];
+            let from = &from[..seen * channels];
+            match rectified {
+                true => positive(from, to),
+                false => to.copy_from_slice(from),
             }
         }
         Self {

@@ -5,8 +5,6 @@ use super::*;
 use crate::gemm::tests::noise;
 use crate::gemm::{Act, Epilogue};
 
-const TILES: [TileSize; 3] = [TileSize::Two, TileSize::Three, TileSize::Four];
-
 const THREE: Window = Window {
     kernel: [3, 3],
     stride: 1,
@@ -55,12 +53,10 @@ fn minimal_filtering_is_the_convolution() {
         let image = noise(batch * height * width * inputs, 1);
         let weight = filters(outputs, inputs, 9);
         let exact = reference::forward(&image, shape, &weight, [outputs, inputs], THREE);
-        for tile in TILES {
-            let packed = Conv3x3Packed::new(&weight, [outputs, inputs], tile);
-            let mut out = vec![f32::NAN; exact.len()];
-            packed.forward(&image, shape, None, Act::None, &mut out);
-            close(&out, &exact, 1e-5);
-        }
+        let packed = Conv3x3Packed::new(&weight, [outputs, inputs]);
+        let mut out = vec![f32::NAN; exact.len()];
+        packed.forward(&image, shape, None, Act::None, &mut out);
+        close(&out, &exact, 1e-5);
     }
 }
 
@@ -82,14 +78,12 @@ fn a_convolution_finishes_with_bias_and_activation() {
     let mut gelu: Vec<f32> = sums.map(|x| x as f32).collect();
     gelu_in_place(&mut gelu);
     let gelu: Vec<f64> = gelu.into_iter().map(f64::from).collect();
-    for tile in TILES {
-        let packed = Conv3x3Packed::new(&weight, [outputs, inputs], tile);
-        let mut out = vec![f32::NAN; exact.len()];
-        packed.forward(&image, shape, Some(&bias), Act::Relu, &mut out);
-        close(&out, &relu, 1e-5);
-        packed.forward(&image, shape, Some(&bias), Act::Gelu, &mut out);
-        close(&out, &gelu, 1e-5);
-    }
+    let packed = Conv3x3Packed::new(&weight, [outputs, inputs]);
+    let mut out = vec![f32::NAN; exact.len()];
+    packed.forward(&image, shape, Some(&bias), Act::Relu, &mut out);
+    close(&out, &relu, 1e-5);
+    packed.forward(&image, shape, Some(&bias), Act::Gelu, &mut out);
+    close(&out, &gelu, 1e-5);
 }
 
 #[test]
@@ -105,7 +99,7 @@ fn the_number_of_threads_changes_nothing() {
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
             pool.build().expect("threads").install(|| {
-                let packed = Conv3x3Packed::new(&weight, [outputs, inputs], TileSize::Three);
+                let packed = Conv3x3Packed::new(&weight, [outputs, inputs]);
                 let mut out = vec![0.0; batch * height * width * outputs];
                 packed.forward(&image, shape, None, Act::None, &mut out);
                 out
@@ -151,26 +145,18 @@ fn windows_of_any_kind_are_the_convolution() {
         let exact = reference::forward(&image, shape, &weight, [outputs, inputs], window);
         let packed = ConvPacked::new(&weight, [outputs, inputs], window);
         let mut out = vec![f32::NAN; exact.len()];
-        let last = Layout::ChannelsLast;
-        packed.forward(&image, last, shape, &Epilogue::default(), &mut out);
+        packed.forward(&image, shape, &Epilogue::default(), &mut out);
         close(&out, &exact, 1e-5);
 
-        let area = height * width;
-        let mut first = vec![0.0; image.len()];
-        for (at, &x) in image.iter().enumerate() {
-            let (pixel, c) = (at / inputs, at % inputs);
-            first[(pixel / area * inputs + c) * area + pixel % area] = x;
-        }
         let relu: Vec<f64> = (exact.iter().enumerate())
             .map(|(at, x)| (x + f64::from(bias[at % outputs])).max(0.0))
             .collect();
-        let layout = Layout::ChannelsFirst;
         let epilogue = Epilogue {
             bias: Some(&bias),
             activation: Act::Relu,
             ..Epilogue::default()
         };
-        packed.forward(&first, layout, shape, &epilogue, &mut out);
+        packed.forward(&image, shape, &epilogue, &mut out);
         close(&out, &relu, 1e-5);
 
         let positive: Vec<f32> = image.iter().map(|x| x.max(0.0)).collect();
@@ -183,10 +169,8 @@ fn windows_of_any_kind_are_the_convolution() {
             ..Epilogue::default()
         };
         let packed = packed.rectified();
-        for (image, layout) in [(&image, last), (&first, layout)] {
-            packed.forward(image, layout, shape, &epilogue, &mut out);
-            close(&out, &sums, 1e-5);
-        }
+        packed.forward(&image, shape, &epilogue, &mut out);
+        close(&out, &sums, 1e-5);
     }
 }
 
@@ -215,31 +199,8 @@ fn gradients_of_any_window_are_those_of_the_reference() {
             .iter_mut()
             .zip(&out)
             .for_each(|(x, &before)| *x += f64::from(before));
-        let layout = Layout::ChannelsLast;
-        add_weight_gradient(&image, layout, shape, &gradient, channels, window, &mut out);
+        add_weight_gradient(&image, shape, &gradient, channels, window, &mut out);
         close(&out, &by_weight, 1e-4);
-    }
-}
-
-#[test]
-fn the_way_back_of_minimal_filtering_is_that_of_the_reference() {
-    for [batch, height, width, inputs, outputs] in SHAPES {
-        let shape = Shape {
-            batch,
-            height,
-            width,
-        };
-        let image = noise(batch * height * width * inputs, 1);
-        let weight = filters(outputs, inputs, 9);
-        let gradient = noise(batch * height * width * outputs, 4);
-        let channels = [outputs, inputs];
-        let (by_image, _) = reference::backward(&image, shape, &weight, channels, THREE, &gradient);
-        for tile in TILES {
-            let packed = Conv3x3Packed::input_gradient(&weight, channels, tile);
-            let mut out = vec![f32::NAN; image.len()];
-            packed.forward(&gradient, shape, None, Act::None, &mut out);
-            close(&out, &by_image, 1e-5);
-        }
     }
 }
 

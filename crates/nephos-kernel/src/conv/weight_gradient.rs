@@ -5,7 +5,7 @@ use std::cell::Cell;
 use rayon::prelude::*;
 
 use super::strip::{Strip, Windows};
-use super::{Layout, Shape, Window, check_image};
+use super::{Shape, Window, check_image};
 use crate::gemm::aligned::Aligned;
 use crate::gemm::left::DEPTH;
 use crate::gemm::{Epilogue, Matrix, Packed, matmul_left};
@@ -29,7 +29,7 @@ thread_local! {
 /// Adds the gradient by the filters of a convolution to `out`.
 ///
 /// # Shapes
-/// - image: `inputs` channels of `shape`, in the order `layout`
+/// - image: `[batch, height, width, inputs]`
 /// - gradient: by the output, `[batch, output height, output width, outputs]`
 /// - out: `[outputs, inputs, kernel rows, kernel columns]`
 ///
@@ -37,7 +37,6 @@ thread_local! {
 /// A shape is another.
 pub fn add_weight_gradient(
     image: &[f32],
-    layout: Layout,
     shape: Shape,
     gradient: &[f32],
     [outputs, inputs]: [usize; 2],
@@ -91,7 +90,7 @@ pub fn add_weight_gradient(
                 count: [count, size.width],
             };
             let image = &image[index * pixels.iter().product::<usize>()..];
-            let strip = Strip::new(image, layout, pixels, windows, false, scratch);
+            let strip = Strip::new(image, pixels, windows, false, scratch);
             let start = (index * size.height + first) * size.width * outputs;
             let gradient = &gradient[start..][..count * size.width * outputs];
             packed.repack(Matrix::new(gradient, count * size.width, outputs));

@@ -3,16 +3,6 @@
 use super::Shape;
 use crate::sizes::{count, sum};
 
-/// The order of an image's numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Layout {
-    /// `[batch, height, width, channels]`.
-    #[default]
-    ChannelsLast,
-    /// `[batch, channels, height, width]`.
-    ChannelsFirst,
-}
-
 /// The window of a convolution, rows before columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {

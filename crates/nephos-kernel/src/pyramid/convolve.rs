@@ -1,7 +1,7 @@
 //! One convolution.
 
 use crate::conv::{
-    ConvInputGradient, ConvPacked, Layout, Shape, Window, add_bias_gradient, add_weight_gradient,
+    ConvInputGradient, ConvPacked, Shape, Window, add_bias_gradient, add_weight_gradient,
 };
 use crate::gemm::{Act, Epilogue};
 use crate::sizes::count;
@@ -59,13 +59,12 @@ impl Convolve {
         let size = self.output();
         let mut out = vec![0.0; count([size.batch, size.height, size.width, self.outputs])];
         let packed = ConvPacked::new(weight, self.channels(), self.window);
-        let layout = Layout::ChannelsLast;
         let epilogue = Epilogue {
             bias: Some(bias),
             activation: act,
             ..Epilogue::default()
         };
-        packed.forward(grid, layout, self.shape, &epilogue, &mut out);
+        packed.forward(grid, self.shape, &epilogue, &mut out);
         out
     }
 
@@ -90,7 +89,6 @@ impl Convolve {
         let mut of_weight = vec![0.0; weight.len()];
         add_weight_gradient(
             grid,
-            Layout::ChannelsLast,
             self.shape,
             gradient,
             self.channels(),

@@ -1,6 +1,6 @@
 //! The convolution on the grid of tokens.
 
-use nephos_kernel::conv::{self, Conv3x3Packed, TileSize};
+use nephos_kernel::conv::{self, Conv3x3Packed};
 use nephos_kernel::gemm::{Act, Epilogue, Matrix, Packed, matmul};
 use rayon::prelude::*;
 
@@ -52,11 +52,7 @@ impl GridConv {
     ) -> Option<Self> {
         let weight = weights.take(&format!("{name}.weight"), &[width, inputs, side, side])?;
         let kernel = if side == 3 {
-            Kernel::Three(Conv3x3Packed::new(
-                &weight,
-                [width, inputs],
-                TileSize::Three,
-            ))
+            Kernel::Three(Conv3x3Packed::new(&weight, [width, inputs]))
         } else {
             let places = side * side;
             let tap = |place: usize| {

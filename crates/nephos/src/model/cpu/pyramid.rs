@@ -3,7 +3,7 @@
 //! Grids are channels-last. What a block or a stage puts out is the sum before its last
 //! ReLU: whoever reads it takes what is positive.
 
-use nephos_kernel::conv::{ConvPacked, Layout, Shape, Window};
+use nephos_kernel::conv::{ConvPacked, Shape, Window};
 use nephos_kernel::gemm::{Act, Epilogue};
 use nephos_kernel::pyramid::Merge;
 
@@ -95,8 +95,7 @@ impl Conv {
             residual,
             ..Epilogue::default()
         };
-        let layout = Layout::ChannelsLast;
-        (self.packed).forward(grid, layout, shape, &epilogue, to);
+        (self.packed).forward(grid, shape, &epilogue, to);
     }
 }
 
