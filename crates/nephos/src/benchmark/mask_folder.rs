@@ -44,11 +44,6 @@ impl MaskFolder {
         })
     }
 
-    /// The folder.
-    pub fn path(&self) -> &Path {
-        &self.folder
-    }
-
     /// The mask of the sample called by the first of `names` that there is a file of, in
     /// classes, 255 where it says nothing.
     ///

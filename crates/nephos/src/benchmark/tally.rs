@@ -155,11 +155,6 @@ impl SceneTally {
         self.labelled.saturating_sub(self.confusion.pixels())
     }
 
-    /// IoU of shadow; `None` where the label has none.
-    pub fn shadow_iou(&self) -> Option<f64> {
-        shadow_iou(&self.confusion)
-    }
-
     /// Whether no pixel is labelled cloud.
     pub fn is_cloud_free(&self) -> bool {
         self.cloud.pixels() > 0 && self.cloud.hits + self.cloud.missed == 0
@@ -251,6 +246,7 @@ impl Summed {
     }
 }
 
+/// IoU of shadow; `None` where the label has none.
 fn shadow_iou(confusion: &ConfusionMatrix) -> Option<f64> {
     let shadow = Class::Shadow as usize;
     (confusion.truth(shadow) > 0).then(|| confusion.scores().classes[shadow].iou)?
@@ -289,7 +285,7 @@ mod tests {
         assert_eq!(tally.cloud.false_share(), Some(2.0 / 3.0));
         assert_eq!(tally.cloud.missed_share(), Some(1.0 / 3.0));
         assert_eq!(tally.cloud.cover(), Some(0.5));
-        assert_eq!(tally.shadow_iou(), Some(0.0));
+        assert_eq!(shadow_iou(&tally.confusion), Some(0.0));
     }
 
     #[test]

@@ -68,11 +68,6 @@ impl ClassSet {
         Self(classes)
     }
 
-    /// The classes, ascending.
-    pub fn classes(&self) -> &[u8] {
-        &self.0
-    }
-
     /// The code of a label, as [`nephos_kernel::loss::Label::of`] reads it.
     pub fn code(&self) -> u8 {
         match self.0[..] {

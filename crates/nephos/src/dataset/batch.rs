@@ -71,13 +71,6 @@ impl Batch {
         }
         counts
     }
-
-    /// The images as a tensor `[samples, bands, height, width]`, and the labels
-    /// as one `[samples, height, width]`.
-    pub fn into_tensors(self, device: &Device) -> (Tensor<4>, Tensor<3, Int>) {
-        let labels = label_tensor(&self.labels, device);
-        (image_tensor(self.images, device), labels)
-    }
 }
 
 /// Images `[samples, bands, height, width]` as a tensor.

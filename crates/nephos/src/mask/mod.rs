@@ -38,7 +38,6 @@ pub use dates::{Dates, created};
 pub use dilation::Dilation;
 pub use footprint::{Footprint, footprint};
 pub use format::{MaskFormat, read, write};
-pub use geotiff::write_probabilities;
 pub use polygons::{PolygonOptions, check_polygons, write_polygons};
 pub use reader::{MaskReader, reduced};
 pub use record::{MaskKind, MaskRecord, read_record};

@@ -22,12 +22,3 @@ pub fn unit(tokens: Tensor<3>) -> Tensor<3> {
     let length = (tokens.clone().square().sum_dim(2) + EPSILON).sqrt(); // [B, N, 1]
     tokens / length
 }
-
-/// The affinity of tokens brought to length one: cosines, in [-1, 1].
-///
-/// # Shapes
-/// - tokens: `[B, N, width]`
-/// - output: `[B, N, N]`
-pub fn cosine_affinity(tokens: Tensor<3>) -> Tensor<3> {
-    affinity(unit(tokens))
-}

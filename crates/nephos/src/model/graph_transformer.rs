@@ -5,7 +5,6 @@ use burn::tensor::{Device, Tensor};
 
 use super::affinity::{affinity, unit};
 use super::compute::Compute;
-use super::cpu::Engine;
 use super::decoder::Decoder;
 use super::encoder::Encoder;
 use super::graph::{Graph, Watch};
@@ -13,7 +12,6 @@ use super::pad::{crop, pad};
 use super::patch_embed::PatchEmbed;
 use super::position::Position;
 use super::stem::Stem;
-use super::weights::collect;
 use crate::config::{ModelConfig, Precision};
 
 /// A Vision Transformer whose tokens a graph attention network refines and a
@@ -89,12 +87,6 @@ impl GraphTransformer {
     /// What the network is.
     pub fn config(&self) -> &ModelConfig {
         &self.config
-    }
-
-    /// The same network without tensors, for inference in f32 on this machine's CPU;
-    /// `None` where the engine does not know the configuration.
-    pub fn packed(&self) -> Option<Engine> {
-        Engine::new(&self.config, collect(self).into_iter().collect())
     }
 
     /// Brings the scores of [`GraphTransformer::forward_coarse`] to the pixels of the image.

@@ -27,7 +27,7 @@ mod stem;
 mod upsample;
 pub mod weights;
 
-pub use affinity::{affinity, cosine_affinity, unit};
+pub use affinity::{affinity, unit};
 pub use baseline::Baseline;
 pub use compute::Compute;
 pub use decoder::Decoder;

@@ -8,7 +8,6 @@ use burn::tensor::{Device, Tensor};
 use super::baseline::Baseline;
 use super::compute::Compute;
 use super::cost;
-use super::cpu::Engine;
 use super::graph_transformer::{Explanation, GraphTransformer};
 use super::module_path::{ModulePath, keep_path};
 use crate::config::{ModelConfig, Precision};
@@ -94,15 +93,6 @@ impl Segmenter {
                 format!("a model of model.kind \"{}\"", self.config().kind.name()),
                 format!("it has no graph of patches, so there is no {what}"),
             )),
-        }
-    }
-
-    /// The same network without tensors, for inference in f32 on this machine's CPU;
-    /// `None` where the engine does not know the configuration.
-    pub fn packed(&self) -> Option<Engine> {
-        match self {
-            Self::Graph(network) => network.packed(),
-            Self::Baseline(_) => None,
         }
     }
 

@@ -101,11 +101,6 @@ impl Plan {
         self.windows() as u64 * self.window_pixels() as u64
     }
 
-    /// How often the model sees a pixel of the scene in the mean, at least 1.
-    pub fn redundancy(&self) -> f64 {
-        self.computed_pixels() as f64 / (self.size[0] as f64 * self.size[1] as f64)
-    }
-
     /// How many of `windows` windows go through the model at once: of about
     /// `batch_pixels` pixels together, batches as equal as they can be.
     pub(super) fn batch(&self, windows: usize, batch_pixels: usize) -> usize {
@@ -262,7 +257,6 @@ mod tests {
         let plan = Plan::new([100, 100], [40, 40], 0.25, 1, 0).unwrap();
         assert_eq!(plan.windows(), 9);
         assert_eq!(plan.computed_pixels(), 9 * 1600);
-        assert!((plan.redundancy() - 1.44).abs() < 1e-12);
         assert_eq!(plan.batch(29, 4 * 1600), 4);
         assert_eq!(plan.batch(9, 8 * 1600), 5);
         assert_eq!(plan.batch(3, 1), 1);

@@ -10,7 +10,6 @@ use super::plan::{Plan, window_for};
 use super::steps::{Step, assemble};
 use super::stream::BATCH_PIXELS;
 use super::strip::Strip;
-use crate::class::IGNORE;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 
@@ -36,16 +35,6 @@ impl Prediction {
             classes,
             probabilities: scores,
         }
-    }
-
-    /// Pixels of each class, and of valid pixels in all.
-    pub fn counts(&self) -> (Vec<u64>, u64) {
-        let mut counts = vec![0; self.probabilities.dim().0];
-        for code in self.classes.iter().filter(|code| **code != IGNORE) {
-            counts[usize::from(*code)] += 1;
-        }
-        let valid = counts.iter().sum();
-        (counts, valid)
     }
 }
 

@@ -311,6 +311,6 @@ mod tests {
         assert_eq!(drawn.get_pixel(1, 1).0, ColourMap::Viridis.rgb(0.0));
         assert_eq!(drawn.get_pixel(2, 0).0, ColourMap::Viridis.rgb(1.0));
         let none = Array2::<f32>::zeros((0, 3));
-        assert!(heat_over(&picture, none.view(), ColourMap::Magma, (0.0, 1.0), 0.5).is_err());
+        assert!(heat_over(&picture, none.view(), ColourMap::Viridis, (0.0, 1.0), 0.5).is_err());
     }
 }

@@ -328,7 +328,7 @@ mod tests {
         let panel = |colour| Panel::new("title", plain(64, 64, colour));
         let mut heat = panel([0, 0, 200]);
         heat.scale = Some(ColourScale {
-            map: ColourMap::Magma,
+            map: ColourMap::Viridis,
             low: 0.0,
             high: 0.0014,
         });

@@ -77,19 +77,11 @@ impl Selection {
         })
     }
 
-    /// Opens a list and the containers it names.
+    /// Opens a list and the containers it names, with arrays as [`open_as`] reads them.
     ///
     /// # Errors
     /// The file is no such list; a container that can't be opened, lacks one of the
     /// samples or is a list itself; two samples of one name.
-    pub fn open(path: &Path) -> Result<Self> {
-        Self::open_as(path, false)
-    }
-
-    /// The same, with arrays as [`open_as`] reads them.
-    ///
-    /// # Errors
-    /// As for [`Self::open`].
     pub(super) fn open_as(path: &Path, channels_last: bool) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
         let listing: Listing =

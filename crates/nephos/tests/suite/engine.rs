@@ -99,9 +99,8 @@ fn segmenter(config: &Config, seed: u64) -> Segmenter {
 }
 
 fn engine(segmenter: &Segmenter) -> Engine {
-    segmenter
-        .packed()
-        .expect("the engine knows the configuration")
+    let weights = collect(segmenter).into_iter().collect();
+    Engine::new(segmenter.config(), weights).expect("the engine knows the configuration")
 }
 
 fn run(engine: &Engine, images: &Tensor<4>, scratch: &mut Scratch) -> Vec<f32> {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use ndarray::{Array2, Array3};
-use nephos::class::Class;
-use nephos::mask;
+use nephos::class::{Class, code_name};
+use nephos::mask::{self, CogSpec, CogWriter, probability_code};
 use nephos::scene::{GeoKeys, Georeference};
 use tiff_reader::TiffFile;
 
@@ -87,7 +87,12 @@ fn probabilities_come_back() {
         }
     });
     let tif = folder.path().join("p.tif");
-    mask::write_probabilities(&tif, &probabilities, None).unwrap();
+    let names = (0..4).map(code_name).collect();
+    let spec = CogSpec::probabilities(40, 300, names, Georeference::default());
+    let mut writer = CogWriter::create(&tif, spec).unwrap();
+    let stored = probabilities.mapv(probability_code);
+    writer.write_rows(stored.view()).unwrap();
+    writer.finish().unwrap();
     let file = TiffFile::open(&tif).unwrap();
     assert_eq!(
         file.ifd(0)
@@ -108,16 +113,6 @@ fn probabilities_come_back() {
             }
         }
     }
-    let npy = folder.path().join("p.npy");
-    mask::write_probabilities(&npy, &probabilities, None).unwrap();
-    let read: Array3<f32> = ndarray_npy::read_npy(&npy).unwrap();
-    assert!(
-        read.iter()
-            .zip(&probabilities)
-            .all(|(a, b)| a.to_bits() == b.to_bits())
-    );
-    let error = mask::write_probabilities(&folder.path().join("p.png"), &probabilities, None);
-    assert!(error.unwrap_err().to_string().contains(".npy"));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use ndarray::{Array2, s};
-use nephos::class::Class;
+use nephos::class::{Class, code_name};
 use nephos::mask::{
-    self, AssetKind, CLOUDY, Dates, Dilation, Footprint, MaskCounts, MaskReader, MaskSummary,
-    PolygonOptions, StacInput,
+    self, AssetKind, CLOUDY, CogSpec, CogWriter, Dates, Dilation, Footprint, MaskCounts,
+    MaskReader, MaskSummary, PolygonOptions, StacInput,
 };
 use nephos::scene::{GeoKeys, Georeference};
 use serde_json::Value;
@@ -77,7 +77,13 @@ fn a_mask_is_read_by_strips_and_reduced() {
     assert_eq!(Some(small[[100, 150]]), most);
 
     let probabilities = folder.path().join("p.tif");
-    mask::write_probabilities(&probabilities, &ndarray::Array3::zeros((4, 3, 3)), None).unwrap();
+    let names = (0..4).map(code_name).collect();
+    let spec = CogSpec::probabilities(3, 3, names, Georeference::default());
+    let mut writer = CogWriter::create(&probabilities, spec).unwrap();
+    writer
+        .write_rows(ndarray::Array3::zeros((4, 3, 3)).view())
+        .unwrap();
+    writer.finish().unwrap();
     let error = MaskReader::open(&probabilities).err().unwrap().to_string();
     assert!(
         error.contains("p.tif") && error.contains("one uint8 band"),
