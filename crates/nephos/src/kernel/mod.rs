@@ -4,8 +4,8 @@
 //! the `record` module makes one step of autodiff; `decoder` is the pattern. On a GPU
 //! graph attention is a backend extension: a trait that names both passes, marked
 //! `#[backend_extension]`, implemented for CubeCL's backend with kernels and for
-//! `Autodiff<B, C>` by the `step` module ([`graph`]). Layers ask [`is_cpu`] and
-//! [`is_gpu`], and else compute the same with plain tensors, which is also the readable
+//! `Autodiff<B, C>` by the `step` module ([`graph`]). Layers ask `is_cpu` and
+//! `is_gpu`, and else compute the same with plain tensors, which is also the readable
 //! form.
 
 pub(crate) mod adam;
