@@ -158,16 +158,15 @@ impl EncoderLayer {
 
     /// The layer of plain tensors.
     fn composed(&self, x: Tensor<3>, compute: Compute) -> Tensor<3> {
-        let norm1 = |x| self.norm1.forward(x);
-        let norm2 = |x| self.norm2.forward(x);
+        let Self { norm1, norm2, .. } = self;
         match self.order {
             NormOrder::Post => {
-                let x = norm1(x.clone() + self.attend(x, compute));
-                norm2(x.clone() + self.feed_forward(x, compute))
+                let x = norm1.forward(x.clone() + self.attend(x, compute));
+                norm2.forward(x.clone() + self.feed_forward(x, compute))
             }
             NormOrder::Pre => {
-                let x = x.clone() + self.attend(norm1(x), compute);
-                x.clone() + self.feed_forward(norm2(x), compute)
+                let x = x.clone() + self.attend(norm1.forward(x), compute);
+                x.clone() + self.feed_forward(norm2.forward(x), compute)
             }
         }
     }

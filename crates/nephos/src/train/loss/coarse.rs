@@ -6,6 +6,7 @@ use ndarray::Array3;
 
 use super::Loss;
 use crate::config::LossKind;
+use crate::kernel;
 
 impl Loss {
     /// What [`Loss::forward`] gives for the upsampled scores, as one step of autodiff
@@ -24,12 +25,10 @@ impl Loss {
         labels: &Array3<u8>,
         align_corners: bool,
     ) -> Option<Tensor<1>> {
-        if crate::kernel::is_recorded(&coarse.device()) {
+        kernel::is_recorded(&coarse.device()).then(|| {
             let labels = pixels(labels, align_corners);
-            let objective = self.objective();
-            return Some(crate::kernel::loss::loss(coarse.clone(), labels, objective));
-        }
-        None
+            kernel::loss::loss(coarse.clone(), labels, self.objective())
+        })
     }
 
     /// The loss of upsampled scores, and the class of each pixel's largest score, the
@@ -46,7 +45,7 @@ impl Loss {
         labels: &Array3<u8>,
         align_corners: bool,
     ) -> Option<(f64, Vec<u8>)> {
-        if crate::kernel::is_cpu(&coarse.device()) {
+        kernel::is_cpu(&coarse.device()).then(|| {
             let shape = coarse.dims();
             let values = coarse.clone().into_data().try_into_vec::<f32>();
             let values = values.expect("scores are f32");
@@ -54,9 +53,8 @@ impl Loss {
             let mut best = vec![0; labels.codes.len()];
             let target = labels.target(&values, shape);
             let evaluation = (self.objective()).evaluate_and_classify(&target, &mut best);
-            return Some((evaluation.loss, best));
-        }
-        None
+            (evaluation.loss, best)
+        })
     }
 
     /// The loss for [`nephos_kernel`].
@@ -77,9 +75,9 @@ impl Loss {
     }
 }
 
-fn pixels(labels: &Array3<u8>, align_corners: bool) -> crate::kernel::loss::Labels {
+fn pixels(labels: &Array3<u8>, align_corners: bool) -> kernel::loss::Labels {
     let (_, height, width) = labels.dim();
-    crate::kernel::loss::Labels {
+    kernel::loss::Labels {
         codes: labels.iter().copied().collect(),
         size: [height, width],
         align_corners,
