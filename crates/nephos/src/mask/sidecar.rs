@@ -8,14 +8,11 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use quick_xml::Reader;
-use quick_xml::escape::unescape;
-use quick_xml::events::{BytesStart, Event};
-
 use super::xml::escaped;
 use crate::class::Class;
 use crate::error::{Error, Result};
 use crate::output;
+use crate::scene::xml;
 
 /// Columns of the attribute table: name, type (0 integer, 2 text) and use (5 value,
 /// 2 name, 6 to 9 red, green, blue and opacity), as GDAL numbers them.
@@ -88,31 +85,14 @@ pub fn write_class_names(mask: &Path, record: Option<&str>) -> Result<PathBuf> {
 /// The text that [`write_class_names`] left beside a mask, also where GDAL has written the
 /// file again since.
 pub fn sidecar_record(mask: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(class_names_path(mask)).ok()?;
-    let mut reader = Reader::from_str(&text);
-    let mut own = false;
-    loop {
-        match reader.read_event().ok()? {
-            Event::Start(tag) if tag.name().as_ref() == "Metadata" => {
-                own = is(&tag, "domain", DOMAIN);
-            }
-            Event::Start(tag) if own && is(&tag, "key", KEY) => {
-                let text = reader.read_text(tag.name()).ok()?;
-                return Some(unescape(&text).ok()?.into_owned());
-            }
-            Event::Eof => return None,
-            _ => {}
-        }
-    }
-}
-
-/// Whether an attribute has this value.
-fn is(tag: &BytesStart<'_>, name: &str, wanted: &str) -> bool {
-    let attribute = tag.try_get_attribute(name).ok().flatten();
-    let value = attribute.and_then(|attribute| {
-        (attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0)).ok()
-    });
-    value.is_some_and(|value| value == wanted)
+    let path = class_names_path(mask);
+    let bytes = std::fs::read(&path).ok()?;
+    let document = xml::parse(&path, &bytes).ok()?;
+    xml::all(document.root_element(), "Metadata")
+        .filter(|domain| domain.attribute("domain") == Some(DOMAIN))
+        .flat_map(xml::children)
+        .find(|item| item.attribute("key") == Some(KEY))
+        .and_then(|item| item.text().map(str::to_owned))
 }
 
 /// Writes the style `MASK.qml` (with `.qml` in place of the mask's extension),

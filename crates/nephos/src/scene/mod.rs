@@ -48,7 +48,7 @@ mod taco;
 mod tiff;
 pub mod torch;
 mod unstated;
-mod xml;
+pub(crate) mod xml;
 
 pub use foreign::refuse_remote;
 #[cfg(feature = "gdal")]

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::georeference::RPC_NUMBERS;
-use super::xml::Element;
-use super::{GeoKeys, Georeference};
+use super::{GeoKeys, Georeference, xml};
 
 /// Largest of such files that is read, in bytes.
 const LARGEST: u64 = 16 << 20;
@@ -147,20 +146,20 @@ fn auxiliary(path: &Path) -> Option<Georeference> {
     name.push(".aux.xml");
     let file = PathBuf::from(name);
     let text = text(&file)?;
-    let root = Element::parse(&file, text.as_bytes()).ok()?;
+    let document = xml::parse(&file, text.as_bytes()).ok()?;
+    let root = document.root_element();
     let numbers = |text: &str| -> Option<Vec<f64>> {
         (text.split([',', ' ', '\n', '\t']))
             .filter(|part| !part.is_empty())
             .map(|part| part.parse().ok())
             .collect()
     };
-    let transform = (root.find("GeoTransform"))
-        .and_then(|element| numbers(element.text()))
+    let transform = numbers(xml::text_of(root, "GeoTransform"))
         .and_then(|numbers| numbers.try_into().ok())
         .and_then(usable);
-    let list = root.find("GCPList");
-    let points = (list.iter())
-        .flat_map(|list| list.all("GCP"))
+    let list = xml::find(root, "GCPList");
+    let points = (list.into_iter())
+        .flat_map(|list| xml::all(list, "GCP"))
         .map(|point| {
             let number = |name: &str| point.attribute(name)?.parse::<f64>().ok();
             let z = number("Z").unwrap_or(0.0);
@@ -180,15 +179,11 @@ fn auxiliary(path: &Path) -> Option<Georeference> {
         (None, Some(list)) if !points.is_empty() => list.attribute("Projection"),
         _ => None,
     };
-    let keys = keys(
-        system
-            .or(root.find("SRS").map(Element::text))
-            .unwrap_or_default(),
-    );
-    let coefficients: BTreeMap<String, Vec<f64>> = (root.all("Metadata").iter())
+    let keys = keys(system.unwrap_or(xml::text_of(root, "SRS")));
+    let coefficients: BTreeMap<String, Vec<f64>> = xml::all(root, "Metadata")
         .filter(|domain| domain.attribute("domain") == Some("RPC"))
-        .flat_map(|domain| domain.all("MDI"))
-        .filter_map(|item| Some((item.attribute("key")?.to_owned(), numbers(item.text())?)))
+        .flat_map(|domain| xml::all(domain, "MDI"))
+        .filter_map(|item| Some((item.attribute("key")?.to_owned(), numbers(xml::text(item))?)))
         .collect();
     Some(Georeference {
         points,

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
-use crate::scene::xml::Element;
+use crate::scene::xml;
 
 /// Longest file that is read; real ones have some 20 kB.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -244,29 +244,27 @@ fn json_groups(path: &Path, text: &str) -> Result<BTreeMap<String, Group>> {
 }
 
 fn xml_groups(path: &Path, text: &str) -> Result<BTreeMap<String, Group>> {
-    // Some copies are filled up with NUL bytes.
-    let root = Element::parse(path, text.trim_end_matches('\0').trim().as_bytes())?;
-    if !ROOTS.contains(&root.name.as_str()) {
-        let (got, roots) = (shortened(&root.name), ROOTS.join(" or "));
+    let document = xml::parse(path, text.as_bytes())?;
+    let root = document.root_element();
+    if !ROOTS.contains(&xml::name(root)) {
+        let (got, roots) = (shortened(xml::name(root)), ROOTS.join(" or "));
         let message = format!("element {got}; a Landsat metadata file has {roots}");
         return Err(Error::format(path, message));
     }
     let mut groups = BTreeMap::new();
-    for group in root.children() {
+    for group in xml::children(root) {
+        let name = xml::name(group);
         let mut values = Group::new();
-        for entry in group.children() {
-            let value = Value {
-                text: unquoted(entry.text()).to_owned(),
-                line: None,
-            };
-            if values.insert(entry.name.clone(), value).is_some() {
-                let (key, name) = (shortened(&entry.name), shortened(&group.name));
+        for entry in xml::children(group) {
+            let (key, text) = (xml::name(entry), unquoted(xml::text(entry)).to_owned());
+            if (values.insert(key.to_owned(), Value { text, line: None })).is_some() {
+                let (key, name) = (shortened(key), shortened(name));
                 let message = format!("a second {key} in group {name}");
                 return Err(Error::format(path, message));
             }
         }
-        if groups.insert(group.name.clone(), values).is_some() {
-            let message = format!("a second group {}", shortened(&group.name));
+        if groups.insert(name.to_owned(), values).is_some() {
+            let message = format!("a second group {}", shortened(name));
             return Err(Error::format(path, message));
         }
     }

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use crate::scene::xml::Element;
+use roxmltree::Node;
+
+use crate::scene::xml;
 
 const START: &[u8] = b"<gml:FeatureCollection";
 const END: &[u8] = b"</gml:FeatureCollection>";
@@ -16,24 +18,24 @@ pub fn of(bytes: &[u8]) -> Option<(u16, [f64; 6])> {
     let before = &bytes[..codestream];
     let start = before.windows(START.len()).position(|part| part == START)?;
     let end = before.windows(END.len()).rposition(|part| part == END)? + END.len();
-    let root = Element::parse(Path::new("GML"), before.get(start..end)?).ok()?;
-    let grid = root.find("RectifiedGrid")?;
-    let point = grid.find("origin")?.find("Point")?;
+    let document = xml::parse(Path::new("GML"), before.get(start..end)?).ok()?;
+    let grid = xml::find(document.root_element(), "RectifiedGrid")?;
+    let point = xml::find(xml::find(grid, "origin")?, "Point")?;
     let epsg = point
         .attribute("srsName")?
         .rsplit(':')
         .next()?
         .parse()
         .ok()?;
-    let pair = |element: &Element| -> Option<[f64; 2]> {
-        let numbers: Vec<f64> = (element.text().split_whitespace())
+    let pair = |element: Node<'_, '_>| -> Option<[f64; 2]> {
+        let numbers: Vec<f64> = (xml::text(element).split_whitespace())
             .map(|number| number.parse().ok())
             .collect::<Option<_>>()?;
         let [x, y] = numbers[..] else { return None };
         (x.is_finite() && y.is_finite()).then_some([x, y])
     };
-    let [x, y] = pair(point.find("pos")?)?;
-    let vectors = grid.all("offsetVector");
+    let [x, y] = pair(xml::find(point, "pos")?)?;
+    let vectors: Vec<_> = xml::all(grid, "offsetVector").collect();
     let [along, down] = vectors[..] else {
         return None;
     };

@@ -6,9 +6,11 @@
 
 use std::path::Path;
 
+use roxmltree::Node;
+
 use super::bands::{self, COUNT, RESOLUTIONS};
 use crate::error::{Error, Result};
-use crate::scene::xml::Element;
+use crate::scene::xml;
 
 /// The product's metadata, as far as they are used.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,8 +74,9 @@ impl Level {
 impl Product {
     /// Of the file `path` with the content `bytes`.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let root = Element::parse(path, bytes)?;
-        let reader = Fields { path, root: &root };
+        let document = xml::parse(path, bytes)?;
+        let root = document.root_element();
+        let reader = Fields { path, root };
         let level = match reader.text("PROCESSING_LEVEL")? {
             "Level-1C" => Level::L1C,
             // `Level-2Ap` was the pilot phase of 2017.
@@ -86,7 +89,7 @@ impl Product {
             }
         };
         let [name, older] = level.quantification();
-        let name = if root.find(name).is_some() {
+        let name = if xml::find(root, name).is_some() {
             name
         } else {
             older
@@ -109,8 +112,8 @@ impl Product {
             resolutions: reader.resolutions()?,
             images: ["IMAGE_FILE", "IMAGE_FILE_2A", "IMAGE_ID", "IMAGE_ID_2A"]
                 .iter()
-                .flat_map(|name| root.all(name))
-                .map(|image| image.text().to_owned())
+                .flat_map(|name| xml::all(root, name))
+                .map(|image| xml::text(image).to_owned())
                 .collect(),
         })
     }
@@ -167,7 +170,7 @@ pub fn is_local(baseline: &str) -> bool {
 /// Reads elements of one file, which messages name.
 struct Fields<'a> {
     path: &'a Path,
-    root: &'a Element,
+    root: Node<'a, 'a>,
 }
 
 impl<'a> Fields<'a> {
@@ -177,12 +180,13 @@ impl<'a> Fields<'a> {
     }
 
     fn text(&self, name: &str) -> Result<&'a str> {
-        (self.root.find(name))
-            .map(Element::text)
-            .filter(|text| !text.is_empty())
-            .ok_or_else(|| {
-                Error::format(self.path, format!("element `{name}` is missing or empty"))
-            })
+        match xml::text_of(self.root, name) {
+            "" => {
+                let message = format!("element `{name}` is missing or empty");
+                Err(Error::format(self.path, message))
+            }
+            text => Ok(text),
+        }
     }
 
     fn optional(&self, name: &str) -> Option<String> {
@@ -197,7 +201,7 @@ impl<'a> Fields<'a> {
 
     /// The band that each `band_id` means, as far as the metadata say so.
     fn band_numbers(&self) -> Result<Vec<(usize, usize)>> {
-        (self.root.all("Spectral_Information").iter())
+        xml::all(self.root, "Spectral_Information")
             .filter_map(|band| Some((band.attribute("bandId")?, band.attribute("physicalBand")?)))
             .map(|(id, name)| {
                 let wrong = || {
@@ -221,8 +225,8 @@ impl<'a> Fields<'a> {
         name: &str,
         numbers: &[(usize, usize)],
     ) -> Result<Option<[Option<f64>; COUNT]>> {
-        let elements = self.root.all(name);
-        if elements.is_empty() {
+        let mut elements = xml::all(self.root, name).peekable();
+        if elements.peek().is_none() {
             return Ok(None);
         }
         let mut offsets = [None; COUNT];
@@ -243,29 +247,26 @@ impl<'a> Fields<'a> {
             if offsets[band].is_some() {
                 return Err(self.wrong(name, &format!("there twice for band_id {text}"), "one"));
             }
-            offsets[band] = Some(self.number(name, element.text())?);
+            offsets[band] = Some(self.number(name, xml::text(element))?);
         }
         Ok(Some(offsets))
     }
 
     /// A stored number with a meaning of its own.
     fn special(&self, meaning: &str) -> Result<Option<f64>> {
-        let is_wanted = |list: &&Element| {
-            (list.find("SPECIAL_VALUE_TEXT")).is_some_and(|text| text.text() == meaning)
-        };
-        let Some(list) = self.root.all("Special_Values").into_iter().find(is_wanted) else {
-            return Ok(None);
-        };
-        let index = list.find("SPECIAL_VALUE_INDEX").map_or("", Element::text);
-        self.number("SPECIAL_VALUE_INDEX", index).map(Some)
+        let name = "SPECIAL_VALUE_INDEX";
+        xml::all(self.root, "Special_Values")
+            .find(|list| xml::text_of(*list, "SPECIAL_VALUE_TEXT") == meaning)
+            .map(|list| self.number(name, xml::text_of(list, name)))
+            .transpose()
     }
 
     fn resolutions(&self) -> Result<[u32; COUNT]> {
         let mut resolutions = RESOLUTIONS;
-        for band in self.root.all("Spectral_Information") {
+        for band in xml::all(self.root, "Spectral_Information") {
             let number = band.attribute("physicalBand").and_then(bands::number);
-            if let (Some(number), Some(resolution)) = (number, band.find("RESOLUTION")) {
-                let text = resolution.text();
+            if let (Some(number), Some(resolution)) = (number, xml::find(band, "RESOLUTION")) {
+                let text = xml::text(resolution);
                 resolutions[number] = (text.parse().ok())
                     .filter(|resolution| *resolution > 0)
                     .ok_or_else(|| self.wrong("RESOLUTION", text, "a number of metres"))?;

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use roxmltree::Node;
+
 use crate::error::{Error, Result};
-use crate::scene::xml::Element;
-use crate::scene::{GeoKeys, Georeference, SunAngles};
+use crate::scene::{GeoKeys, Georeference, SunAngles, xml};
 
 /// Longest side of a grid in pixels; real ones have 10980.
 const LONGEST_SIDE: usize = 1 << 16;
@@ -35,16 +36,17 @@ pub struct TileGrid {
 impl Tile {
     /// Of the file `path` with the content `bytes`.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let root = Element::parse(path, bytes)?;
-        let code = root.find("HORIZONTAL_CS_CODE").map_or("", Element::text);
+        let document = xml::parse(path, bytes)?;
+        let root = document.root_element();
+        let code = xml::text_of(root, "HORIZONTAL_CS_CODE");
         let digits = code
             .get(..5)
             .filter(|start| start.eq_ignore_ascii_case("EPSG:"));
         let epsg = (digits.and_then(|_| code[5..].parse().ok()))
             .ok_or_else(|| wrong(path, "HORIZONTAL_CS_CODE", code, "as in EPSG:32631"))?;
         let mut grids: Vec<TileGrid> = Vec::new();
-        for size in root.all("Size") {
-            let grid = grid(path, &root, size)?;
+        for size in xml::all(root, "Size") {
+            let grid = grid(path, root, size)?;
             if grids.iter().any(|own| own.resolution == grid.resolution) {
                 let found = format!("there twice for resolution {}", grid.resolution);
                 return Err(wrong(path, "Size", &found, "one"));
@@ -58,9 +60,8 @@ impl Tile {
         Ok(Self {
             epsg: Some(epsg),
             grids,
-            sun: sun(path, &root)?,
-            sensed: (root.find("SENSING_TIME"))
-                .map(|time| time.text().to_owned())
+            sun: sun(path, root)?,
+            sensed: Some(xml::text_of(root, "SENSING_TIME").to_owned())
                 .filter(|time| !time.is_empty()),
         })
     }
@@ -85,15 +86,15 @@ fn wrong(path: &Path, name: &str, found: &str, expected: &str) -> Error {
 }
 
 /// Number in the element `name` within `parent`.
-fn number(path: &Path, parent: &Element, name: &str) -> Result<f64> {
-    let text = parent.find(name).map_or("", Element::text);
+fn number(path: &Path, parent: Node<'_, '_>, name: &str) -> Result<f64> {
+    let text = xml::text_of(parent, name);
     (text.parse().ok())
         .filter(|number: &f64| number.is_finite())
         .ok_or_else(|| wrong(path, name, text, "a number"))
 }
 
 /// A grid from its `Size` and the `Geoposition` of the same pixel size.
-fn grid(path: &Path, root: &Element, size: &Element) -> Result<TileGrid> {
+fn grid(path: &Path, root: Node<'_, '_>, size: Node<'_, '_>) -> Result<TileGrid> {
     let text = size.attribute("resolution").unwrap_or_default();
     let resolution = (text.parse().ok())
         .filter(|resolution| *resolution > 0)
@@ -108,7 +109,7 @@ fn grid(path: &Path, root: &Element, size: &Element) -> Result<TileGrid> {
             }
         }
     };
-    let place = (root.all("Geoposition").into_iter())
+    let place = xml::all(root, "Geoposition")
         .find(|place| place.attribute("resolution") == Some(text))
         .ok_or_else(|| {
             let message = format!("element `Geoposition` with resolution {text} is missing");
@@ -134,11 +135,11 @@ fn grid(path: &Path, root: &Element, size: &Element) -> Result<TileGrid> {
 }
 
 /// The mean angles; `None` where they are not there or NaN, as in some products.
-fn sun(path: &Path, root: &Element) -> Result<Option<SunAngles>> {
-    let Some(mean) = root.find("Mean_Sun_Angle") else {
+fn sun(path: &Path, root: Node<'_, '_>) -> Result<Option<SunAngles>> {
+    let Some(mean) = xml::find(root, "Mean_Sun_Angle") else {
         return Ok(None);
     };
-    let angle = |name: &str| match mean.find(name).map_or("", Element::text) {
+    let angle = |name: &str| match xml::text_of(mean, name) {
         "" => Ok(None),
         text => match text.parse::<f64>() {
             Ok(angle) => Ok(Some(angle).filter(|angle| angle.is_finite())),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::appended;
 use crate::error::{Error, Result};
 use crate::scene::tiff::scaling;
-use crate::scene::xml::{Element, LARGEST};
+use crate::scene::xml::{self, LARGEST};
 
 /// What is said of one band; nothing where it says nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -88,12 +88,13 @@ impl Pam {
 }
 
 fn parse(path: &Path, bytes: &[u8], count: usize) -> Result<Pam> {
-    let root = Element::parse(path, bytes)?;
+    let document = xml::parse(path, bytes)?;
+    let root = document.root_element();
     let broken = |message: String| Error::format(path, message);
-    if root.name != "PAMDataset" {
+    if xml::name(root) != "PAMDataset" {
         let message = format!(
             "it begins with <{}>; GDAL's metadata beside a raster begin with <PAMDataset>",
-            root.name
+            xml::name(root)
         );
         return Err(broken(message));
     }
@@ -102,8 +103,8 @@ fn parse(path: &Path, bytes: &[u8], count: usize) -> Result<Pam> {
         bands: vec![PamBand::default(); count],
         nodata_values: None,
     };
-    for element in root.children() {
-        match element.name.as_str() {
+    for element in xml::children(root) {
+        match xml::name(element) {
             "PAMRasterBand" => {
                 let number = element.attribute("band").unwrap_or_default();
                 let position = (number.parse::<usize>().ok())
@@ -113,14 +114,15 @@ fn parse(path: &Path, bytes: &[u8], count: usize) -> Result<Pam> {
                     let message = format!("it describes band `{number}` of a raster of {count}");
                     return Err(broken(message));
                 };
-                for said in element.children() {
-                    set(&mut pam.bands[position], &said.name, said.text()).map_err(broken)?;
+                for said in xml::children(element) {
+                    let band = &mut pam.bands[position];
+                    set(band, xml::name(said), xml::text(said)).map_err(broken)?;
                 }
             }
             "Metadata" if element.attribute("domain").unwrap_or_default().is_empty() => {
-                let item = (element.children().iter())
+                let item = xml::children(element)
                     .find(|item| item.attribute("key") == Some("NODATA_VALUES"));
-                let Some(text) = item.map(Element::text) else {
+                let Some(text) = item.map(xml::text) else {
                     continue;
                 };
                 let numbers: Option<Vec<f64>> = text.split_whitespace().map(number).collect();
@@ -215,7 +217,7 @@ mod tests {
             ("", "broken XML"),
             (
                 "<PAMDataset><PAMRasterBand band=\"1\"><NoDataValue>0",
-                "ends within",
+                "broken XML",
             ),
             ("<PAMDataset><a></PAMDataset>", "broken XML"),
             ("<html></html>", "begins with <html>"),

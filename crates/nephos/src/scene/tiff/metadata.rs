@@ -1,15 +1,12 @@
 //! What GDAL writes into a TIFF beside the standard's tags.
 
-use std::borrow::Cow;
 use std::path::Path;
 
-use quick_xml::Reader;
-use quick_xml::escape::unescape;
-use quick_xml::events::{BytesStart, Event};
+use roxmltree::{Document, Node};
 use tiff_reader::Ifd;
 
 use crate::error::Result;
-use crate::scene::DType;
+use crate::scene::{DType, xml};
 
 /// Where GDAL keeps what has no TIFF tag of its own, as XML.
 const GDAL_METADATA: u16 = 42112;
@@ -57,10 +54,10 @@ pub(crate) fn items(path: &Path) -> Result<Vec<(String, String)>> {
     let ifd = file.ifd(0).map_err(|e| super::broken(path, e))?;
     let mut items = Vec::new();
     each_item(ifd, |item, text| {
-        if attribute(item, "sample").is_none()
-            && let Some(name) = attribute(item, "name")
+        if item.attribute("sample").is_none()
+            && let Some(name) = item.attribute("name")
         {
-            items.push((name, text));
+            items.push((name.to_owned(), text));
         }
     });
     let date = ifd.tag(DATE_TIME).and_then(|tag| tag.value.as_str());
@@ -72,35 +69,38 @@ pub(crate) fn items(path: &Path) -> Result<Vec<(String, String)>> {
 pub(super) fn bands(ifd: &Ifd, count: usize) -> Vec<BandMetadata> {
     let mut bands = vec![BandMetadata::default(); count];
     each_item(ifd, |item, text| {
-        let role = attribute(item, "role");
-        let sample = attribute(item, "sample").and_then(|s| s.parse::<usize>().ok());
+        let role = item.attribute("role");
+        let sample = (item.attribute("sample")).and_then(|s| s.parse::<usize>().ok());
         if let (Some(role), Some(band)) = (role, sample.and_then(|s| bands.get_mut(s))) {
-            band.set(&role, text);
+            band.set(role, text);
         }
     });
     bands
 }
 
 /// Hands over each item of GDAL's metadata and its text.
-fn each_item(ifd: &Ifd, mut take: impl FnMut(&BytesStart<'_>, String)) {
+fn each_item(ifd: &Ifd, mut take: impl FnMut(Node<'_, '_>, String)) {
+    const ITEM_END: &str = "</Item>";
     let text = ifd.tag(GDAL_METADATA).and_then(|tag| tag.value.as_str());
-    let mut reader = Reader::from_str(text.unwrap_or_default());
     // Metadata that break off still hold for the items before.
-    while let Ok(event) = reader.read_event() {
-        match event {
-            Event::Start(item) if item.name().as_ref() == "Item" => {
-                let Ok(text) = reader.read_text(item.name()) else {
-                    break;
-                };
-                let text = unescape(&text).unwrap_or_default();
-                // GDAL escapes twice, others once.
-                let text = unescape(&text).unwrap_or(Cow::Borrowed(&*text));
-                take(&item, text.trim().to_owned());
-            }
-            Event::Eof => break,
-            _ => {}
-        }
+    let Some((items, _)) = text.and_then(|text| text.rsplit_once(ITEM_END)) else {
+        return;
+    };
+    let whole = format!("{items}{ITEM_END}</GDALMetadata>");
+    let Ok(document) = xml::parse(Path::new("GDAL metadata"), whole.as_bytes()) else {
+        return;
+    };
+    for item in xml::all(document.root_element(), "Item") {
+        take(item, unescaped(xml::text(item)).trim().to_owned());
     }
+}
+
+/// Text as it was before it was escaped once more: GDAL escapes twice, others once.
+fn unescaped(text: &str) -> String {
+    let element = format!("<a>{}</a>", text.replace('<', "&lt;"));
+    let document = Document::parse(&element).ok();
+    (document.and_then(|document| document.root_element().text().map(str::to_owned)))
+        .unwrap_or(text.to_owned())
 }
 
 /// What a file says of itself as a whole: its description, and the texts in GDAL's
@@ -111,7 +111,7 @@ pub(super) fn texts(ifd: &Ifd) -> Vec<String> {
         .map(str::to_owned)
         .collect();
     each_item(ifd, |item, text| {
-        if attribute(item, "sample").is_none() {
+        if item.attribute("sample").is_none() {
             texts.push(text);
         }
     });
@@ -130,36 +130,19 @@ impl BandMetadata {
     }
 }
 
-fn attribute(item: &BytesStart<'_>, name: &str) -> Option<String> {
-    let attribute = item.try_get_attribute(name).ok()??;
-    let value = attribute
-        .normalized_value(quick_xml::XmlVersion::Implicit1_0)
-        .ok()?;
-    Some(value.into_owned())
-}
-
 /// One number a band that a pixel without data holds, where the file states so many.
 pub(super) fn nodata_values(ifd: &Ifd, count: usize) -> Option<Vec<f64>> {
-    let text = ifd.tag(GDAL_METADATA)?.value.as_str()?;
-    let mut reader = Reader::from_str(text);
-    while let Ok(event) = reader.read_event() {
-        match event {
-            Event::Start(item) if item.name().as_ref() == "Item" => {
-                let found = attribute(&item, "name").as_deref() == Some("NODATA_VALUES")
-                    && attribute(&item, "sample").is_none()
-                    && attribute(&item, "domain").is_none();
-                let text = reader.read_text(item.name()).ok()?;
-                if found {
-                    let numbers = text.split_whitespace().map(|number| number.parse().ok());
-                    let numbers: Option<Vec<f64>> = numbers.collect();
-                    return numbers.filter(|numbers| numbers.len() == count);
-                }
-            }
-            Event::Eof => return None,
-            _ => {}
+    let mut stated = None;
+    each_item(ifd, |item, text| {
+        let of_file = item.attribute("sample").is_none() && item.attribute("domain").is_none();
+        if of_file && item.attribute("name") == Some("NODATA_VALUES") {
+            stated.get_or_insert(text);
         }
-    }
-    None
+    });
+    let stated = stated?;
+    let numbers = stated.split_whitespace().map(|number| number.parse().ok());
+    let numbers: Option<Vec<f64>> = numbers.collect();
+    numbers.filter(|numbers| numbers.len() == count)
 }
 
 /// The no-data number as the file states it, whether or not a pixel can have it.
