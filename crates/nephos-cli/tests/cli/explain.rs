@@ -97,10 +97,16 @@ fn a_scene_is_explained_in_a_window_around_the_patch() {
         .stderr(contains("rows 89 to 149 and columns 0 to 60"));
     // The model that comes with nephos, in a window as wide as a patch attends (112 pixels),
     // around a patch of its choice.
-    nephos(&folder, explain)
+    let default = nephos(&folder, explain)
         .success()
         .stderr(contains("and columns 0 to 89"))
         .stderr(contains("cloud's edge"));
+    let said = String::from_utf8_lossy(&default.get_output().stderr).into_owned();
+    let rows = said.split_once(", rows ").unwrap().1;
+    let (first, rest) = rows.split_once(" to ").unwrap();
+    let last = rest.split_once(" and columns").unwrap().0;
+    let height = last.parse::<usize>().unwrap() + 1 - first.parse::<usize>().unwrap();
+    assert_eq!(height, 112, "{said}");
     let fails = |arguments: &str, expected: &str| {
         nephos(&folder, arguments)
             .failure()
