@@ -16,6 +16,11 @@
 //! - [`benchmark`]: models against each other on the same folds;
 //! - [`kernel`]: operations of the network that a CPU computes with kernels of its own.
 //!
+//! Features on by default: `figures` draws pictures with text and plots ([`report`]), `taco`
+//! reads Parquet tables, which most TACO containers have. Without `taco` these are an
+//! [`Error::Unsupported`]; without `figures` training and benchmarks write no pictures, a
+//! quick-look is such an error, and what draws is not there.
+//!
 //! [`config::Config`] holds every setting and reads TOML; [`device::select`] is
 //! where a backend is chosen.
 //!

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::mask_folder::MaskFolder;
 use super::tally::SceneTally;
-use crate::class::{CLASS_COUNT, Class, IGNORE};
+use crate::class::{CLASS_COUNT, Class};
 use crate::config::{DataConfig, ModelConfig};
 use crate::dataset::{Dataset, Example};
 use crate::error::{Error, Result};
@@ -193,14 +193,6 @@ pub(super) fn tally(
         probability.as_ref().map(|p| p as &dyn Fn(usize) -> f32),
     );
     tally
-}
-
-/// `label` as single classes, for pictures: of a set its first.
-pub(super) fn first_classes(label: &Array2<u8>) -> Array2<u8> {
-    label.mapv(|code| match nephos_kernel::loss::Label::of(code) {
-        Some(label) => label.first() as u8,
-        None => IGNORE,
-    })
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ mod scoring;
 mod subset;
 mod tally;
 mod training;
+#[cfg(feature = "figures")]
+mod worst;
 
 pub use calibrated::Calibrated;
 pub use folds::folds;

@@ -11,7 +11,9 @@ use super::scene_report::SceneReport;
 use super::scored::{Scored, Spread, dash, heads, plain, three};
 use crate::error::{Error, Result};
 use crate::output;
-use crate::report::{CostPoint, Reliability, draw_cost, grouped, table};
+#[cfg(feature = "figures")]
+use crate::report::{CostPoint, draw_cost};
+use crate::report::{Reliability, grouped, table};
 use crate::text;
 
 /// Scores with some of the bands alone.
@@ -203,8 +205,8 @@ impl Report {
     }
 
     /// Writes `benchmark.md`, `benchmark.json` and, of trained models, `benchmark.png` (mIoU
-    /// against the time for a megapixel) into `folder`; scene by scene
-    /// [`SceneReport::write`].
+    /// against the time for a megapixel; with the feature `figures` alone) into `folder`; scene by
+    /// scene [`SceneReport::write`].
     ///
     /// # Errors
     /// A file can't be written, or there is nothing to draw.
@@ -217,6 +219,13 @@ impl Report {
             (writer.write_all(self.to_markdown().as_bytes())).map_err(|e| Error::io(&path, e))
         })?;
         write_json(&folder.join("benchmark.json"), self)?;
+        #[cfg(feature = "figures")]
+        self.draw(folder)?;
+        Ok(())
+    }
+
+    #[cfg(feature = "figures")]
+    fn draw(&self, folder: &Path) -> Result<()> {
         if self.models.is_empty() {
             return Ok(());
         }

@@ -286,7 +286,10 @@ impl Benchmark {
         for entry in &entries {
             scored.extend(scoring.score(entry, status)?);
         }
+        #[cfg(feature = "figures")]
         let worst = scoring.worst(&entries, &scored, self.worst)?;
+        #[cfg(not(feature = "figures"))]
+        let worst = None;
         Ok((scored, worst))
     }
 

@@ -13,7 +13,9 @@ use super::scoring::{KindScores, ScoredEntry};
 use super::tally::{SceneTally, Summed};
 use crate::error::{Error, Result};
 use crate::output;
-use crate::report::{Reliability, draw_reliability, save_png, table};
+#[cfg(feature = "figures")]
+use crate::report::draw_reliability;
+use crate::report::{Reliability, save_png, table};
 use crate::text;
 
 /// Names of the files beside the tables.
@@ -174,7 +176,8 @@ impl SceneReport {
     }
 
     /// Writes `scenes.csv`, `worst.png` and a reliability diagram per model and band set,
-    /// `reliability-MODEL.png` and `reliability-MODEL-BAND-….png`, into `folder`.
+    /// `reliability-MODEL.png` and `reliability-MODEL-BAND-….png`, into `folder`; pictures
+    /// with the feature `figures` alone.
     ///
     /// # Errors
     /// A file can't be written.
@@ -186,6 +189,7 @@ impl SceneReport {
         if let Some(worst) = &self.worst {
             save_png(&folder.join(WORST_FILE), worst)?;
         }
+        #[cfg(feature = "figures")]
         for entry in self.entries.iter().filter(|e| e.reliability.pixels() > 0) {
             let path = reliability_path(folder, &entry.name, entry.bands.as_deref());
             draw_reliability(&path, &entry.reliability)?;

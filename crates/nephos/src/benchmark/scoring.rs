@@ -4,22 +4,16 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use image::RgbImage;
 use serde::Serialize;
 
-use super::given::{Given, GivenBy, Origin, Predictor, first_classes, tally, weights_paths};
+use super::given::{Given, GivenBy, Origin, Predictor, tally, weights_paths};
 use super::kinds::Kinds;
 use super::subset::reading_of;
 use super::tally::{SceneTally, Summed};
 use crate::config::DataConfig;
 use crate::dataset::Dataset;
 use crate::error::Result;
-use crate::report::{Strip, StripPanel, class_legend, sample_picture_of_any, strips};
 use crate::text;
-
-/// Pictures of the worst scenes side by side, and side of a picture in pixels.
-const STRIPS_ACROSS: usize = 2;
-const STRIP_SIDE: u32 = 256;
 
 /// One predictor's scores with some bands.
 #[derive(Debug, Clone)]
@@ -60,12 +54,13 @@ pub(super) struct Scoring<'a> {
 
 /// A predictor with the samples as it reads them, once per band set.
 pub(super) struct Entry {
-    name: String,
+    pub(super) name: String,
     origin: Origin,
-    predictor: Predictor,
+    pub(super) predictor: Predictor,
     /// The bands read, all of them.
-    bands: Vec<String>,
-    readings: Vec<(Option<Vec<String>>, Dataset)>,
+    #[cfg_attr(not(feature = "figures"), expect(dead_code))]
+    pub(super) bands: Vec<String>,
+    pub(super) readings: Vec<(Option<Vec<String>>, Dataset)>,
 }
 
 impl Scoring<'_> {
@@ -121,7 +116,7 @@ impl Scoring<'_> {
         })
     }
 
-    fn fold(&self, sample: usize) -> Option<usize> {
+    pub(super) fn fold(&self, sample: usize) -> Option<usize> {
         self.folds.map(|(fold, _)| fold[sample])
     }
 
@@ -163,58 +158,6 @@ impl Scoring<'_> {
         }
         Ok(scored)
     }
-
-    /// Draws the `count` scenes in which most pixels are wrongly cloud or not by `first`,
-    /// the scores of the first of `entries` with all bands, each with its label and what
-    /// all entries predict.
-    ///
-    /// # Errors
-    /// Samples or masks that can't be read, or a picture that is too large.
-    pub(super) fn worst(
-        &self,
-        entries: &[Entry],
-        scored: &[ScoredEntry],
-        count: usize,
-    ) -> Result<Option<RgbImage>> {
-        let all: Vec<&ScoredEntry> = scored.iter().filter(|s| s.bands.is_none()).collect();
-        let (Some(entry), Some(first)) = (entries.first(), all.first()) else {
-            return Ok(None);
-        };
-        let dataset = &entry.readings[0].1;
-        let samples = self.samples(dataset.len());
-        let mut order: Vec<usize> = (0..first.scenes.len()).collect();
-        order.sort_by_key(|at| std::cmp::Reverse(first.scenes[*at].cloud.wrong()));
-        order.retain(|at| first.scenes[*at].cloud.wrong() > 0);
-        order.truncate(count);
-        let mut drawn = Vec::with_capacity(order.len());
-        for at in order {
-            let sample = samples[at];
-            let example = dataset.get(sample)?;
-            let picture = sample_picture_of_any(&example, &entry.bands);
-            let mut panels = vec![
-                StripPanel::Picture(picture),
-                StripPanel::Classes(first_classes(&example.label)),
-            ];
-            let mut captions = vec![example.name.clone()];
-            for (entry, scores) in entries.iter().zip(&all) {
-                let dataset = &entry.readings[0].1;
-                let own = dataset.get(sample)?;
-                let (classes, _) = entry.predictor.predict(dataset, &own, self.fold(sample))?;
-                panels.push(StripPanel::Classes(classes));
-                captions.push(caption(&entry.name, &scores.scenes[at]));
-            }
-            drawn.push(Strip { panels, captions });
-        }
-        let mut heads = vec!["true colour".to_owned(), "label".to_owned()];
-        heads.extend(entries.iter().map(|entry| entry.name.clone()));
-        match drawn.is_empty() {
-            true => Ok(None),
-            false => {
-                let legend = class_legend(true);
-                strips(&heads, &drawn, &legend, STRIP_SIDE, STRIPS_ACROSS).map(Some)
-            }
-        }
-    }
 }
 
 /// Opens the samples at `only`, or all, as `reading` says but at their own size.
@@ -235,21 +178,6 @@ pub(super) fn open_whole(
         Some(only) => dataset.subset(only.to_vec()),
         None => Ok(dataset),
     }
-}
-
-/// A scene's figures in a line.
-fn caption(name: &str, scene: &SceneTally) -> String {
-    let share = |part: u64| match scene.cloud.pixels() {
-        0 => "–".to_owned(),
-        all => format!("{:.1} %", 100.0 * part as f64 / all as f64),
-    };
-    let iou = (scene.cloud.iou()).map_or("–".to_owned(), |iou| format!("{:.1}", 100.0 * iou));
-    format!(
-        "{name}: cloud IoU {iou}; of all pixels {} false, {} missed; cloud {}",
-        share(scene.cloud.false_cloud),
-        share(scene.cloud.missed),
-        share(scene.cloud.hits + scene.cloud.missed)
-    )
 }
 
 impl ScoredEntry {

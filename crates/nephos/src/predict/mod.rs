@@ -17,6 +17,7 @@ mod memory;
 mod model_scene;
 mod network;
 mod outputs;
+#[cfg(feature = "figures")]
 mod picture;
 mod plan;
 mod prediction;

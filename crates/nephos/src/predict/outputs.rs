@@ -83,11 +83,17 @@ impl Outputs {
         self.mask.with_file_name(name)
     }
 
-    /// Refuses files that are made of a GeoTIFF mask beside one of another format.
+    /// Refuses files that are made of a GeoTIFF mask beside one of another format, and
+    /// quick-looks without the feature `figures`.
     ///
     /// # Errors
     /// Which file, and what its mask must be; a mask of an unknown format.
     pub fn check(&self) -> Result<()> {
+        if cfg!(not(feature = "figures")) && self.also.contains(&Also::Quicklook) {
+            let message = "a quick-look needs nephos built with the feature `figures`";
+            let path = self.path(Also::Quicklook);
+            return Err(Error::unsupported(path.display(), message));
+        }
         let free = [Also::Probabilities, Also::Quicklook, Also::Summary];
         let bound = self.also.iter().find(|also| !free.contains(also));
         match (MaskFormat::of(&self.mask)?, bound) {

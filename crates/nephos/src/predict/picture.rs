@@ -1,23 +1,38 @@
-//! A scene in true colour, reduced to fit a page.
+//! The quick-look: a scene in true colour and its mask, reduced to fit a page.
+
+use std::path::Path;
 
 use ndarray::{Array2, Array3, s};
 
 use crate::error::Result;
-use crate::report::{Stretch, true_colour};
+use crate::mask::{self, MaskSummary};
+use crate::report::{Stretch, quicklook, true_colour};
 use crate::scene::{Scene, Window};
 
+/// Longest side of the pictures in a quick-look, in pixels.
+const QUICKLOOK_SIDE: usize = 900;
 /// Least rows that are read at once.
 const READ_ROWS: usize = 64;
+
+/// Writes the quick-look of a scene and its `mask`.
+pub(super) fn write_quicklook(
+    scene: &dyn Scene,
+    mask: &Path,
+    summary: &MaskSummary,
+    path: &Path,
+) -> Result<()> {
+    let reduced = mask::reduced(mask, QUICKLOOK_SIDE)?;
+    let (rows, cols) = reduced.dim();
+    let image = reduced_rgb(scene, [rows, cols])?;
+    quicklook(image.as_ref(), &reduced, summary)?.save(path)
+}
 
 /// Red, green and blue of a scene at `rows` × `cols` pixels picked evenly from it,
 /// `[3, rows, cols]`; `None` where it lacks one of these bands.
 ///
 /// # Errors
 /// A broken scene.
-pub(super) fn reduced_rgb(
-    scene: &dyn Scene,
-    [rows, cols]: [usize; 2],
-) -> Result<Option<Array3<u8>>> {
+fn reduced_rgb(scene: &dyn Scene, [rows, cols]: [usize; 2]) -> Result<Option<Array3<u8>>> {
     let info = scene.info();
     let wanted = ["red", "green", "blue"].map(String::from);
     let Ok(bands) = info.positions(&wanted) else {

@@ -5,18 +5,13 @@ use std::path::{Component, Path};
 use serde_json::json;
 
 use super::outputs::{Also, Outputs};
-use super::picture::reduced_rgb;
 use super::record::RunRecord;
 use super::scene::Settings;
 use crate::error::{Error, Result};
 use crate::mask::{
     self, AssetKind, CLOUDY, Dates, MaskFormat, MaskSummary, PolygonOptions, StacInput,
 };
-use crate::report::quicklook;
 use crate::scene::Scene;
-
-/// Longest side of the pictures in a quick-look, in pixels.
-const QUICKLOOK_SIDE: usize = 900;
 
 /// Writes what `outputs` asks for beside a mask that is there, and in the end the record of
 /// the run, which says that all is there.
@@ -35,11 +30,9 @@ pub(super) fn write(
     if let Some(path) = outputs.wanted(Also::Polygons) {
         mask::write_polygons(&path, mask, &PolygonOptions::default())?;
     }
+    #[cfg(feature = "figures")]
     if let Some(path) = outputs.wanted(Also::Quicklook) {
-        let reduced = mask::reduced(mask, QUICKLOOK_SIDE)?;
-        let (rows, cols) = reduced.dim();
-        let image = reduced_rgb(scene, [rows, cols])?;
-        quicklook(image.as_ref(), &reduced, summary)?.save(&path)?;
+        super::picture::write_quicklook(scene, mask, summary, &path)?;
     }
     if outputs.wanted(Also::Style).is_some() {
         mask::write_qgis_style(mask)?;

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use super::heatmap::grouped;
 use super::scores::Scores;
 
 impl Scores {
@@ -103,8 +102,22 @@ pub(crate) fn table<R: AsRef<[String]>>(rows: &[R]) -> String {
     text
 }
 
+/// 1234567 as `1 234 567`, with narrow no-break spaces (ISO 80000-1).
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::report::ConfusionMatrix;
 
     #[test]
@@ -132,6 +145,15 @@ mod tests {
         assert!(
             text.contains("best constant answer      | 37.50 |"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        let shown = [0, 999, 1000, 1_234_567].map(grouped);
+        assert_eq!(
+            shown,
+            ["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"]
         );
     }
 }

@@ -24,6 +24,8 @@
 //! Of a data set in several files (`NAME.0000.part.taco`) each holds the metadata of
 //! its own samples and is opened by itself.
 
+#[cfg(feature = "taco")]
+mod decode;
 mod index;
 mod parquet;
 mod sample;
@@ -50,7 +52,8 @@ pub(crate) use index::is_zip;
 /// A Parquet file as a table of text.
 ///
 /// # Errors
-/// The file can't be read or is no such table, or of more than 1 GiB.
+/// The file can't be read or is no such table, or of more than 1 GiB; the library is
+/// built without the feature `taco`.
 pub(crate) fn parquet_table(path: &Path) -> Result<Table> {
     Mapping::open(path)?.checked(|bytes| parquet::table(path, bytes))
 }
@@ -70,7 +73,8 @@ impl TacoSource {
     ///
     /// # Errors
     /// The file can't be read, is none of the three formats, or its table is broken
-    /// or names samples past the end of the file.
+    /// or names samples past the end of the file; the library is built without the feature
+    /// `taco`, and the table is Parquet.
     pub fn open(path: &Path) -> Result<Self> {
         let file = Arc::new(Mapping::open(path)?);
         let (table, entries) = file.checked(|bytes| index::read(path, bytes))?;

@@ -7,10 +7,10 @@ use image::{Rgb, RgbImage, imageops};
 use ndarray::{Array2, ArrayView2, s};
 
 use super::colour_map::{ColourMap, mix};
-use super::hatch;
 use super::panel::{Figure, Panel, Row, Swatch};
 use crate::class::{Class, IGNORE};
 use crate::error::{Error, Result};
+use crate::report::hatch;
 use crate::scene::Window;
 
 /// Share of the class's colour over the image.

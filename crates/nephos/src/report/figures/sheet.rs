@@ -3,9 +3,6 @@
 //! Text and boxes are drawn by kuva, which carries its own font, so pictures
 //! look the same on every machine.
 
-use std::io::{Cursor, Write};
-use std::path::Path;
-
 use image::{ImageFormat, RgbImage};
 use kuva::RasterBackend;
 use kuva::render::color::Color;
@@ -13,7 +10,6 @@ use kuva::render::render::{Primitive, Scene, TextAnchor};
 
 use super::colour_map::ColourMap;
 use crate::error::{Error, Result};
-use crate::output;
 
 /// Largest picture that is drawn, in pixels.
 const MAX_PIXELS: f64 = 4e8;
@@ -205,20 +201,6 @@ pub(super) fn shortened(text: &str, size: f64, width: f64) -> String {
     let start: String = text.chars().take(head).collect();
     let end: String = text.chars().skip(count - tail).collect();
     format!("{start}…{end}")
-}
-
-/// Writes a picture as PNG; `path` never holds half of one.
-///
-/// # Errors
-/// The file can't be written.
-pub fn save_png(path: &Path, picture: &RgbImage) -> Result<()> {
-    let mut png = Cursor::new(Vec::new());
-    (picture.write_to(&mut png, ImageFormat::Png))
-        .map_err(|error| Error::unsupported(path.display(), error.to_string()))?;
-    let png = output::with_software(png.get_ref());
-    output::write_atomic(path, |writer| {
-        writer.write_all(&png).map_err(|e| Error::io(path, e))
-    })
 }
 
 #[cfg(test)]

@@ -7,12 +7,12 @@ use ndarray::{Array2, Array3};
 use super::colour_map::ColourMap;
 use super::overlay::{OPACITY, class_legend, heat_over, mark, overlay};
 use super::panel::{ColourScale, Figure, Panel, Row};
-use super::rgb::percentile;
 use crate::class::IGNORE;
 use crate::config::{ModelConfig, PatchConfig};
 use crate::error::{Error, Result};
 use crate::mirror::mirrored;
 use crate::model::{Explanation, Segmenter};
+use crate::report::rgb::percentile;
 
 /// Largest number of patches whose pairs are looked at: each matrix of all pairs
 /// takes 4 bytes a pair, 400 MB at this bound.

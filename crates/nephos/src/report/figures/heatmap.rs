@@ -5,10 +5,9 @@ use std::path::Path;
 use image::RgbImage;
 
 use super::colour_map::{ColourMap, is_light};
-use super::confusion::ConfusionMatrix;
-use super::scores::names;
-use super::sheet::{Align, Sheet, save_png, text_width};
+use super::sheet::{Align, Sheet, text_width};
 use crate::error::Result;
+use crate::report::{ConfusionMatrix, grouped, names, save_png};
 
 /// What is written into the cells; colours always show the share of the truth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,19 +102,6 @@ fn confusion_picture(matrix: &ConfusionMatrix, cells: Cells) -> Result<RgbImage>
     sheet.render()
 }
 
-/// 1234567 as `1 234 567`, with narrow no-break spaces (ISO 80000-1).
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push('\u{202f}');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use ndarray::array;
@@ -140,14 +126,5 @@ mod tests {
             assert!(count(1.0) > cell / 2, "one full cell");
             assert!(count(0.25) > 2 * cell, "four cells of a quarter");
         }
-    }
-
-    #[test]
-    fn thousands_are_grouped() {
-        let shown = [0, 999, 1000, 1_234_567].map(grouped);
-        assert_eq!(
-            shown,
-            ["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"]
-        );
     }
 }

@@ -7,18 +7,10 @@ use kuva::prelude::{Layout, LinePlot, Plot, ScatterPlot, TickFormat};
 
 use super::plot::{self, COLOURS};
 use crate::error::{Error, Result};
+use crate::report::Series;
 
 /// Above this many points the marks of a line would run into one another.
 const MARKED_POINTS: usize = 40;
-
-/// One line of a plot.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Series {
-    /// Name in the legend.
-    pub name: String,
-    /// (x, y) in the order of the line; points that are not finite are left out.
-    pub points: Vec<(f64, f64)>,
-}
 
 /// Draws lines over epochs to the PNG `path`.
 ///

@@ -6,9 +6,9 @@ use image::RgbImage;
 use image::imageops::{self, FilterType};
 
 use super::colour_map::ColourMap;
-use super::hatch;
-use super::sheet::{Align, Sheet, save_png, shortened, text_width};
+use super::sheet::{Align, Sheet, shortened, text_width};
 use crate::error::{Error, Result};
+use crate::report::{hatch, save_png};
 
 /// Side that small pictures are enlarged to, by whole factors; pixels.
 const SMALL: u32 = 512;

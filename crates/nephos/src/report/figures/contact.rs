@@ -4,10 +4,10 @@ use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 use ndarray::Array2;
 
-use super::hatch;
 use super::sheet::{Align, Sheet, shortened};
 use crate::class::Class;
 use crate::error::{Error, Result};
+use crate::report::hatch;
 
 /// Colour of clear pixels; [`Class::colour`] is for overlays, where clear is
 /// see-through.

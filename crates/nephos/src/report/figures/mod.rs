@@ -1,0 +1,27 @@
+//! Pictures with text and scales, and plots, all drawn by kuva.
+
+mod attention;
+mod colour_map;
+mod contact;
+mod cost_plot;
+mod curves;
+mod heatmap;
+mod overlay;
+mod panel;
+mod plot;
+mod quicklook;
+mod reliability;
+mod sheet;
+mod strip;
+
+pub use attention::Gaze;
+pub use colour_map::ColourMap;
+pub use contact::{Tile, contact_sheet};
+pub use cost_plot::{CostPoint, draw_cost};
+pub use curves::draw;
+pub use heatmap::{Cells, draw_confusion};
+pub use overlay::{OPACITY, Sample, class_legend, heat_over, mark, overlay, overlay_figure};
+pub use panel::{ColourScale, Figure, Panel, Row, Swatch};
+pub use quicklook::quicklook;
+pub use reliability::draw_reliability;
+pub use strip::{Strip, StripPanel, strips};
