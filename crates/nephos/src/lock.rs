@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::output::is_at;
+use crate::output::{folder_of, is_at};
 
 /// Times a lock is taken anew whose file another process removed in between.
 const ATTEMPTS: usize = 100;
@@ -66,13 +66,6 @@ impl Lock {
             }
         }
         Ok(None)
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
     }
 }
 

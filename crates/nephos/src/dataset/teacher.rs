@@ -60,13 +60,7 @@ impl Teacher {
         if !path.exists() {
             return Ok(None);
         }
-        let stored = SceneOptions {
-            scale: Some(1.0),
-            offset: Some(0.0),
-            declared_only: true,
-            ..SceneOptions::default()
-        };
-        let raster = scene::open_scene(&path, &stored)?;
+        let raster = scene::open_scene(&path, &SceneOptions::stored())?;
         let info = raster.info();
         let [rows, cols] = info.size;
         if info.size != size {

@@ -22,7 +22,7 @@ pub fn write_atomic(
     write: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
 ) -> Result<()> {
     let fail = |e| Error::io(path, e);
-    let (file, temporary) = temporary(folder_of(path)?, path)
+    let (file, temporary) = temporary(made_folder(path)?, path)
         .map_err(fail)?
         .into_parts();
     let mut writer = BufWriter::with_capacity(1 << 20, file);
@@ -55,15 +55,20 @@ fn temporary(folder: &Path, path: &Path) -> io::Result<NamedTempFile> {
 /// # Errors
 /// The system's, with `path` named.
 pub(crate) fn spool(path: &Path) -> Result<File> {
-    tempfile::tempfile_in(folder_of(path)?).map_err(|e| Error::io(path, e))
+    tempfile::tempfile_in(made_folder(path)?).map_err(|e| Error::io(path, e))
+}
+
+/// The folder that `path` lies in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 /// The folder of `path`, made where it is missing.
-fn folder_of(path: &Path) -> Result<&Path> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+fn made_folder(path: &Path) -> Result<&Path> {
+    let folder = folder_of(path);
     std::fs::create_dir_all(folder).map_err(|e| Error::io(path, e))?;
     Ok(folder)
 }

@@ -12,8 +12,8 @@ mod location;
 mod ours;
 mod software;
 
-pub(crate) use atomic::spool;
 pub use atomic::write_atomic;
+pub(crate) use atomic::{folder_of, spool};
 pub use declared::{Declared, may_write};
 pub use leftovers::{abandoned, is_at, remove_leftovers};
 pub use ours::is_ours;

@@ -30,13 +30,7 @@ impl Labels {
     /// The file can't be read, has several bands, lies in another coordinate
     /// system, or has another size and no georeference to match the two by.
     pub fn open(path: &Path, scene: &SceneInfo) -> Result<Self> {
-        let stored = SceneOptions {
-            scale: Some(1.0),
-            offset: Some(0.0),
-            declared_only: true,
-            ..SceneOptions::default()
-        };
-        let raster = scene::open_scene(path, &stored)?;
+        let raster = scene::open_scene(path, &SceneOptions::stored())?;
         let info = raster.info();
         if info.bands.len() != 1 {
             let message = format!("a label raster has one band, this has {}", info.bands.len());

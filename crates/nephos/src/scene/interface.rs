@@ -163,6 +163,18 @@ pub struct SceneOptions {
     pub declared_only: bool,
 }
 
+impl SceneOptions {
+    /// Of numbers that are taken as the file stores them: codes and counts.
+    pub(crate) fn stored() -> Self {
+        Self {
+            scale: Some(1.0),
+            offset: Some(0.0),
+            declared_only: true,
+            ..Self::default()
+        }
+    }
+}
+
 impl SceneBand {
     /// Both names, as in `red (B04)`, on one line whatever they hold.
     pub fn label(&self) -> String {
