@@ -79,11 +79,15 @@ pub(super) fn bands(ifd: &Ifd, count: usize) -> Vec<BandMetadata> {
 }
 
 /// Hands over each item of GDAL's metadata and its text.
-fn each_item(ifd: &Ifd, mut take: impl FnMut(Node<'_, '_>, String)) {
-    const ITEM_END: &str = "</Item>";
+fn each_item(ifd: &Ifd, take: impl FnMut(Node<'_, '_>, String)) {
     let text = ifd.tag(GDAL_METADATA).and_then(|tag| tag.value.as_str());
+    each_item_of(text.unwrap_or_default(), take);
+}
+
+fn each_item_of(text: &str, mut take: impl FnMut(Node<'_, '_>, String)) {
+    const ITEM_END: &str = "</Item>";
     // Metadata that break off still hold for the items before.
-    let Some((items, _)) = text.and_then(|text| text.rsplit_once(ITEM_END)) else {
+    let Some((items, _)) = text.rsplit_once(ITEM_END) else {
         return;
     };
     let whole = format!("{items}{ITEM_END}</GDALMetadata>");
@@ -195,6 +199,25 @@ mod tests {
         );
         assert_eq!(fit_nodata(0.1, DType::F32), Some(f64::from(0.1f32)));
         assert_eq!(fit_nodata(f64::MIN, DType::F32), None);
+    }
+
+    #[test]
+    fn items_before_a_break_are_read_and_escapes_undone() {
+        let items = |text: &str| {
+            let mut items = Vec::new();
+            each_item_of(text, |item, text| {
+                items.push((item.attribute("name").unwrap_or_default().to_owned(), text));
+            });
+            items
+        };
+        let text = "<GDALMetadata>\n<Item name=\"a\"> x &amp;amp; &amp;lt;y </Item>\n<Item \
+                    name=\"b\">1 &lt; 2 &amp; 3</Item>\n<Item name=\"c\">z</Item>\n</GDALMetadata>\n";
+        let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        let all = [pair("a", "x & <y"), pair("b", "1 < 2 & 3"), pair("c", "z")];
+        assert_eq!(items(text), all);
+        let cut = text.find("z</Item>").unwrap();
+        assert_eq!(items(&text[..cut]), all[..2]);
+        assert_eq!(items("no XML"), []);
     }
 
     #[test]
