@@ -13,7 +13,11 @@ demo *ARGS:
 
 # All tests
 test *ARGS:
-    cargo test --release --workspace {{ARGS}}
+    cargo test --release {{ARGS}}
+
+# The tests of the network as Burn modules, and of the baselines
+test-burn *ARGS:
+    cargo test --release -p nephos-burn {{ARGS}}
 
 # Format and lint
 lint:

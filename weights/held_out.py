@@ -3,7 +3,7 @@
     python3 weights/held_out.py ../shared/data weights/held-out
 
 For each container of labelled samples there is one file: a name per line below a header (`#`) that
-says how they were chosen. The Landsat 8 Biome patches are too few to leave any out; for them the
+describes how they were chosen. The Landsat 8 Biome patches are too few to leave any out; for them the
 file is a table of six folds (name,fold: from 1, as the folders of `nephos benchmark` are numbered),
 with another of their biomes. bench/held_out.py scores weights on all of them.
 The same data gives the same files; `--check` writes nothing and fails where a file differs.
@@ -137,7 +137,7 @@ def painted(folder):
 
 
 def folds(folder):
-    """What `nephos benchmark --folds 6` deals: see crates/nephos/src/benchmark/folds.rs."""
+    """The folds of `nephos benchmark --folds 6`: see crates/nephos/src/benchmark/folds.rs."""
     names = names_of(folder)
     pixels = np.array(
         [np.bincount(label(folder, name).ravel(), minlength=256)[:255] for name in names], float

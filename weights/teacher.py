@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A teacher: probabilities of cloud and shadow by ukis-csmask for images that nobody labelled.
+"""A teacher: probabilities of cloud and shadow by ukis-csmask for unlabelled images.
 
     python3 -m venv teacher && teacher/bin/pip install -r weights/teacher-requirements.txt
     teacher/bin/python weights/teacher.py predict ../shared/data/l8biome --metres 30 --out teacher-out
@@ -19,7 +19,7 @@ FOLDER/label/NAME.tif and prints Markdown tables; docs/teacher.md has them.
 ukis-csmask 1.0.0 (German Aerospace Center, Apache-2.0): Wieland, Li, Martinis 2019,
 doi:10.1016/j.rse.2019.05.022; Wieland, Fichtner, Martinis 2022,
 doi:10.5194/isprs-archives-XLIII-B3-2022-217-2022. Its networks (U-Net, EfficientNet-B4) take
-reflectance in windows of 256 pixels of about 30 m and tell clear, cloud (thick or thin) and shadow.
+reflectance in windows of 256 pixels of about 30 m and predict clear, cloud (thick or thin) and shadow.
 """
 
 import argparse
@@ -45,14 +45,14 @@ CLASSES = ["clear", "cloud", "shadow"]
 # Other names of the networks' bands, best first.
 ALIASES = {"nir": ["nir", "nir08"]}
 
-# `agree`: how far the views' probabilities may be apart.
+# `agree`: largest difference of the views' probabilities.
 APART = 0.3
 
 # `agree`: how far their mean must be from one half, by the number of networks. One network
-# has no other to disagree with: it sees the image and its mirror, and must be surer.
+# has no second opinion: it predicts the image and its mirror, with a stricter bound.
 SURE = {1: 0.4, 2: 0.3}
 
-# Georeference, copied as it is: scale, tie points, matrix, keys.
+# Georeference, copied unchanged: scale, tie points, matrix, keys.
 GEO_TAGS = [33550, 33922, 34264, 34735, 34736, 34737]
 
 
@@ -130,9 +130,9 @@ def read(path, divisor=None):
     return bands, valid, metres, [(c, *tags[c], True) for c in GEO_TAGS if c in tags]
 
 
-def stack(path, bands, wanted):
+def stack(path, bands, requested):
     planes = []
-    for name in wanted:
+    for name in requested:
         found = next((n for n in ALIASES.get(name, [name]) if n in bands), None)
         if found is None:
             raise Problem(f"{path}: no band {name}; it has {', '.join(bands)}")
@@ -157,7 +157,7 @@ def resample(image, shape):
 
 
 def views(network, image, metres, at_metres):
-    """Probabilities at the pixel size the network knows, back on the image's own pixels."""
+    """Probabilities at the network's pixel size, resampled back on the image's own pixels."""
     shape = image.shape[:2]
     if metres and abs(metres / at_metres - 1) > 0.2:
         other = [max(1, round(n * metres / at_metres)) for n in shape]
@@ -174,11 +174,11 @@ def water(bands):
 
 
 def agree(softs, networks, on_water):
-    """Where the teacher has a say, for cloud and for shadow: all views put the class on the
+    """Where the teacher gives probabilities, for cloud and for shadow: all views put the class on the
     same side of one half, within APART of one another, and their mean is SURE. One network
     alone takes dark water for shadow and has no say there. Where it is wrong beyond that is
     in docs/teacher.md."""
-    said, mean = [], []
+    given, mean = [], []
     for k in (1, 2):
         values = np.stack([soft[..., k] for soft in softs])
         sides = (values > 0.5).sum(axis=0)
@@ -186,14 +186,14 @@ def agree(softs, networks, on_water):
         p = values.mean(axis=0)
         sure = np.abs(p - 0.5) >= SURE[networks]
         here = one_side & (values.max(0) - values.min(0) <= APART) & sure
-        said.append(here & ~on_water if k == 2 and networks == 1 else here)
+        given.append(here & ~on_water if k == 2 and networks == 1 else here)
         mean.append(p)
-    return np.stack(mean, -1), np.stack(said, -1)
+    return np.stack(mean, -1), np.stack(given, -1)
 
 
-def write(path, values, said, names, tags):
+def write(path, values, given, names, tags):
     """Whole or not at all."""
-    stored = np.where(said, np.rint(values * SCALE), NONE).astype(np.uint8)
+    stored = np.where(given, np.rint(values * SCALE), NONE).astype(np.uint8)
     items = "".join(
         f'  <Item name="DESCRIPTION" sample="{k}" role="description">{name}</Item>\n'
         f'  <Item name="SCALE" sample="{k}" role="scale">{1 / SCALE}</Item>\n'
@@ -247,7 +247,7 @@ def teach(path, targets, network, args):
     bands, valid, metres, tags = read(path, args.scale)
     metres = args.metres or metres
     if metres is None:
-        raise Problem(f"{path}: nothing says how large a pixel is; give --metres")
+        raise Problem(f"{path}: the pixel size is unknown; give --metres")
     six = "swir16" in bands and "swir22" in bands
     softs = []
     for kind in ("4b", "6b") if six else ("4b",):
@@ -258,13 +258,13 @@ def teach(path, targets, network, args):
     if not six:
         mirrored = views(net, image[:, ::-1], metres, args.at_metres)
         softs.append(mirrored[:, ::-1])
-    # Last, since it says that the image is done.
-    mean, said = agree(softs, 2 if six else 1, water(bands))
-    write(targets["agreed"], mean, said & valid[..., None], CLASSES[1:], tags)
+    # Last, since it marks the image as done.
+    mean, given = agree(softs, 2 if six else 1, water(bands))
+    write(targets["agreed"], mean, given & valid[..., None], CLASSES[1:], tags)
 
 
 def surfaces(bands):
-    """Kind of ground of each pixel by its reflectance, for the tables: it decides nothing."""
+    """Kind of ground of each pixel by its reflectance, for the tables only."""
     green, red, nir = (stack("", bands, [name])[..., 0] for name in ("green", "red", "nir"))
     with np.errstate(divide="ignore", invalid="ignore"):
         plants = (nir - red) / (nir + red) > 0.4
@@ -281,33 +281,33 @@ class Counts:
     """What is counted of one view over some pixels."""
 
     def __init__(self):
-        self.pixels = self.said = 0
-        # For cloud and shadow: true and called, only true, only called, clear, clear but called.
+        self.pixels = self.given = 0
+        # For cloud and shadow: true and predicted, only true, only predicted, clear, clear but predicted.
         self.hits, self.missed, self.alarms = [0, 0], [0, 0], [0, 0]
         self.clear, self.clear_called = [0, 0], [0, 0]
 
-    def add(self, label, called, said, drawn, where):
-        """`called`, `said`: of cloud and of shadow. `drawn`: whether the label shows shadow; a
+    def add(self, label, predicted, given, annotated, where):
+        """`predicted`, `given`: of cloud and of shadow. `annotated`: whether the label has shadow; a
         scene without any cloud has none, which counts among false alarms, not in the IoU."""
         self.pixels += int(where.sum())
-        self.said += int((where & said[0]).sum())
+        self.given += int((where & given[0]).sum())
         truths = [(label == 1) | (label == 2), label == 3]
         for k in (0, 1):
-            here, true = where & said[k], truths[k]
-            if k == 0 or drawn:
-                self.hits[k] += int((here & true & called[k]).sum())
-                self.missed[k] += int((here & true & ~called[k]).sum())
-                self.alarms[k] += int((here & ~true & called[k]).sum())
-            if k == 0 or drawn or not truths[0].any():
+            here, true = where & given[k], truths[k]
+            if k == 0 or annotated:
+                self.hits[k] += int((here & true & predicted[k]).sum())
+                self.missed[k] += int((here & true & ~predicted[k]).sum())
+                self.alarms[k] += int((here & ~true & predicted[k]).sum())
+            if k == 0 or annotated or not truths[0].any():
                 clear = here & (label == 0)
                 self.clear[k] += int(clear.sum())
-                self.clear_called[k] += int((clear & called[k]).sum())
+                self.clear_called[k] += int((clear & predicted[k]).sum())
 
     def row(self):
         def share(part, whole):
             return f"{100 * part / whole:.1f}" if whole else "–"
 
-        cells = [share(self.said, self.pixels)]
+        cells = [share(self.given, self.pixels)]
         for k in (0, 1):
             true = self.hits[k] + self.missed[k]
             cells.append(share(self.hits[k], true + self.alarms[k]) if true else "–")
@@ -316,17 +316,17 @@ class Counts:
 
 
 def calls(path, kind):
-    """What a view calls cloud and shadow, and where it has a say."""
+    """Cloud and shadow predicted by a view, and where it gives probabilities."""
     stored = tifffile.imread(path)
     if kind == "agreed":
         return [p > SCALE / 2 for p in stored], [p != NONE for p in stored]
-    said = stored[0] != NONE
+    given = stored[0] != NONE
     best = stored.argmax(axis=0)
-    return [(best == 1) & said, (best == 2) & said], [said, said]
+    return [(best == 1) & given, (best == 2) & given], [given, given]
 
 
 def score(args):
-    header = "| {} | view | pixels | has a say % | cloud IoU | clear called cloud % | shadow IoU | clear called shadow % |"
+    header = "| {} | view | pixels | covered % | cloud IoU | clear predicted cloud % | shadow IoU | clear predicted shadow % |"
     for folder in args.folders:
         total, by_scene, by_surface = {}, {}, {}
         for label_path in sorted((folder / "label").glob("*.tif")):
@@ -335,7 +335,7 @@ def score(args):
                 continue
             label = tifffile.imread(label_path)
             bands, *_ = read(folder / "image" / label_path.name)
-            drawn = bool((label == 3).any())
+            annotated = bool((label == 3).any())
             kinds = surfaces(bands)
             group = re.split(r"_\d", name)[0]
             for kind in ("4b", "6b", "agreed"):
@@ -344,7 +344,7 @@ def score(args):
                     if kind == "6b":
                         continue
                     raise Problem(f"{path} is missing; run predict first")
-                called, said = calls(path, kind)
+                predicted, given = calls(path, kind)
                 known = label != 255
                 for table, key, where in [
                     (total, "all", known),
@@ -352,7 +352,7 @@ def score(args):
                     *((by_surface, s, known & (label == 0) & w) for s, w in kinds.items()),
                 ]:
                     counts = table.setdefault((key, kind), Counts())
-                    counts.add(label, called, said, drawn, where)
+                    counts.add(label, predicted, given, annotated, where)
         for title, table in [("scenes", total), ("kind", by_scene), ("clear ground", by_surface)]:
             print(f"\n{folder.name}\n\n{header.format(title)}\n|---|---|" + "---:|" * 6)
             for (key, kind), counts in sorted(table.items()):

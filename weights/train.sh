@@ -4,11 +4,11 @@
 #   bash weights/train.sh [DATA [OUT [STEPS [INIT]]]]
 #
 # DATA is the folder with the real images (../shared/data), OUT that of the training
-# (out/train). Every step that is done already is skipped, and a training that was stopped
-# goes on from its last checkpoint, so the same command is run again until it ends with the
+# (out/train). Finished steps are skipped, and a training that was stopped
+# resumes from its last checkpoint, so the same command is run again until it ends with the
 # path of the weights. The same command gives the same weights on the same machine.
 #
-#   1. a Python environment with the teacher, and what it says of the real images (20 min)
+#   1. a Python environment with the teacher, and its probabilities of the real images (20 min)
 #   2. simulated scenes, and simulated sky over real ground (10 min)
 #   3. STEPS steps (36000) on the mixture of weights/training-data.toml, from INIT (none:
 #      from scratch); validated on the Landsat 8 Biome patches, which are not in it

@@ -12,10 +12,10 @@ use crate::commands::{
 #[derive(Debug, Parser)]
 #[command(name = "nephos", version, propagate_version = true)]
 pub struct Cli {
-    /// Say less: errors and results only
+    /// Fewer messages: errors and results only
     #[arg(long, short, global = true, help_heading = "Global options")]
     pub quiet: bool,
-    /// Say more (twice: everything)
+    /// More messages (twice: everything)
     #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
     pub verbose: u8,
     #[command(subcommand)]
@@ -50,7 +50,7 @@ impl Cli {
 }
 
 /// A command all of whose options take a negative number for a value, not for an option, so
-/// that one out of range is told as that.
+/// that one out of range is reported as such.
 fn with_negative_numbers(command: clap::Command) -> clap::Command {
     let command = command.mut_args(|arg| {
         let takes_value = !arg.is_positional() && arg.get_action().takes_values();

@@ -1,4 +1,4 @@
-//! How probabilities become classes, where the model's own rule is not to decide.
+//! How probabilities become classes, in place of the model's own rule.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -37,9 +37,9 @@ impl FromStr for ClassShare {
 /// The threshold of a prediction.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DecisionArgs {
-    /// Call a pixel of this class where its probability is at least P, else the likeliest of
-    /// the others, in place of a threshold that the model carries: cloud=0.4, and lower finds
-    /// more and is wrong more often. cloud is thick and thin cloud together, else
+    /// A pixel is of this class where its probability is at least P, else of the likeliest of
+    /// the others, in place of the model's own threshold: cloud=0.4; lower has a higher recall
+    /// and a lower precision. cloud is thick and thin cloud together, else
     /// clear, thick-cloud, thin-cloud or cloud-shadow
     #[arg(long, value_name = "CLASS=P", conflicts_with = "min_recall")]
     threshold: Option<ClassShare>,
@@ -52,10 +52,10 @@ pub struct DecisionArgs {
 }
 
 impl DecisionArgs {
-    /// Brings what is asked for into the configuration of `model`, and says it.
+    /// Applies the options to the configuration of `model`, and prints it.
     pub fn apply(&self, config: &mut Config, model: &Path, ui: &Ui) -> anyhow::Result<()> {
-        if let Some(asked) = &self.threshold {
-            ask_threshold(asked, config, ui)?;
+        if let Some(chosen) = &self.threshold {
+            set_threshold(chosen, config, ui)?;
         }
         let Some(ClassShare { class, share }) = &self.min_recall else {
             return Ok(());
@@ -81,17 +81,17 @@ impl DecisionArgs {
         Ok(())
     }
 
-    /// What is asked for, for the record of a run; `None` where nothing is.
-    pub fn asked(config: &Config) -> Option<&ThresholdConfig> {
-        (config.calibration.threshold.as_ref()).filter(|threshold| threshold.asked)
+    /// The options for the record of a run; `None` without any.
+    pub fn chosen(config: &Config) -> Option<&ThresholdConfig> {
+        (config.calibration.threshold.as_ref()).filter(|threshold| threshold.by_user)
     }
 }
 
-/// Brings the `--threshold` of the user into a model's configuration, and says it.
-pub fn ask_threshold(asked: &ClassShare, config: &mut Config, ui: &Ui) -> anyhow::Result<()> {
-    let ClassShare { class, share } = asked;
+/// Applies the user's `--threshold` to a model's configuration, and prints it.
+pub fn set_threshold(chosen: &ClassShare, config: &mut Config, ui: &Ui) -> anyhow::Result<()> {
+    let ClassShare { class, share } = chosen;
     let classes = class_group(class, config.model.classes).context("--threshold")?;
-    let threshold = ThresholdConfig::asked(classes, *share);
+    let threshold = ThresholdConfig::by_user(classes, *share);
     replace(
         config,
         threshold,

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod decision_args;
+mod device;
 mod model_args;
 mod scene_args;
 mod subject;
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Later lines are set in: none from a file can pass for one of ours.
+            // Later lines are indented: no text from a file can look like a message.
             let text = ui::in_words(&error).replace('\n', "\n  ");
             ui.message(&format!("error: {text}"));
             ExitCode::FAILURE
@@ -82,7 +83,7 @@ fn start_log(cli: &Cli, ui: &Ui) {
         .init();
 }
 
-/// Writes the fields of a log message on one line, without what a terminal acts on.
+/// Writes the fields of a log message on one line, without control characters.
 fn log_fields() -> impl for<'a> tracing_subscriber::fmt::FormatFields<'a> + 'static {
     use tracing_subscriber::field::MakeExt;
     tracing_subscriber::fmt::format::debug_fn(|writer, field, value| {

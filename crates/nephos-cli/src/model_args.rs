@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use nephos::config::{Config, DataConfig};
 use nephos::dataset::Dataset;
-use nephos::device::{self, Device};
-use nephos::model::Bundle;
-use nephos::model::weights::TINY;
+use nephos::device::Device;
+use nephos::weights::Bundle;
+use nephos::weights::TINY;
 
-/// Which model, where it runs, and how its samples are read.
+/// The model, its device, and how its samples are read.
 #[derive(Debug, clap::Args)]
 pub struct ModelArgs {
     /// The trained model, or tiny, which comes with nephos (`nephos info tiny`)
@@ -21,8 +21,8 @@ pub struct ModelArgs {
     #[arg(long, default_value = "auto")]
     pub device: String,
     /// How many patches away a patch attends to others, on a CPU; default: the model's, mostly
-    /// all that its window has. Half of what a training crop has makes masks depend least on
-    /// where windows lie: 6 to 8 for tiny, with --window 384 --overlap 0.16
+    /// all in its window. Half of a training crop makes masks depend least on
+    /// the windows' positions: 6 to 8 for tiny, with --window 384 --overlap 0.16
     #[arg(long, value_name = "PATCHES")]
     pub reach: Option<usize>,
 }
@@ -32,7 +32,7 @@ pub struct ModelArgs {
 pub struct ReadArgs {
     /// Override how samples of containers are read, as in
     /// 'data.channels=["B02","B03","B04"]' or data.label_channel=4; only keys of data. Of
-    /// scenes --scale, --offset, --nodata and --bands say it
+    /// scenes --scale, --offset, --nodata and --bands set it
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
 }
@@ -40,13 +40,12 @@ pub struct ReadArgs {
 impl ModelArgs {
     /// The model, with its configuration as overridden, and its device.
     pub fn load(&self) -> anyhow::Result<(Bundle, Device)> {
-        let device = device::select(&self.device)?;
-        let mut bundle = Bundle::load(&self.model, &device)?;
+        let device = crate::device::select(&self.device)?;
+        let mut bundle = Bundle::load(&self.model)?;
         bundle.config = self.read.apply(&bundle.config, &self.model)?;
         if let Some(reach) = self.reach {
             bundle.config.model.reach = Some(reach);
             (bundle.config.validate()).map_err(|message| anyhow!("--reach: {message}"))?;
-            bundle.segmenter = bundle.segmenter.with_reach(Some(reach));
         }
         Ok((bundle, device))
     }
@@ -69,8 +68,8 @@ impl ReadArgs {
         Ok(read)
     }
 
-    /// Takes what was overridden of the stored numbers for what the user says of the samples
-    /// at hand, in place of what their files say, and leaves the model's own input alone:
+    /// Takes what was overridden of the stored numbers as the user's options for the samples
+    /// at hand, in place of their files' metadata, and keeps the model's own input:
     /// reflectance × its `quantification` / `scale`.
     fn give(&self, model: &DataConfig, read: &mut DataConfig) -> anyhow::Result<()> {
         let set = |key: &str| self.keys().any(|known| known == key);
@@ -104,7 +103,7 @@ impl ReadArgs {
     }
 
     /// Refuses keys that have no meaning for the scene at `path`: scenes are read as their
-    /// own metadata and the options say. With `labels` a label raster is read beside it.
+    /// own metadata and the options state. With `labels` a label raster is read beside it.
     pub fn check_for_scene(&self, path: &Path, labels: bool) -> anyhow::Result<()> {
         for key in self.keys() {
             let name = key.strip_prefix("data.").unwrap_or(key);
@@ -117,7 +116,7 @@ impl ReadArgs {
                 "nodata" => "say which number means no data with --nodata",
                 "channels" => "name its bands with --bands",
                 "bands" | "optional_bands" => {
-                    "the bands that a model wants are part of it, and --bands names those of a scene"
+                    "the bands of a model are part of it, and --bands names those of a scene"
                 }
                 "assume_reflectance" => "that is --assume-reflectance",
                 "labels" => "no labels are read",
@@ -132,18 +131,23 @@ impl ReadArgs {
     }
 }
 
-/// Positions of the samples that `wanted` names: each a name in the container,
+/// Positions of the samples that `requested` names: each a name in the container,
 /// or a position counted from 0.
-pub fn positions(dataset: &Dataset, wanted: &[String]) -> anyhow::Result<Vec<usize>> {
-    wanted
+pub fn positions(dataset: &Dataset, requested: &[String]) -> anyhow::Result<Vec<usize>> {
+    requested
         .iter()
-        .map(|wanted| {
+        .map(|requested| {
             (0..dataset.len())
-                .find(|index| dataset.name(*index) == *wanted)
-                .or_else(|| wanted.parse().ok().filter(|index| *index < dataset.len()))
+                .find(|index| dataset.name(*index) == *requested)
+                .or_else(|| {
+                    requested
+                        .parse()
+                        .ok()
+                        .filter(|index| *index < dataset.len())
+                })
                 .with_context(|| {
                     format!(
-                        "{}: no sample `{wanted}`; there are {}, by name or counted from 0",
+                        "{}: no sample `{requested}`; there are {}, by name or counted from 0",
                         dataset.path().display(),
                         dataset.len()
                     )

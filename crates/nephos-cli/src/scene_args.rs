@@ -10,13 +10,13 @@ use nephos::text::one_line;
 
 use crate::ui::Ui;
 
-/// How a scene is cut.
+/// Windows of a scene.
 #[derive(Debug, Clone, clap::Args)]
 pub struct WindowArgs {
     /// Side of the windows in pixels; default: the size the model was trained on
     #[arg(long, value_name = "PIXELS")]
     window: Option<usize>,
-    /// Share of a window that at least overlaps the next, in [0, 0.9]; default: the
+    /// Least share of a window that overlaps the next, in [0, 0.9]; default: the
     /// model's, mostly 0.25
     #[arg(long, value_name = "SHARE")]
     overlap: Option<f64>,
@@ -24,7 +24,7 @@ pub struct WindowArgs {
     /// depends on it
     #[arg(long, value_name = "PIXELS", default_value_t = 0, hide = true)]
     shift: usize,
-    /// What the graph attention sees at once: the patches of one window, or of the
+    /// The graph attention's nodes: the patches of one window, or of the
     /// whole scene (windows then serve the encoder alone; memory grows with the scene)
     #[arg(long, value_name = "SCOPE", default_value = "window", value_parser = ["window", "scene"])]
     graph: String,
@@ -47,7 +47,7 @@ impl WindowArgs {
     }
 }
 
-/// How scenes are read, where their own metadata are not to decide.
+/// How scenes are read, in place of their own metadata.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SceneArgs {
     /// Names of the file's bands in order, in place of its own, as in
@@ -70,7 +70,7 @@ pub struct SceneArgs {
     /// recognised; none: no number does
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = nodata)]
     pub nodata: Option<f64>,
-    /// Go on where the numbers can't be reflectance as they are read, which is an error
+    /// Accept numbers that can't be reflectance as they are read, which are an error
     /// otherwise; the mask records it
     #[arg(long)]
     pub assume_reflectance: bool,
@@ -83,7 +83,7 @@ pub struct SceneArgs {
     pub resolution: Option<f64>,
 }
 
-/// Reads `--nodata`: NaN stands for none.
+/// Reads `--nodata`: NaN means none.
 fn nodata(text: &str) -> Result<f64, String> {
     match text.to_ascii_lowercase().as_str() {
         "none" => Ok(f64::NAN),
@@ -92,7 +92,7 @@ fn nodata(text: &str) -> Result<f64, String> {
 }
 
 impl SceneArgs {
-    /// What the library calls them.
+    /// The library's options.
     pub fn options(&self) -> anyhow::Result<SceneOptions> {
         if self
             .scale
@@ -115,8 +115,8 @@ impl SceneArgs {
         })
     }
 
-    /// How samples of containers are read: as `data` says, where the same options
-    /// don't say otherwise.
+    /// How samples of containers are read: by `data`, where the same options
+    /// don't replace it.
     pub fn samples(&self, data: &DataConfig) -> anyhow::Result<DataConfig> {
         let options = self.options()?;
         let mut data = data.clone();
@@ -134,9 +134,10 @@ impl SceneArgs {
     }
 }
 
-/// Where a model's bands lie in a scene, and which are absent. Says what the scene is, how its numbers
-/// become reflectance and what had to be assumed, and warns of what can't be right; numbers
-/// that can't be reflectance, and of which nobody says that they are, are an error.
+/// Positions of a model's bands in a scene, and which are absent. Prints the product, how its
+/// numbers
+/// become reflectance and what had to be assumed, and warns of implausible numbers; numbers
+/// that can't be reflectance, and whose scale is not stated, are an error.
 pub fn choose_bands(scene: &dyn Scene, data: &DataConfig, ui: &Ui) -> anyhow::Result<Inputs> {
     let info = scene.info();
     let [rows, cols] = info.size;
@@ -147,7 +148,7 @@ pub fn choose_bands(scene: &dyn Scene, data: &DataConfig, ui: &Ui) -> anyhow::Re
     if inputs.declares() {
         let absent = inputs.absent();
         let line = match absent.is_empty() {
-            true => format!("  bands: {}, all that the model knows", present.join(", ")),
+            true => format!("  bands: {}, all of the model's", present.join(", ")),
             false => format!(
                 "  bands: {}; declared absent: {}",
                 present.join(", "),
@@ -160,7 +161,7 @@ pub fn choose_bands(scene: &dyn Scene, data: &DataConfig, ui: &Ui) -> anyhow::Re
         ui.status(format!("  {}", one_line(&line)));
     }
     let notes = info.notes.iter().cloned();
-    let notes = notes.chain(info.stand_ins(&present, &bands));
+    let notes = notes.chain(info.substitutes(&present, &bands));
     for note in notes.chain(info.georeference.note()) {
         ui.status(format!("  note: {}", one_line(&note)));
     }

@@ -1,4 +1,4 @@
-//! What a model is shown of a scene or of a sample, for commands that draw it.
+//! Model inputs from a scene or a sample, for commands that draw them.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub struct Subject {
     gain: f32,
 }
 
-/// A window of a [`Subject`] as a model sees it.
+/// A window of a [`Subject`] as model input.
 pub struct View {
     pub name: String,
     pub window: Window,
@@ -32,7 +32,7 @@ pub struct View {
 }
 
 impl Subject {
-    /// Opens a scene as `nephos predict` does, and says the same of it.
+    /// Opens a scene as `nephos predict` does, with the same messages.
     pub fn open(
         path: &Path,
         options: &SceneOptions,

@@ -1,8 +1,8 @@
-//! What the user sees while a command works: progress bars on a terminal, plain
-//! lines elsewhere, and log messages that don't tear the bars.
+//! Output while a command works: progress bars on a terminal, plain
+//! lines otherwise, and log messages that don't tear the bars.
 //!
-//! All that goes to standard error goes through [`message`]: whoever reads it may have left
-//! (`2>&1 | head -1`, a lost terminal), or its disk may be full, and the work goes on.
+//! All that goes to standard error goes through [`message`]: its reader may have closed it
+//! (`2>&1 | head -1`, a lost terminal), or its disk may be full, and the work continues.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use nephos::text::{self, one_line, printable};
 /// Interval between plain progress lines where the output is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Where progress goes.
+/// Output of progress.
 pub struct Ui {
     bars: MultiProgress,
     quiet: bool,
@@ -47,7 +47,7 @@ impl Ui {
         &self.bars
     }
 
-    /// Whether bars are seen: standard error is a terminal.
+    /// Whether bars are visible: standard error is a terminal.
     pub fn is_terminal(&self) -> bool {
         self.terminal
     }
@@ -93,7 +93,7 @@ impl Ui {
         self.suspend(|| message(line));
     }
 
-    /// Takes the bars away while `print` prints.
+    /// Hides the bars while `print` prints.
     pub fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
         suspend(&self.bars, print)
     }
@@ -107,7 +107,7 @@ pub fn message(line: &str) {
         .write_all(format!("{}\n", printable(line)).as_bytes());
 }
 
-/// Takes bars away while `print` prints. The bars' library panics where the terminal is
+/// Hides bars while `print` prints. The bars' library panics where the terminal is
 /// lost; then they are left as they are.
 fn suspend<T>(bars: &MultiProgress, print: impl FnOnce() -> T) -> T {
     if !bars.is_hidden() && bars.clear().is_err() {
@@ -119,8 +119,8 @@ fn suspend<T>(bars: &MultiProgress, print: impl FnOnce() -> T) -> T {
     }
 }
 
-/// An error in words, its causes after it, none of them twice: an error often names its
-/// cause itself, and who calls names the file that the error names too.
+/// An error as text, its causes after it, none of them twice: an error often names its
+/// cause itself, and callers name the file that the error names too.
 pub fn in_words(error: &anyhow::Error) -> String {
     let mut words: Vec<String> = Vec::new();
     for cause in error.chain() {
@@ -128,7 +128,7 @@ pub fn in_words(error: &anyhow::Error) -> String {
         if words.iter().any(|said| said.ends_with(&cause)) {
             continue;
         }
-        // What a cause is about may be part of what was said: `a.npy, sample 3`.
+        // The subject of a cause may be part of an earlier message: `a.npy, sample 3`.
         let known = |about: &str| {
             let rest = words.last().and_then(|said| said.strip_prefix(about));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
@@ -143,7 +143,7 @@ pub fn in_words(error: &anyhow::Error) -> String {
 }
 
 impl Progress {
-    /// One step done; `message` stands beside the bar.
+    /// One step done; `message` is beside the bar.
     pub fn step(&mut self, message: &str) {
         self.bar.set_message(one_line(message).into_owned());
         self.bar.inc(1);
@@ -208,7 +208,7 @@ fn amount(done: u64, total: u64) -> String {
     }
 }
 
-/// A name that leaves room for the bar.
+/// A name shortened to fit beside the bar.
 fn shortened(name: &str) -> String {
     const LONGEST: usize = 24;
     match name.char_indices().nth(LONGEST) {
@@ -219,7 +219,7 @@ fn shortened(name: &str) -> String {
 
 /// Prints a line of results on standard output.
 ///
-/// A reader who left (`nephos info … | head`) does not stop the work; any other
+/// A reader that closed the pipe (`nephos info … | head`) does not stop the work; any other
 /// failure, as of a full disk, ends the program: results must not be lost unseen.
 pub fn say_line(line: std::fmt::Arguments<'_>) {
     use std::io::ErrorKind;
@@ -234,7 +234,7 @@ pub fn say_line(line: std::fmt::Arguments<'_>) {
     }
 }
 
-/// [`say_line`] with the words of `println!`.
+/// [`say_line`] with the syntax of `println!`.
 macro_rules! say {
     ($($words:tt)*) => { $crate::ui::say_line(format_args!($($words)*)) };
 }
@@ -250,7 +250,7 @@ impl LogWriter {
 }
 
 impl Write for LogWriter {
-    /// Never fails: the log would say so on standard error, with a panic where that is
+    /// Never fails: the log would report it on standard error, with a panic where that is
     /// closed.
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         suspend(&self.0, || {
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_said_once() {
+    fn a_cause_is_printed_once() {
         let missing = || {
             let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
             nephos::Error::io("a.tif", missing)

@@ -107,6 +107,49 @@ impl Bilinear {
     }
 }
 
+impl Bilinear {
+    /// The way back of [`Bilinear::resample`]: the gradient by the grids, from that by the
+    /// output; each plane by one thread, in order.
+    ///
+    /// # Shapes
+    /// - gradient: `[count, height, width]`
+    /// - result: `[count, rows, columns]`
+    ///
+    /// # Panics
+    /// The gradient is not of whole planes.
+    pub fn transposed(&self, gradient: &[f32]) -> Vec<f32> {
+        let ([rows, columns], [height, width]) = (self.from, self.to);
+        let pixels = count([height, width]);
+        assert!(
+            pixels > 0 && gradient.len().is_multiple_of(pixels),
+            "whole planes"
+        );
+        let planes = gradient.len() / pixels;
+        let mut of_grids = vec![0.0; count([planes, rows, columns])];
+        (of_grids.par_chunks_exact_mut(rows * columns))
+            .zip(gradient.par_chunks_exact(pixels))
+            .for_each_init(
+                || vec![0.0; columns],
+                |line, (to, from)| {
+                    for (from, row) in from.chunks_exact(width).zip(&self.rows) {
+                        line.fill(0.0);
+                        for (x, tap) in from.iter().zip(&self.columns) {
+                            line[tap.low as usize] += tap.keep * x;
+                            line[tap.high as usize] += tap.share * x;
+                        }
+                        for (cells, share) in [(row.low, row.keep), (row.high, row.share)] {
+                            let to = &mut to[cells as usize * columns..][..columns];
+                            to.iter_mut()
+                                .zip(&*line)
+                                .for_each(|(to, x)| *to += share * x);
+                        }
+                    }
+                },
+            );
+        of_grids
+    }
+}
+
 /// `to` samples of an axis of `from` cells.
 fn taps(from: usize, to: usize, align_corners: bool) -> Vec<Tap> {
     assert!(from > 0 && u32::try_from(from).is_ok(), "{from} cells");
@@ -168,6 +211,39 @@ impl Work for Rows<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `⟨resample(g), y⟩ = ⟨g, transposed(y)⟩` for all g and y.
+    #[test]
+    fn the_way_back_is_the_transposed_map() {
+        for (from, to) in [([3, 5], [7, 4]), ([2, 2], [2, 9]), ([1, 4], [6, 8])] {
+            for align_corners in [false, true] {
+                let samples = Bilinear::new(from, to, align_corners);
+                let wave = |count: usize, step: f32| -> Vec<f32> {
+                    (0..count).map(|i| (i as f32 * step).sin()).collect()
+                };
+                let (grids, probe) = (
+                    wave(2 * from[0] * from[1], 0.7),
+                    wave(2 * to[0] * to[1], 1.3),
+                );
+                let mut resampled = vec![0.0; probe.len()];
+                samples.resample(&grids, &mut resampled, &mut Vec::new());
+                let dot = |a: &[f32], b: &[f32]| -> f64 {
+                    a.iter()
+                        .zip(b)
+                        .map(|(a, b)| f64::from(*a) * f64::from(*b))
+                        .sum()
+                };
+                let (ours, theirs) = (
+                    dot(&resampled, &probe),
+                    dot(&grids, &samples.transposed(&probe)),
+                );
+                assert!(
+                    (ours - theirs).abs() < 1e-4,
+                    "{from:?} {to:?}: {ours} {theirs}"
+                );
+            }
+        }
+    }
 
     /// Resampling as a sum over all cells, in f64.
     fn reference(grid: &[f32], from: [usize; 2], to: [usize; 2], align_corners: bool) -> Vec<f64> {

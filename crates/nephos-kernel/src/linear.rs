@@ -5,6 +5,7 @@
 
 use rayon::prelude::*;
 
+use crate::format::Format;
 use crate::gemm::{Act, Epilogue, Matrix, matmul_unpacked};
 use crate::sizes::count;
 use crate::versions::versions;
@@ -20,6 +21,8 @@ pub struct Linear<'a> {
     pub weight: &'a [f32],
     /// `[outputs]`.
     pub bias: &'a [f32],
+    /// Of the operands of products.
+    pub format: Format,
 }
 
 impl Linear<'_> {
@@ -31,10 +34,6 @@ impl Linear<'_> {
     /// Number of inputs.
     pub fn inputs(&self) -> usize {
         self.weight.len() / self.bias.len().max(1)
-    }
-
-    fn matrix(&self) -> Matrix<'_> {
-        Matrix::new(self.weight, self.inputs(), self.outputs())
     }
 
     /// `activation(x W + b)`.
@@ -51,8 +50,10 @@ impl Linear<'_> {
             activation,
             ..Epilogue::default()
         };
-        let x = Matrix::new(x, out.len() / self.outputs(), self.inputs());
-        matmul_unpacked(x, self.matrix(), out, self.outputs(), &epilogue);
+        let [x, weight] = [x, self.weight].map(|operand| self.format.round(operand));
+        let x = Matrix::new(&x, out.len() / self.outputs(), self.inputs());
+        let weight = Matrix::new(&weight, self.inputs(), self.outputs());
+        matmul_unpacked(x, weight, out, self.outputs(), &epilogue);
     }
 
     /// The gradient by `x`: `gradient Wᵀ`, added to what `out` holds if `accumulate`.
@@ -70,8 +71,9 @@ impl Linear<'_> {
         };
         let rows = gradient.len() / self.outputs();
         assert_eq!(out.len(), count([rows, self.inputs()]), "gradients by x");
-        let gradient = Matrix::new(gradient, rows, self.outputs());
-        let transposed = self.matrix().transposed();
+        let [gradient, weight] = [gradient, self.weight].map(|operand| self.format.round(operand));
+        let gradient = Matrix::new(&gradient, rows, self.outputs());
+        let transposed = Matrix::new(&weight, self.inputs(), self.outputs()).transposed();
         matmul_unpacked(gradient, transposed, out, self.inputs(), &epilogue);
     }
 
@@ -88,8 +90,9 @@ impl Linear<'_> {
     pub fn weights_backward(&self, x: &[f32], gradient: &[f32]) -> [Vec<f32>; 2] {
         let rows = gradient.len() / self.outputs();
         let mut weight = vec![0.0; self.weight.len()];
-        let left = Matrix::new(x, rows, self.inputs()).transposed();
-        let right = Matrix::new(gradient, rows, self.outputs());
+        let [x, operand] = [x, gradient].map(|operand| self.format.round(operand));
+        let left = Matrix::new(&x, rows, self.inputs()).transposed();
+        let right = Matrix::new(&operand, rows, self.outputs());
         let plain = Epilogue::default();
         matmul_unpacked(left, right, &mut weight, self.outputs(), &plain);
         [weight, column_sums(gradient, self.outputs())]
@@ -151,6 +154,7 @@ mod tests {
             let layer = Linear {
                 weight: &weight,
                 bias: &bias,
+                format: Format::F32,
             };
             assert_eq!((layer.inputs(), layer.outputs()), (inputs, outputs));
 

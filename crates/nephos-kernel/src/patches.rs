@@ -3,6 +3,7 @@
 
 use rayon::prelude::*;
 
+use crate::format::Format;
 use crate::gemm::{Epilogue, Matrix, matmul_unpacked};
 use crate::linear::column_sums;
 use crate::sizes::{count, sum};
@@ -22,6 +23,8 @@ pub struct Patches {
     pub stride: usize,
     /// Pixels of zeros around an image.
     pub padding: usize,
+    /// Of the operands of products.
+    pub format: Format,
 }
 
 impl Patches {
@@ -82,6 +85,7 @@ impl Patches {
     /// All patches, `[batch * rows * cols, channels * size * size]`.
     fn unfold(&self, images: &[f32]) -> Vec<f32> {
         let numbers = self.numbers();
+        let images = self.format.round(images);
         let mut patches = vec![0.0; count([self.tokens(), numbers])];
         (patches.par_chunks_mut(self.grid()[1] * numbers))
             .enumerate()
@@ -107,7 +111,8 @@ impl Patches {
     pub fn forward(&self, images: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
         self.check(images);
         let patches = self.unfold(images);
-        let weight = Matrix::new(weight, bias.len(), self.numbers());
+        let weight = self.format.round(weight);
+        let weight = Matrix::new(&weight, bias.len(), self.numbers());
         let epilogue = Epilogue {
             bias: Some(bias),
             ..Epilogue::default()
@@ -139,7 +144,8 @@ impl Patches {
         let width = gradient.len() / tokens;
         let patches = self.unfold(images);
         let mut of_weight = vec![0.0; count([width, numbers])];
-        let gradients = Matrix::new(gradient, tokens, width).transposed();
+        let operand = self.format.round(gradient);
+        let gradients = Matrix::new(&operand, tokens, width).transposed();
         let patches = Matrix::new(&patches, tokens, numbers);
         matmul_unpacked(
             gradients,
@@ -149,48 +155,6 @@ impl Patches {
             &Epilogue::default(),
         );
         [of_weight, column_sums(gradient, width)]
-    }
-
-    /// The gradient by the images, from that by the output.
-    ///
-    /// # Shapes
-    /// - weight: `[width, channels, size, size]`
-    /// - gradient: `[batch * rows * cols, width]`
-    /// - output: `[batch, channels, height, width]`
-    ///
-    /// # Panics
-    /// Slices of other sizes.
-    pub fn images_backward(&self, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
-        let (tokens, numbers) = (self.tokens(), self.numbers());
-        let [rows, cols] = self.grid();
-        let width = gradient.len() / tokens;
-        let mut patches = vec![0.0; count([tokens, numbers])];
-        let gradient = Matrix::new(gradient, tokens, width);
-        let weight = Matrix::new(weight, width, numbers);
-        matmul_unpacked(
-            gradient,
-            weight,
-            &mut patches,
-            numbers,
-            &Epilogue::default(),
-        );
-        let pixels = count([self.channels, self.image[0], self.image[1]]);
-        let mut images = vec![0.0; count([self.batch, pixels])];
-        (images.par_chunks_mut(pixels))
-            .zip(patches.par_chunks(rows * cols * numbers))
-            .enumerate()
-            .for_each(|(image, (of_image, patches))| {
-                for (row, patches) in patches.chunks(cols * numbers).enumerate() {
-                    self.lines(image * rows + row, |col, place, range| {
-                        let range = range.start - image * pixels..range.end - image * pixels;
-                        let from = &patches[col * numbers + place..][..range.len()];
-                        for (pixel, gradient) in of_image[range].iter_mut().zip(from) {
-                            *pixel += gradient;
-                        }
-                    });
-                }
-            });
-        images
     }
 }
 
@@ -221,6 +185,7 @@ mod tests {
                 size,
                 stride,
                 padding,
+                format: Format::F32,
             };
             let ([height, width], [rows, cols]) = (image, patches.grid());
             let images = numbers(2 * 3 * height * width, 3);
@@ -229,11 +194,9 @@ mod tests {
 
             let tokens = patches.forward(&images, &weight, &bias);
             let [of_weight, of_bias] = patches.weights_backward(&images, &gradient);
-            let of_images = patches.images_backward(&weight, &gradient);
 
             let mut expected = bias.repeat(2 * rows * cols);
             let mut by_weight = vec![0.0; weight.len()];
-            let mut by_images = vec![0.0; images.len()];
             for token in 0..2 * rows * cols {
                 let (b, r, c) = (token / (rows * cols), token / cols % rows, token % cols);
                 for w in 0..weight.len() {
@@ -247,12 +210,10 @@ mod tests {
                     let pixel = ((b * 3 + channel) * height + y) * width + x;
                     expected[token * 5 + o] += images[pixel] * weight[w];
                     by_weight[w] += images[pixel] * gradient[token * 5 + o];
-                    by_images[pixel] += weight[w] * gradient[token * 5 + o];
                 }
             }
             assert_eq!(tokens, expected, "{patches:?}");
             assert_eq!(of_weight, by_weight, "{patches:?}");
-            assert_eq!(of_images, by_images, "{patches:?}");
             let sum = |o: usize| gradient.iter().skip(o).step_by(5).sum::<f32>();
             assert_eq!(of_bias, (0..5).map(sum).collect::<Vec<_>>());
         }

@@ -66,11 +66,12 @@ mod tests {
     use super::*;
     use crate::conv::{Conv3x3Packed, ConvPacked, Window};
     use crate::dropout::Dropout;
+    use crate::format::Format;
     use crate::gemm::{Act, BatchLayout, Epilogue, Matrix, Packed, matmul, matmul_batch};
     use crate::patches::Patches;
     use crate::pyramid::Merge;
     use crate::token_conv::TokenConv;
-    use crate::{attention, conv, graph, planes};
+    use crate::{attention, conv, graph};
 
     #[test]
     fn what_fits_is_exact_and_what_does_not_panics() {
@@ -194,6 +195,7 @@ mod tests {
                 size: 1,
                 stride: 1,
                 padding: 0,
+                format: Format::F32,
             };
             patches.forward(&[], &[], &[]);
         });
@@ -205,6 +207,7 @@ mod tests {
                 size: 1,
                 stride: 1,
                 padding: HALF,
+                format: Format::F32,
             };
             patches.forward(&[1.0], &[1.0], &[0.0]);
         });
@@ -215,39 +218,17 @@ mod tests {
                 inputs: 1,
                 outputs: 1,
                 kernel: 1,
+                format: Format::F32,
             };
             conv.pad(&[]);
         });
-        refused("planes", &|| {
-            let conv = planes::Conv {
-                batch: LARGE,
-                inputs: LARGE,
-                outputs: 0,
-                image: [1, 1],
-                kernel: 1,
-                stride: 1,
-                padding: 0,
-            };
-            conv.forward(&[], &[], None);
-        });
-        for image in [[LARGE, 1], [0, 1]] {
-            refused("planes by themselves", &|| {
-                let conv = planes::Depthwise {
-                    batch: LARGE,
-                    channels: 1,
-                    image,
-                    stride: 1,
-                    dilation: 1,
-                };
-                conv.forward(&[], &[0.0; 9], None);
-            });
-        }
         refused("a grid to be doubled", &|| {
             let merge = Merge {
                 shape: images(LARGE, LARGE, 1),
                 inputs: 1,
                 detail: 0,
                 width: 1,
+                format: Format::F32,
             };
             merge.append(&[], &[], false, &mut []);
         });

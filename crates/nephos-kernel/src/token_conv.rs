@@ -7,6 +7,7 @@
 
 use rayon::prelude::*;
 
+use crate::format::Format;
 use crate::gemm::{Act, Epilogue, Matrix, matmul_unpacked};
 use crate::linear::column_sums;
 use crate::sizes::{count, sum};
@@ -24,6 +25,8 @@ pub struct TokenConv {
     pub outputs: usize,
     /// Side of the kernel; odd.
     pub kernel: usize,
+    /// Of the operands of products.
+    pub format: Format,
 }
 
 /// Tokens with their border, from [`TokenConv::pad`].
@@ -110,6 +113,7 @@ impl TokenConv {
             }
             first += count;
         }
+        self.format.round_in_place(&mut padded);
         Padded(padded)
     }
 
@@ -139,6 +143,7 @@ impl TokenConv {
             self.outputs * self.inputs * taps,
             "weights of {self:?}"
         );
+        let weight = self.format.round(weight);
         let mut moved = vec![0.0; weight.len()];
         (moved.par_chunks_exact_mut(self.inputs * taps))
             .zip(weight.par_chunks_exact(self.inputs * taps))
@@ -293,6 +298,7 @@ mod tests {
                 inputs: 4,
                 outputs: 7,
                 kernel,
+                format: Format::F32,
             };
             let tokens = conv.tokens();
             let parts = [numbers(tokens * split, 3), numbers(tokens * (4 - split), 5)];

@@ -1,5 +1,5 @@
 //! Graph attention of one head of 512 features, by the number of nodes:
-//! `cargo bench --workspace --bench graph`.
+//! `cargo bench --bench graph`.
 //!
 //! Sorted for all sizes; over all pairs, with dropout and with an affinity, for
 //! those where that ends soon.

@@ -1,5 +1,5 @@
 //! The kernels of the forward pass and of the loss at the sizes of the reference
-//! model on 509 × 509 pixels: `cargo bench --workspace --bench kernels`.
+//! model on 509 × 509 pixels: `cargo bench --bench kernels`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nephos_kernel::attention;

@@ -1,14 +1,13 @@
 //! Stages of the reference model on one image of 509 × 509 pixels:
-//! `cargo bench --workspace --bench model`.
+//! `cargo bench --bench model`.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use burn::tensor::{Distribution, Tensor};
 use criterion::{Criterion, criterion_group, criterion_main};
 use nephos::config::Config;
-use nephos::model::cpu::{Engine, Scratch, Stage};
-use nephos::model::{Segmenter, weights};
+use nephos::engine::Parameters;
+use nephos::engine::{Engine, Scratch, Stage};
 
 const SIDE: usize = 509;
 
@@ -25,18 +24,14 @@ const STAGES: [Stage; 9] = [
     Stage::Upsample,
 ];
 
-fn segmenter() -> Segmenter {
-    let config = Config::default();
-    let device = nephos::device::select("cpu").expect("a CPU");
-    device.seed(42);
-    Segmenter::new(&config.model, config.channels(), &device)
-}
-
 /// The pass of the CPU engine as a whole, and by stages: each stage's time is taken
 /// from whole passes, as it finds the caches there.
 fn engine(c: &mut Criterion) {
     let config = Config::default().model;
-    let weights = weights::collect(&segmenter()).into_iter().collect();
+    let weights = Parameters::draw(&config, 3, 42)
+        .into_torch()
+        .into_iter()
+        .collect();
     let engine = Engine::new(&config, weights).expect("the engine knows the reference");
     let images: Vec<f32> = (0..3 * SIDE * SIDE)
         .map(|i| (i * 7919 % 251) as f32 / 251.0)
@@ -67,17 +62,5 @@ fn engine(c: &mut Criterion) {
     }
 }
 
-/// The readable network, on tensors.
-fn network(c: &mut Criterion) {
-    let segmenter = segmenter();
-    let device = nephos::device::select("cpu").expect("a CPU");
-    let images = Tensor::<4>::random([1, 3, SIDE, SIDE], Distribution::Default, &device);
-    let mut group = c.benchmark_group("network");
-    group.sample_size(10);
-    group.bench_function("forward", |bencher| {
-        bencher.iter(|| segmenter.forward(images.clone()).into_data());
-    });
-}
-
-criterion_group!(benches, engine, network);
+criterion_group!(benches, engine);
 criterion_main!(benches);

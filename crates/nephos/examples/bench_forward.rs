@@ -14,17 +14,16 @@ use std::path::Path;
 
 use ndarray::Array4;
 use nephos::config::Config;
-use nephos::device;
-use nephos::model::{Bundle, weights};
+use nephos::device::Device;
 use nephos::predict::{Forward, Network};
+use nephos::weights::{self, Bundle};
 
 fn main() -> nephos::Result<()> {
     let [weights, images] = protocol::arguments("bench_forward WEIGHTS IMAGES");
     let (weights, images) = (Path::new(&weights), Path::new(&images));
-    let device = device::select("cpu")?;
     let tensors = weights::read(weights)?;
-    let bundle = Bundle::from_tensors(Config::default(), tensors, weights, &device)?;
-    let network = Network::new(bundle.segmenter, &device);
+    let bundle = Bundle::from_tensors(Config::default(), tensors, weights)?;
+    let network = Network::new(bundle, &Device::cpu())?;
     let (shape, values) = protocol::tensor(images, "images")?;
     let shape: [usize; 4] = shape.try_into().expect("images have four axes");
     let images = Array4::from_shape_vec(shape, values).expect("a file's shapes fit its values");

@@ -14,9 +14,11 @@ mod protocol;
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
-use nephos::config::{GraphConfig, Precision};
-use nephos::model::{Compute, Graph, weights};
+use nephos::config::GraphConfig;
+use nephos::weights::{self, NamedTensor};
+use nephos_kernel::format::Format;
+use nephos_kernel::graph::layer::{Layer, Weights};
+use nephos_kernel::graph::{Pairs, Shape};
 
 fn main() -> nephos::Result<()> {
     let [weights, nodes, mode] = protocol::arguments("bench_graph WEIGHTS NODES forward|backward");
@@ -25,59 +27,64 @@ fn main() -> nephos::Result<()> {
         "backward" => true,
         _ => panic!("`{mode}`: expected forward or backward"),
     };
-    let device = match backward {
-        false => nephos::device::select("cpu")?,
-        true => nephos::device::select("cpu")?.autodiff(),
-    };
     let tensors = weights::read(Path::new(&weights))?;
-    let score = tensors.iter().find(|(name, ..)| name.ends_with("a.weight"));
-    let config = GraphConfig {
-        layers: 1,
-        width: score.map_or(0, |(_, shape, _)| shape[1] / 2),
-        dropout: 0.0,
-        ..GraphConfig::default()
+    let find = |ending: &str| {
+        let tensor = tensors.iter().find(|(name, ..)| name.ends_with(ending));
+        tensor.cloned().expect("weights of one layer")
     };
-    let load = |name| load(Path::new(&nodes), name, &device);
-    let nodes = load("nodes")?;
-    let graph = Graph::new(&config, nodes.dims()[2], &device);
-    let graph = weights::apply(graph, tensors, Path::new(&weights))?;
-    let forward = |nodes| {
-        let compute = Compute::from(Precision::F32);
-        graph.forward(nodes, None, compute, None)
+    let (project_name, project_shape, project) = find("W.weight");
+    let (score_name, score_shape, score) = find("a.weight");
+    let &[width, inputs] = &project_shape[..] else {
+        panic!("W.weight has two axes");
     };
+    let project = transposed(&project, inputs);
+    let (shape, nodes_in) = protocol::tensor(Path::new(&nodes), "nodes")?;
+    let layer = Layer {
+        shape: Shape {
+            batch: 1,
+            nodes: shape[1],
+            heads: 1,
+            head: width,
+        },
+        inputs,
+        slope: GraphConfig::default().slope,
+        format: Format::F32,
+    };
+    let weights = Weights {
+        project: &project,
+        score: &score,
+    };
+    let pairs = Pairs::plain();
+    let out_shape = vec![1, shape[1], width];
     if !backward {
         protocol::serve(
-            || forward(nodes.clone()).into_data(),
-            |nodes| vec![named("nodes", nodes)],
+            || layer.apply(&nodes_in, &weights, &pairs),
+            |out| vec![("nodes".to_owned(), out_shape.clone(), out)],
         );
         return Ok(());
     }
-    let (nodes, probe) = (nodes.require_grad(), load("probe")?);
+    let (_, probe) = protocol::tensor(Path::new(&nodes), "probe")?;
     protocol::serve(
         || {
-            let output = forward(nodes.clone());
-            let gradients = (output.clone() * probe.clone()).sum().backward();
-            (output, gradients)
+            let (out, saved) = layer.forward(&nodes_in, &weights, &pairs);
+            let by = layer.backward(&nodes_in, &weights, &pairs, &saved, &probe, true);
+            (out, by)
         },
-        |(output, gradients)| {
-            let mut tensors = weights::collect_gradients(&graph, &gradients);
-            let input = nodes.grad(&gradients).expect("the nodes have a gradient");
-            tensors.push(named("input", input.into_data()));
-            tensors.push(named("nodes", output.into_data()));
-            tensors
+        |(out, by)| -> Vec<NamedTensor> {
+            let project = transposed(&by.project, width);
+            vec![
+                (project_name.clone(), project_shape.clone(), project),
+                (score_name.clone(), score_shape.clone(), by.score),
+                ("input".to_owned(), shape.clone(), by.nodes),
+                ("nodes".to_owned(), out_shape.clone(), out),
+            ]
         },
     );
     Ok(())
 }
 
-fn load(path: &Path, name: &str, device: &Device) -> nephos::Result<Tensor<3>> {
-    let (shape, values) = protocol::tensor(path, name)?;
-    let shape: [usize; 3] = shape.try_into().expect("nodes have three axes");
-    Ok(Tensor::from_data(TensorData::new(values, shape), device))
-}
-
-fn named(name: &str, data: TensorData) -> weights::NamedTensor {
-    let shape = data.shape().to_vec();
-    let values = data.try_into_vec().expect("the layer computes in f32");
-    (name.to_owned(), shape, values)
+/// A matrix of rows of `cols` numbers, transposed.
+fn transposed(matrix: &[f32], cols: usize) -> Vec<f32> {
+    let of_col = |col: usize| matrix[col..].iter().step_by(cols).copied();
+    (0..cols).flat_map(of_col).collect()
 }

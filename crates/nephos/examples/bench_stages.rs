@@ -15,8 +15,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use nephos::config::Config;
-use nephos::model::cpu::{Engine, Scratch};
-use nephos::model::weights;
+use nephos::engine::{Engine, Scratch};
+use nephos::weights;
 use nephos_kernel::pool;
 use serde_json::{Map, Value, json};
 

@@ -19,8 +19,9 @@ use std::time::Instant;
 
 use nephos::config::Config;
 use nephos::dataset::{Dataset, Subset};
-use nephos::model::{Bundle, weights};
+use nephos::device::Device;
 use nephos::train::{BatchReport, TrainObserver, Trainer};
+use nephos::weights::{self, Bundle};
 use serde_json::json;
 
 /// More steps than anyone waits for.
@@ -53,7 +54,6 @@ impl TrainObserver for Turns {
 
 fn main() -> nephos::Result<()> {
     let [weights, sample, dropout] = protocol::arguments("bench_train_step WEIGHTS SAMPLE DROPOUT");
-    let device = nephos::device::select("cpu")?;
     let mut config = Config::default();
     config.data.channels = ["red", "green", "blue", "label"].map(String::from).to_vec();
     config.data.label_channel = 3;
@@ -67,13 +67,13 @@ fn main() -> nephos::Result<()> {
     }
     let (weights, sample) = (Path::new(&weights), Path::new(&sample));
     let tensors = weights::read(weights)?;
-    let bundle = Bundle::from_tensors(config.clone(), tensors, weights, &device)?;
+    let bundle = Bundle::from_tensors(config.clone(), tensors, weights)?;
     let source = Arc::from(nephos::scene::open(sample)?);
     let repeated = Arc::new(Subset::new(source, vec![0; STEPS])?);
     let samples = Dataset::from_source(repeated, sample, &config.data)?;
 
     let folder = std::env::temp_dir().join(format!("nephos-bench-{}", std::process::id()));
-    let trainer = Trainer::new(config, &folder, device).init(Some(bundle.segmenter));
+    let trainer = Trainer::new(config, &folder, Device::cpu()).init(Some(bundle.tensors));
     protocol::ready();
     let mut turns = Turns {
         started: Instant::now(),

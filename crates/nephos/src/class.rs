@@ -7,7 +7,7 @@ pub const IGNORE: u8 = 255;
 /// Number of classes, [`Class::ALL`]`.len()`.
 pub const CLASS_COUNT: usize = 4;
 
-/// What a valid pixel shows; the discriminant is its value in a mask.
+/// The class of a valid pixel; the discriminant is its value in a mask.
 ///
 /// The four classes and their codes are those of CloudSEN12+ (Aybar et al.
 /// 2024, doi:10.1016/j.dib.2024.110852).
@@ -16,9 +16,9 @@ pub const CLASS_COUNT: usize = 4;
 pub enum Class {
     /// Neither cloud nor shadow.
     Clear = 0,
-    /// Cloud through which the ground is not seen.
+    /// Cloud through which the ground is not visible.
     Thick = 1,
-    /// Cloud or haze through which the ground is still seen.
+    /// Cloud or haze through which the ground is still visible.
     Thin = 2,
     /// Ground in the shadow of a cloud.
     Shadow = 3,
@@ -53,7 +53,7 @@ impl Class {
         }
     }
 
-    /// Colour in overlays and palettes, 8 bits a channel: red thick, green
+    /// Colour in overlays and palettes, 8 bits per channel: red thick, green
     /// thin, yellow shadow; clear is black and drawn transparent.
     pub fn colour(self) -> [u8; 3] {
         match self {

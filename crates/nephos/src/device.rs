@@ -1,29 +1,224 @@
-//! The only place where a backend is chosen.
+//! Where networks are computed: this machine's CPU, or a device of another crate.
 
-pub use burn::tensor::Device;
-use burn::tensor::FloatDType;
+use std::fmt::Debug;
+use std::path::Path;
+use std::sync::Arc;
 
-use crate::config::Precision;
+use crate::config::{Config, ModelConfig, Precision};
+use crate::engine::{self, CpuLearner, CpuNetwork, Parameters};
 use crate::error::{Error, Result};
+use crate::network::{Learner, Network};
+use crate::scene::torch::NamedTensor;
 
-/// The GPU backends nephos knows; the cargo feature that builds one has its name.
+/// The GPUs that `nephos-burn` computes on; the cargo feature that builds one has its name.
 const GPUS: [&str; 4] = ["vulkan", "metal", "webgpu", "cuda"];
+
+/// What computes networks on one device.
+pub trait Backend: Debug + Send + Sync {
+    /// A network that predicts, of weights under PyTorch's names; errors call their file
+    /// `origin`.
+    ///
+    /// # Errors
+    /// Tensors that don't fit the configuration, or a device that can't.
+    fn network(
+        &self,
+        config: &ModelConfig,
+        channels: usize,
+        tensors: Vec<NamedTensor>,
+        origin: &Path,
+    ) -> Result<Box<dyn Network>>;
+
+    /// A network in training from weights under PyTorch's names, or from random ones drawn by
+    /// `config.seed`.
+    ///
+    /// # Errors
+    /// As [`Backend::network`].
+    fn learner(
+        &self,
+        config: &Config,
+        tensors: Option<Vec<NamedTensor>>,
+    ) -> Result<Box<dyn Learner>>;
+
+    /// Whether the device does arithmetic in that format.
+    fn supports(&self, precision: Precision) -> bool;
+
+    /// Parameters of a network, and its multiplications for an image of so many rows and
+    /// columns.
+    ///
+    /// # Errors
+    /// The backend lacks networks of that kind.
+    fn cost(&self, config: &ModelConfig, channels: usize, size: [usize; 2])
+    -> Result<(usize, u64)>;
+}
+
+/// A crate that computes networks.
+pub trait Provider: Debug + Sync {
+    /// The devices of one kind (`vulkan`, `metal`, `webgpu` or `cuda`), each with whether a
+    /// processor plays it; `None` where the crate was built without them.
+    fn devices(&self, kind: &str) -> Option<Vec<(Arc<dyn Backend>, bool)>>;
+
+    /// What computes on the CPU the networks that the engine lacks.
+    fn cpu(&self) -> Arc<dyn Backend>;
+}
+
+/// Where networks are computed.
+#[derive(Debug, Clone)]
+pub struct Device {
+    /// Of another crate.
+    backend: Option<Arc<dyn Backend>>,
+    /// Whether the backend computes only what the engine lacks.
+    cpu: bool,
+}
+
+impl Default for Device {
+    fn default() -> Self {
+        Self::cpu()
+    }
+}
+
+impl Device {
+    /// This machine's CPU, by the [engine].
+    pub fn cpu() -> Self {
+        Self {
+            backend: None,
+            cpu: true,
+        }
+    }
+
+    /// A device of another crate.
+    pub fn of(backend: Arc<dyn Backend>) -> Self {
+        Self {
+            backend: Some(backend),
+            cpu: false,
+        }
+    }
+
+    /// This machine's CPU, by the engine, and by `backend` what the engine lacks.
+    pub fn cpu_with(backend: Arc<dyn Backend>) -> Self {
+        Self {
+            backend: Some(backend),
+            cpu: true,
+        }
+    }
+
+    /// The backend of a network of that configuration; `None`: the engine.
+    fn backend(&self, config: &ModelConfig) -> Result<Option<&dyn Backend>> {
+        if self.cpu && config.kind.is_graph_transformer() {
+            return Ok(None);
+        }
+        match &self.backend {
+            Some(backend) => Ok(Some(&**backend)),
+            None => Err(Error::unsupported(
+                format!("model.kind = \"{}\"", config.kind.name()),
+                "this build of nephos lacks the baselines; build with `--features baselines`",
+            )),
+        }
+    }
+
+    /// A network that predicts, of weights under PyTorch's names; errors call their file
+    /// `origin`.
+    ///
+    /// # Errors
+    /// Tensors that don't fit the configuration, a kind of network that this build lacks, or a
+    /// network beyond the machine's memory.
+    ///
+    /// # Panics
+    /// The configuration was not validated.
+    pub fn network(
+        &self,
+        config: &ModelConfig,
+        channels: usize,
+        tensors: Vec<NamedTensor>,
+        origin: &Path,
+    ) -> Result<Box<dyn Network>> {
+        match self.backend(config)? {
+            Some(backend) => backend.network(config, channels, tensors, origin),
+            None => Ok(Box::new(CpuNetwork::new(
+                config, channels, tensors, origin,
+            )?)),
+        }
+    }
+
+    /// A network in training from weights under PyTorch's names, or from random ones drawn by
+    /// `config.seed`.
+    ///
+    /// # Errors
+    /// As [`Device::network`]; a precision that the device does not compute in.
+    ///
+    /// # Panics
+    /// As [`Device::network`].
+    pub fn learner(
+        &self,
+        config: &Config,
+        tensors: Option<Vec<NamedTensor>>,
+    ) -> Result<Box<dyn Learner>> {
+        let (model, channels) = (&config.model, config.channels());
+        if let Some(backend) = self.backend(model)? {
+            let precision = config.train.precision;
+            if !backend.supports(precision) {
+                return Err(Error::unsupported(
+                    format!("train.precision = \"{}\"", precision.name()),
+                    "the device does no arithmetic in it; f32 always works",
+                ));
+            }
+            return backend.learner(config, tensors);
+        }
+        let parameters = match tensors {
+            None => Parameters::draw(model, channels, config.seed),
+            Some(tensors) => {
+                let origin = Path::new("the weights to start from");
+                Parameters::from_torch(model, channels, tensors, origin)?
+            }
+        };
+        Ok(Box::new(CpuLearner::new(config, parameters)))
+    }
+
+    /// Parameters of a network, and its multiplications for an image of so many rows and
+    /// columns.
+    ///
+    /// # Errors
+    /// A kind of network that this build lacks.
+    ///
+    /// # Panics
+    /// As [`Device::network`]; an image smaller than a patch.
+    pub fn cost(
+        &self,
+        config: &ModelConfig,
+        channels: usize,
+        size: [usize; 2],
+    ) -> Result<(usize, u64)> {
+        match self.backend(config)? {
+            Some(backend) => backend.cost(config, channels, size),
+            None => Ok((
+                Parameters::count(config, channels),
+                engine::multiplications(config, channels, size),
+            )),
+        }
+    }
+}
 
 /// The device that `spec` asks for: `auto`, `cpu`, or a backend with an
 /// optional index, as in `vulkan`, `vulkan:0`, `cuda:1`.
 ///
-/// `auto` is the first GPU that a compiled-in backend finds, else the CPU; a software
+/// `auto` is the first GPU that a provider finds, else the CPU; a software
 /// renderer is taken only when it is asked for.
 ///
 /// # Errors
-/// An unknown name, a backend that was not compiled in (the message says which
+/// An unknown name, a backend that no provider has (the message says which
 /// feature to build with), or a device that is not there.
-pub fn select(spec: &str) -> Result<Device> {
+pub fn select(spec: &str, providers: &[&dyn Provider]) -> Result<Device> {
     let spec = spec.trim();
+    let cpu = || match providers.first() {
+        Some(provider) => Device::cpu_with(provider.cpu()),
+        None => Device::cpu(),
+    };
+    let devices = |kind: &str| providers.iter().find_map(|provider| provider.devices(kind));
     if spec == "auto" {
-        let gpu =
-            (GPUS.iter()).find_map(|name| devices(name)?.into_iter().find(|gpu| !is_software(gpu)));
-        return Ok(gpu.unwrap_or_else(Device::flex));
+        let of_kind = |kind: &&str| {
+            let mut found = devices(kind)?.into_iter();
+            found.find_map(|(gpu, software)| (!software).then_some(gpu))
+        };
+        return Ok(GPUS.iter().find_map(of_kind).map_or_else(cpu, Device::of));
     }
     let (name, index) = match spec.split_once(':') {
         Some((name, index)) => {
@@ -36,54 +231,42 @@ pub fn select(spec: &str) -> Result<Device> {
         }
         None => (spec, 0),
     };
+    if name == "cpu" && index == 0 {
+        return Ok(cpu());
+    }
     if name != "cpu" && !GPUS.contains(&name) {
         return Err(Error::usage(format!(
             "--device {spec}: expected auto, cpu, vulkan, metal, webgpu or cuda, \
              with a number after a colon where there are several"
         )));
     }
-    let found = devices(name).ok_or_else(|| {
-        Error::unsupported(
-            format!("--device {name}"),
-            format!("this build of nephos lacks it; build with `--features {name}`"),
-        )
-    })?;
-    let count = found.len();
-    found.into_iter().nth(index).ok_or_else(|| {
-        Error::unsupported(
-            format!("--device {spec}"),
-            match count {
-                0 => format!("this machine has no {name} device; `--device cpu` always works"),
-                1 => format!("the only {name} device is {name}:0"),
-                _ => format!("the {name} devices are {name}:0 to {name}:{}", count - 1),
-            },
-        )
-    })
-}
-
-/// Whether layers can compute in `precision` on `device`.
-///
-/// # Errors
-/// The device does not do arithmetic in it.
-pub fn check_precision(device: &Device, precision: Precision) -> Result<()> {
-    let (name, dtype) = match precision {
-        Precision::F32 => return Ok(()),
-        Precision::Bf16 => ("bf16", FloatDType::BF16),
-        Precision::F16 => ("f16", FloatDType::F16),
+    let found = match name {
+        "cpu" => return Err(not_there(spec, name, 1)),
+        _ => devices(name).ok_or_else(|| {
+            Error::unsupported(
+                format!("--device {name}"),
+                format!("this build of nephos lacks it; build with `--features {name}`"),
+            )
+        })?,
     };
-    if device.clone().inner().supports_dtype(dtype) {
-        return Ok(());
-    }
-    Err(Error::unsupported(
-        format!("train.precision = \"{name}\""),
-        "the device does no arithmetic in it; f32 always works".to_owned(),
-    ))
+    let count = found.len();
+    let found = found.into_iter().nth(index);
+    found.map_or_else(
+        || Err(not_there(spec, name, count)),
+        |(gpu, _)| Ok(Device::of(gpu)),
+    )
 }
 
-/// Whether tensors on `device` lie in this process's memory and are not recorded for
-/// gradients, so that arithmetic without tensors may take their place.
-pub fn is_plain_cpu(device: &Device) -> bool {
-    !device.is_autodiff() && *device == Device::flex()
+/// The error of a device that this machine lacks, where it has `count` of its kind.
+fn not_there(spec: &str, name: &str, count: usize) -> Error {
+    Error::unsupported(
+        format!("--device {spec}"),
+        match count {
+            0 => format!("this machine has no {name} device; `--device cpu` always works"),
+            1 => format!("the only {name} device is {name}:0"),
+            _ => format!("the {name} devices are {name}:0 to {name}:{}", count - 1),
+        },
+    )
 }
 
 /// Memory of this machine in bytes, or of what this process may have of it; `None` where the
@@ -154,67 +337,34 @@ pub fn start_threads(threads: Option<usize>) -> Result<()> {
     })
 }
 
-/// The devices of one backend, or `None` when it was not compiled in.
-///
-/// Burn panics when it is asked for a device that is not there, so devices are
-/// only ever taken from this list.
-fn devices(name: &str) -> Option<Vec<Device>> {
-    #[allow(unused_imports)]
-    use burn::tensor::DeviceType;
-    match name {
-        "cpu" => Some(vec![Device::flex()]),
-        #[cfg(feature = "vulkan")]
-        "vulkan" => Some(Device::enumerate(DeviceType::Vulkan).into_vec()),
-        #[cfg(feature = "metal")]
-        "metal" => Some(Device::enumerate(DeviceType::Metal).into_vec()),
-        // Burn's `WebGpu` is a browser's; a native program reaches the same by `Wgpu`.
-        #[cfg(feature = "webgpu")]
-        "webgpu" => Some(Device::enumerate(DeviceType::Wgpu).into_vec()),
-        #[cfg(feature = "cuda")]
-        "cuda" => Some(Device::enumerate(DeviceType::Cuda).into_vec()),
-        _ => None,
-    }
-}
-
-/// Whether a processor plays the GPU, as Mesa's lavapipe does.
-fn is_software(gpu: &Device) -> bool {
-    #[cfg(any(feature = "vulkan", feature = "metal", feature = "webgpu"))]
-    {
-        use burn::backend::{CubeDevice, DispatchDevice, WgpuDeviceKind};
-        matches!(
-            gpu.as_dispatch(),
-            DispatchDevice::Cube(CubeDevice::Wgpu(wgpu)) if wgpu.kind == WgpuDeviceKind::Cpu
-        )
-    }
-    #[cfg(not(any(feature = "vulkan", feature = "metal", feature = "webgpu")))]
-    {
-        let _ = gpu;
-        false
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_cpu_is_always_there() {
-        assert!(select("cpu").is_ok());
-        assert!(select("auto").is_ok());
-        let error = select("cpu:3").unwrap_err().to_string();
+        assert!(select("cpu", &[]).is_ok());
+        assert!(select("auto", &[]).is_ok());
+        let error = select("cpu:3", &[]).unwrap_err().to_string();
         assert!(error.contains("cpu:0"), "{error}");
     }
 
     #[test]
-    #[cfg(not(feature = "cuda"))]
     fn a_backend_left_out_names_its_feature() {
-        let error = select("cuda:0").unwrap_err().to_string();
+        let error = select("cuda:0", &[]).unwrap_err().to_string();
         assert!(error.contains("--features cuda"), "{error}");
+        let text = "[model]\nkind = \"unet\"";
+        let config = Config::parse(text, "t.toml", &[]).unwrap();
+        let error = Device::cpu()
+            .learner(&config, None)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("--features baselines"), "{error}");
     }
 
     #[test]
     fn unknown_devices_are_errors() {
-        assert!(select("gpu").is_err());
-        assert!(select("cpu:x").is_err());
+        assert!(select("gpu", &[]).is_err());
+        assert!(select("cpu:x", &[]).is_err());
     }
 }

@@ -7,39 +7,40 @@
 //!
 //! - [`scene`]: files of samples, opened and read a sample at a time;
 //! - [`dataset`]: samples as a model sees them, batches, splits, the simulator;
-//! - [`model`]: the [`Segmenter`](model::Segmenter) and its weights in a
-//!   [`Bundle`](model::Bundle);
+//! - [`weights`]: a trained model in a [`Bundle`](weights::Bundle);
+//! - [`engine`]: the network on a CPU, for inference and training;
+//! - [`network`]: how predicting and training call a network;
 //! - [`train`]: the [`Trainer`](train::Trainer);
 //! - [`predict`]: from an image to classes and probabilities, and evaluation;
 //! - [`mask`]: class maps as GeoTIFF, PNG and NumPy files;
 //! - [`report`]: scores, curves and figures;
-//! - [`benchmark`]: models against each other on the same folds;
-//! - [`kernel`]: operations of the network that a CPU computes with kernels of its own.
+//! - [`benchmark`]: models against each other on the same folds.
 //!
 //! Features on by default: `figures` draws pictures with text and plots ([`report`]), `taco`
 //! reads Parquet tables, which most TACO containers have. Without `taco` these are an
 //! [`Error::Unsupported`]; without `figures` training and benchmarks write no pictures, a
 //! quick-look is such an error, and what draws is not there.
 //!
-//! [`config::Config`] holds every setting and reads TOML; [`device::select`] is
-//! where a backend is chosen.
+//! [`config::Config`] holds every setting and reads TOML; [`device::Device`] is where networks
+//! are computed.
 //!
 //! ```
-//! use nephos::config::Config;
 //! use nephos::dataset::simulate::Simulator;
-//! use nephos::device;
-//! use nephos::model::Segmenter;
+//! use nephos::device::Device;
 //! use nephos::predict::predict_image;
+//! use nephos::weights::Bundle;
 //!
-//! let config = Config::parse("[model.patch]\nwidth = 32", "example.toml", &[])?;
+//! let bundle = Bundle::load("tiny".as_ref())?;
 //! let scene = Simulator::default().simulate(42, 0, 64)?;
-//! // Red, green and blue as the reference takes them: reflectance × 10000 / 5000.
-//! let image = scene.bands.select(ndarray::Axis(0), &[3, 2, 1]).mapv(|v| f32::from(v) / 5000.0);
+//! // Reflectance × 10000 of the model's bands, and no band absent.
+//! let bands = scene.bands.mapv(|v| f32::from(v) / bundle.config.data.scale);
+//! # let channels = bundle.config.channels();
+//! # let mut image = ndarray::Array3::zeros((channels, 64, 64));
+//! # for (to, from) in [(0, 1), (1, 2), (2, 3)] {
+//! #     image.index_axis_mut(ndarray::Axis(0), to).assign(&bands.index_axis(ndarray::Axis(0), from));
+//! # }
 //! let valid = ndarray::Array2::from_elem((64, 64), true);
-//!
-//! let device = device::select("cpu")?;
-//! let segmenter = Segmenter::new(&config.model, config.channels(), &device);
-//! let prediction = predict_image(&segmenter, &config.model, &image, &valid, &device)?;
+//! let prediction = predict_image(&bundle, &image, &valid, &Device::cpu())?;
 //! assert_eq!(prediction.classes.dim(), (64, 64));
 //! # Ok::<(), nephos::Error>(())
 //! ```
@@ -53,17 +54,20 @@ pub mod class;
 pub mod config;
 pub mod dataset;
 pub mod device;
+pub mod engine;
 pub mod error;
-pub mod kernel;
 pub mod lock;
+pub mod loss;
 pub mod mask;
-mod mirror;
-pub mod model;
+#[doc(hidden)]
+pub mod mirror;
+pub mod network;
 pub mod output;
 pub mod predict;
 pub mod report;
 pub mod scene;
 pub mod text;
 pub mod train;
+pub mod weights;
 
 pub use error::{Error, Result};

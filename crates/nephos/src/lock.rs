@@ -1,4 +1,4 @@
-//! One process at a time on a folder or a file.
+//! Locks on folders and files, one process at a time.
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
@@ -10,9 +10,9 @@ use crate::output::{folder_of, is_at};
 /// Times a lock is taken anew whose file another process removed in between.
 const ATTEMPTS: usize = 100;
 
-/// The right to write somewhere, until it is dropped. The lock is the system's on an open
-/// file, so that it goes with its process, however that ends; the file is removed by an
-/// ordinary end, and one that a killed process leaves locks nothing.
+/// An exclusive lock, until it is dropped. The lock is the system's on an open
+/// file, so that it is released with its process, however that ends; the file is removed by an
+/// ordinary end, and the file of a killed process is not locked.
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
@@ -25,7 +25,7 @@ impl Lock {
     /// Takes the lock whose file is `path`; `None` where another process or thread has it.
     /// Missing folders are made.
     ///
-    /// Where the file system has no locks, nothing is held.
+    /// Where the file system has no locks, nothing is locked.
     ///
     /// # Errors
     /// The file can't be made.
@@ -45,7 +45,7 @@ impl Lock {
                 .open(path);
             let file = match opened {
                 Ok(file) => file,
-                // Who had it before has just removed the folder.
+                // The previous owner has just removed the folder.
                 Err(e) if e.kind() == ErrorKind::NotFound => continue,
                 Err(e) => return Err(fail(e)),
             };
@@ -55,8 +55,8 @@ impl Lock {
                 Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {}
                 Err(TryLockError::Error(e)) => return Err(fail(e)),
             }
-            // Who had it before may have removed the file after it was opened here: a lock
-            // on that holds nobody off.
+            // The previous owner may have removed the file after it was opened here: a lock
+            // on that excludes nobody.
             if is_at(&file, path) {
                 return Ok(Some(Self {
                     path: path.to_owned(),
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_locked_is_not_locked_again() {
+    fn a_locked_folder_is_not_locked_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("runs/one/.lock");
         let lock = Lock::take(&path).unwrap();

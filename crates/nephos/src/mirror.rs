@@ -1,16 +1,16 @@
-//! What lies beyond the edge of an image.
+//! Reflection padding.
 
-/// The place in `0..length` that place `at` shows of an axis that goes on beyond its ends
-/// as its own reflection, again and again: …, 2, 1, 0, 1, 2, … The end itself does not
-/// come twice.
+/// The position in `0..length` for position `at` of an axis that is continued beyond its ends
+/// by reflection: …, 2, 1, 0, 1, 2, … The end itself is not
+/// repeated.
 ///
-/// All that nephos adds around an image is filled so, in training, prediction and
-/// explanation alike. Zeros are not: to a network they are pixels like others, as dark as
-/// no ground is, and it finds cloud or shadow in them and beside them.
+/// All padding of images uses it, in training, prediction and
+/// explanation. Zeros are not used: to a network they are very dark
+/// pixels, and it predicts cloud or shadow in and beside them.
 ///
 /// # Panics
 /// `length` is 0.
-pub(crate) fn mirrored(at: isize, length: usize) -> usize {
+pub fn mirrored(at: isize, length: usize) -> usize {
     let last = length
         .checked_sub(1)
         .expect("an axis with at least one place");
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_axis_goes_on_as_its_reflection_again_and_again() {
+    fn an_axis_is_reflected_repeatedly() {
         let shown = |length, range: std::ops::Range<isize>| -> Vec<usize> {
             range.map(|at| mirrored(at, length)).collect()
         };

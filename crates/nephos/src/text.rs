@@ -1,5 +1,5 @@
 //! Text in messages: what comes from files, made harmless to a terminal, and counts, times
-//! and rates in words.
+//! and rates as text.
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write};
@@ -12,8 +12,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     escaped(text, |c| !matches!(c, '\n' | '\t') && is_active(c))
 }
 
-/// As [`printable`], and line breaks and tabs too: text from a file stays on the line that
-/// it is printed on.
+/// As [`printable`], and line breaks and tabs too: text from a file stays on its
+/// line.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     escaped(text, |c| {
         is_active(c) || matches!(c, '\u{2028}' | '\u{2029}')
@@ -44,7 +44,7 @@ fn escaped(text: &str, is_active: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// A count and what is counted, in the singular only for one: `1 sample`, `0 samples`,
+/// A count and its noun, in the singular only for one: `1 sample`, `0 samples`,
 /// `3 classes`.
 ///
 /// ```
@@ -64,14 +64,14 @@ fn plural(noun: &str) -> String {
     let ends = |endings: &[&str]| endings.iter().any(|ending| noun.ends_with(ending));
     match noun.strip_suffix('y') {
         Some(stem) if !ends(&["ay", "ey", "oy", "uy"]) => format!("{stem}ies"),
-        // Spoken as a k.
+        // Pronounced as a k.
         _ if ends(&["epoch"]) => format!("{noun}s"),
         _ if ends(&["s", "x", "ch", "sh"]) => format!("{noun}es"),
         _ => format!("{noun}s"),
     }
 }
 
-/// A time in the units one would say it in: `0.42 s`, `59 s`, `4 min 10 s`, `3 h 5 min`.
+/// A duration in its usual units: `0.42 s`, `59 s`, `4 min 10 s`, `3 h 5 min`.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round();
     let parts = |unit: f64| ((whole / unit).floor(), whole % unit);
@@ -90,13 +90,13 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// How fast something goes, with the digits that say something: `12 images/s`,
+/// How fast something goes, with its significant digits: `12 images/s`,
 /// `0.034 MP/s`.
 pub fn rate(per_second: f64, unit: &str) -> String {
     format!("{} {unit}/s", digits(per_second))
 }
 
-/// A number with two or three digits that say something, never in powers of ten.
+/// A number with two or three significant digits, never in powers of ten.
 fn digits(number: f64) -> String {
     match number.abs() {
         size if size >= 99.5 || !size.is_finite() => format!("{number:.0}"),
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_acts_on_is_escaped() {
+    fn control_characters_are_escaped() {
         let hostile = "red\u{1b}[31m\u{7}\u{9b}2J\u{7f}\u{202e}evil\r\nerror: \tx";
         assert_eq!(
             printable(hostile),
@@ -127,7 +127,7 @@ mod tests {
         }
     }
 
-    /// Control characters stand in JSON only within its strings, but for the space between.
+    /// Control characters occur in JSON only within its strings, but for the space between.
     #[test]
     fn json_stays_json() {
         let value = serde_json::json!({"a\u{9b}": ["\u{7f}\u{202e}\u{1b}"]});
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn one_thing_is_singular() {
+    fn a_count_of_one_is_singular() {
         for (number, noun, text) in [
             (1, "sample", "1 sample"),
             (0, "sample", "0 samples"),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_in_units_one_would_use() {
+    fn durations_are_in_usual_units() {
         for (seconds, text) in [
             (0.0, "0.00 s"),
             (0.0042, "0.0042 s"),

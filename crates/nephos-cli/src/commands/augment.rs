@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use nephos::config::{AugmentConfig, Config};
 use nephos::dataset::Example;
-use nephos::dataset::augment::{Augmenter, Draw};
+use nephos::dataset::augment::{AugmentSeed, Augmenter};
 use nephos::output::Declared;
 use nephos::report::{Stretch, Tile, contact_sheet, rgb_channels, save_png, true_colour};
 
@@ -16,7 +16,7 @@ use crate::ui::{Ui, say};
 /// Draw what the augmentations of a configuration do to samples
 ///
 /// A row for each augmentation that the configuration has on, alone, and one for all
-/// together: the sample as it is, then variations of it, true colour above classes.
+/// together: the unchanged sample, then variations of it, true colour above classes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   nephos augment l8biome --config augment -o augmented.png
@@ -185,7 +185,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
             let plain = dataset.get(*index)?;
             let mut tiles = vec![tile(plain.clone(), plain.name.clone())];
             for slot in 0..u64::from(args.variations) {
-                let draw = Draw {
+                let draw = AugmentSeed {
                     seed: config.seed,
                     epoch: 0,
                     slot,
@@ -219,12 +219,12 @@ fn rows(args: &Args, config: &Config) -> anyhow::Result<Vec<(String, AugmentConf
             known.join(", ")
         );
     }
-    let wanted = |kind: &&Kind| match args.only.is_empty() {
+    let requested = |kind: &&Kind| match args.only.is_empty() {
         true => (kind.is_on)(augment),
         false => args.only.iter().any(|only| only == kind.key),
     };
     let mut rows = Vec::new();
-    for kind in KINDS.iter().filter(wanted) {
+    for kind in KINDS.iter().filter(requested) {
         if !(kind.is_on)(augment) {
             bail!(
                 "--only {0}: data.augment.{0} is off in {1}",

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use nephos::benchmark::{Benchmark, Budget, Contender};
 use nephos::config::{Config, DataConfig};
-use nephos::device;
 use nephos::output::{Declared, may_write};
 
 use super::train::{INTERRUPTED, STOP, stop_on_signals};
@@ -15,18 +14,18 @@ use super::train_progress::EpochBars;
 use crate::ui::{Ui, say};
 use given::GivenArgs;
 
-/// Compare models by cross-validation, or score weights and masks as they are
+/// Compare models by cross-validation, or score existing weights and masks
 ///
 /// Every model of --models is trained on the same folds with the same seed and budget, and
-/// scored on the samples it has not seen; no sample chooses its weights. How samples are
+/// scored on the held-out samples; no sample chooses its weights. How samples are
 /// read comes from --config, the network, its loss and its training from each model's own
 /// configuration. Prints a table of IoU, calibration and cost, mean ± standard deviation
 /// over the folds, and writes it with a plot into the folder of --out. Finished results are
 /// kept there: the same command resumes a run that was stopped.
 ///
-/// With --weights and --predictions nothing is trained for these: weights that exist and
-/// masks made elsewhere are scored on the same samples by the same code. Without --models
-/// that is all that is done. Scene by scene: cloud IoU, false and missed cloud, shadow IoU,
+/// With --weights and --predictions nothing is trained for these: existing weights and
+/// external masks are scored on the same samples by the same code. Without --models
+/// only these are scored. Scene by scene: cloud IoU, false and missed cloud, shadow IoU,
 /// calibration, by kind of scene (--kinds) and by band set (--also-bands), with scenes.csv,
 /// reliability diagrams and worst.png, the worst scenes, in the folder of --out.
 #[derive(Debug, clap::Args)]
@@ -53,7 +52,7 @@ pub struct Args {
     models: Vec<String>,
     #[command(flatten)]
     given: GivenArgs,
-    /// One model more: the first of --models called NAME, with a key changed. Given again with
+    /// An additional model: the first of --models called NAME, with a key changed. Given again with
     /// the same NAME, another key of it is changed too
     #[arg(long, value_name = "NAME:KEY=VALUE", requires = "models")]
     variant: Vec<String>,
@@ -99,8 +98,8 @@ pub struct Args {
     /// Train and score the first so many folds only
     #[arg(long, value_name = "N")]
     first: Option<usize>,
-    /// Column of the samples' metadata that names what folds must not tear apart;
-    /// without it each sample stands for itself
+    /// Column of the samples' metadata that names groups that stay within one fold;
+    /// without it each sample is its own group
     #[arg(long, value_name = "COLUMN")]
     group_by: Option<String>,
     /// Seed of all runs
@@ -138,15 +137,13 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     if let Some(first) = args.models.first() {
         models.extend(variants(first, &model_sets, &args.variant)?);
     }
-    let device = device::select(&args.device)?;
+    let device = crate::device::select(&args.device)?;
     let configured: Option<DataConfig> = match (&args.config, args.models.first()) {
         (Some(path), _) => Some(Config::open(path, &data_sets).context("--config")?.data),
         (None, Some(first)) => Some(load(first, &data_sets)?.data),
         (None, None) => None,
     };
-    let given = args
-        .given
-        .resolve(configured.as_ref(), &data_sets, &device)?;
+    let given = args.given.resolve(configured.as_ref(), &data_sets)?;
     let names: Vec<&str> = (models.iter().map(|model| model.name.as_str()))
         .chain(given.entries.iter().map(|given| given.name.as_str()))
         .collect();
@@ -208,7 +205,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let report = benchmark.run(&mut bars, &mut |text| ui.status(text))?;
     drop(bars);
     let Some(report) = report else {
-        ui.status("Stopped and saved; the same command goes on.");
+        ui.status("Stopped and saved; the same command resumes.");
         std::process::exit(INTERRUPTED);
     };
     say!("{}", report.to_markdown().trim_end());
@@ -233,7 +230,7 @@ fn steps(option: &str, count: f64) -> anyhow::Result<Budget> {
     }
 }
 
-/// A model by its name or path; it is called as its file.
+/// A model by its name or path; its name is that of its file.
 fn contender(model: &str, overrides: &[String]) -> anyhow::Result<Contender> {
     let config = load(model, overrides)?;
     let stem = Path::new(model).file_stem().unwrap_or_default();

@@ -7,8 +7,8 @@ use crate::ui::{Ui, say};
 
 /// Print a configuration that comes with nephos
 ///
-/// Without a name, lists those there are. Each name stands wherever the path of a
-/// configuration may: nephos train --config tiny. To change more than --set can, print one
+/// Without a name, lists them all. Each name is accepted in place of the path of a
+/// configuration: nephos train --config tiny. To change more than --set can, print one
 /// into a file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

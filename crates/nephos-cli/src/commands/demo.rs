@@ -12,10 +12,10 @@ use crate::ui::{Ui, say};
 
 /// Simulate, train, evaluate and draw, in a few minutes
 ///
-/// Runs the commands a newcomer would type, and prints each before it runs:
-/// `simulate` makes labelled scenes, `train` teaches a small ViT+GAT on them,
-/// `evaluate` scores it on scenes it has not seen, `overlay` and `explain` draw
-/// what it sees.
+/// Runs a first session's commands, and prints each before it runs:
+/// `simulate` makes labelled scenes, `train` trains a small ViT+GAT on them,
+/// `evaluate` scores it on held-out scenes, `overlay` and `explain` draw
+/// its predictions and attention.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  nephos demo --out demo")]
 pub struct Args {
@@ -28,7 +28,7 @@ pub struct Args {
     /// Passes over them; the default is that of `nephos config demo`
     #[arg(long)]
     epochs: Option<usize>,
-    /// Where to compute: auto, cpu, vulkan:0, …
+    /// Device: auto, cpu, vulkan:0, …
     #[arg(long, default_value = "cpu")]
     device: String,
 }
@@ -56,7 +56,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         ("explain.png", "what a patch at a cloud's edge attends to"),
         (
             "scores/confusion_normalised.png",
-            "which classes are taken for which",
+            "which classes are confused",
         ),
         ("run/loss.png", "the loss over the epochs"),
         ("simulated.png", "simulated scenes and their labels"),
@@ -69,7 +69,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The demo, as one would type it.
+/// The demo's commands.
 fn commands(args: &Args) -> anyhow::Result<Vec<Vec<String>>> {
     let unicode = |path: &Path| {
         path.to_str()

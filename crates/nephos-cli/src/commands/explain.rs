@@ -6,7 +6,7 @@ use anyhow::{bail, ensure};
 use nephos::config::{DataConfig, ModelConfig};
 use nephos::output::Declared;
 use nephos::predict::{Decision, Network, Prediction};
-use nephos::report::{CloudEdge, Gaze, Stretch, rgb_channels, true_colour};
+use nephos::report::{AttentionMap, CloudEdge, Stretch, rgb_channels, true_colour};
 use nephos::scene::{Window, is_container};
 
 use crate::args::Overwrite;
@@ -15,18 +15,18 @@ use crate::scene_args::SceneArgs;
 use crate::subject::{Subject, View, check_pixel, pixel};
 use crate::ui::{Ui, say};
 
-/// Windows of a large scene, or samples of a container, in which a cloud's edge is looked
-/// for, along each axis and in all.
-const LOOKS: usize = 3;
+/// Windows of a large scene, or samples of a container, in which a cloud's edge is
+/// searched, along each axis and in all.
+const SEARCHES: usize = 3;
 
 /// Draw what a patch attends to
 ///
-/// Over the image: how alike the encoder finds every patch to the chosen one
+/// Over the image: the similarity of every patch to the chosen one in the encoder
 /// (the affinity, as cosines), and how much of each patch every graph attention
-/// layer mixes into it (the mean of its heads; the weights sum to one). The patch
-/// is framed; each panel has colours of its own, whose numbers stand under it.
+/// layer aggregates into it (the mean of its heads; the weights sum to one). The patch
+/// is framed; each panel has colours of its own, whose scale is under it.
 ///
-/// The model sees what it sees in `nephos predict`: a scene of up to twice the
+/// The model's input is that of `nephos predict`: a scene of up to twice the
 /// model's size whole, of a larger one a window around the patch.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -44,13 +44,13 @@ pub struct Args {
     /// of a container
     #[arg(long, value_name = "ROW,COL", value_parser = pixel)]
     at: Option<[usize; 2]>,
-    /// Side of the window that the model sees, in pixels; default: as `nephos predict`
+    /// Side of the model's window, in pixels; default: as `nephos predict`
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(1..=4096))]
     size: Option<u16>,
     #[command(flatten)]
     read: SceneArgs,
     /// Sample of the container, by name or counted from 0; with --at the first, unless
-    /// said otherwise
+    /// another is given
     #[arg(long, value_name = "SAMPLE")]
     sample: Option<String>,
     /// Picture to write
@@ -60,7 +60,7 @@ pub struct Args {
     overwrite: Overwrite,
 }
 
-/// A window with what the model says of it, and the pixel whose patch is chosen.
+/// A window with its prediction, and the pixel whose patch is chosen.
 struct Chosen {
     view: View,
     prediction: Prediction,
@@ -80,18 +80,18 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let (bundle, device) = args.model.load()?;
     let (data, model) = (&bundle.config.data, &bundle.config.model);
     let decision = Decision::new(&bundle.config.calibration, model.classes);
-    let network = Network::new(bundle.segmenter.clone(), &device).decided_by(decision);
+    let network = Network::new(bundle.clone(), &device)?.decided_by(decision);
     let chosen = choose(&args, data, model, &network, ui)?;
     let (view, Window { row, col, .. }) = (&chosen.view, chosen.view.window);
-    let gaze = Gaze::follow(&bundle.segmenter, model, &view.image, chosen.at, &device)?;
+    let map = AttentionMap::of_pixel(&network, model, &view.image, chosen.at)?;
     let rgb = ["red", "green", "blue"].map(String::from);
     let channels = rgb_channels(&data.bands, &rgb).unwrap_or([0; 3]);
     let picture = true_colour(&view.image, channels, &view.valid, Stretch::default());
-    let mut figure = gaze.figure(&picture, Some(&chosen.prediction.classes), &model.patch)?;
+    let mut figure = map.figure(&picture, Some(&chosen.prediction.classes), &model.patch)?;
     let at = [row + chosen.at.0, col + chosen.at.1];
     figure.title = format!("{}, the patch at {},{}", view.name, at[0], at[1]);
     figure.save(&args.output)?;
-    let (patch_row, patch_col) = gaze.patch;
+    let (patch_row, patch_col) = map.patch;
     ui.status(format!(
         "patch {patch_row},{patch_col} of {}, rows {row} to {} and columns {col} to {}; at pixel \
          {},{}{}",
@@ -112,7 +112,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The window with the pixel asked for, or with the steepest edge of a cloud.
+/// The window with the requested pixel, or with the steepest edge of a cloud.
 fn choose(
     args: &Args,
     data: &DataConfig,
@@ -156,12 +156,12 @@ fn choose(
         let data = args.read.samples(data)?;
         let dataset = open_whole(&args.image, &data)?;
         ensure!(!dataset.is_empty(), "{}: no samples", args.image.display());
-        let looks = (LOOKS * LOOKS).min(dataset.len());
+        let searched = (SEARCHES * SEARCHES).min(dataset.len());
         let samples = match (&args.sample, args.at) {
             (Some(sample), _) => positions(&dataset, std::slice::from_ref(sample))?,
             (None, Some(_)) => vec![0],
-            (None, None) => (0..looks)
-                .map(|look| look * dataset.len() / looks)
+            (None, None) => (0..searched)
+                .map(|step| step * dataset.len() / searched)
                 .collect(),
         };
         for index in samples {
@@ -183,7 +183,7 @@ fn choose(
     }
 }
 
-/// The window around the pixel asked for; else the whole scene where it is one window, or
+/// The window around the requested pixel; else the whole scene where it is one window, or
 /// windows spread over it.
 fn windows(subject: &Subject, model: &ModelConfig, args: &Args) -> Vec<Window> {
     let side = args.size.map(usize::from);
@@ -195,8 +195,8 @@ fn windows(subject: &Subject, model: &ModelConfig, args: &Args) -> Vec<Window> {
     let window = around([0, 0]);
     let places = |length: usize, count: usize| -> Vec<usize> {
         match count < length {
-            true => (0..LOOKS)
-                .map(|look| (2 * look + 1) * length / (2 * LOOKS))
+            true => (0..SEARCHES)
+                .map(|step| (2 * step + 1) * length / (2 * SEARCHES))
                 .collect(),
             false => vec![length / 2],
         }

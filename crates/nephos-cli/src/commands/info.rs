@@ -11,14 +11,14 @@ mod weights;
 use std::path::PathBuf;
 
 use nephos::dataset::split::Filter;
-use nephos::model::weights::Shipped;
 use nephos::scene::{Kind, detect, is_container};
 use nephos::text::one_line;
+use nephos::weights::Shipped;
 use serde::Serialize;
 
 use crate::ui::{Ui, say};
 
-/// Tell what a file holds
+/// Describe a file
 #[derive(Debug, clap::Args)]
 #[command(long_about = long_about(), after_help = "Examples:\n  \
     nephos info train_split.pkl\n  \
@@ -38,11 +38,11 @@ pub struct Args {
     /// their channels
     #[arg(long, value_name = "N", default_value_t = 13)]
     label_channel: usize,
-    /// Tell only of samples whose metadata fit: COLUMN=VALUE, COLUMN=VALUE,VALUE, or
+    /// Describe only samples whose metadata fit: COLUMN=VALUE, COLUMN=VALUE,VALUE, or
     /// with !=, <, <=, > or >= in place of =; for CloudSEN12+ containers
     #[arg(long = "where", value_name = "CONDITION")]
     filters: Vec<Filter>,
-    /// Print the names of the samples, one a line, and nothing else
+    /// Print the names of the samples, one per line, and nothing else
     #[arg(long, conflicts_with = "json")]
     list: bool,
 }
@@ -50,7 +50,7 @@ pub struct Args {
 fn long_about() -> String {
     use nephos::scene::formats::{RESULTS, SAMPLES, SCENES, WEIGHTS};
     format!(
-        "Tell what a file holds\n\n\
+        "Describe a file\n\n\
          Scenes ({SCENES}): product, size, place, bands and how their numbers become \
          reflectance.\n\n\
          Samples ({SAMPLES}): how many, their shapes, number format and channel names, the range \
@@ -108,7 +108,7 @@ pub fn run(args: Args, _ui: &Ui) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Looks at a file: what it is by its content, or by its extension where that says more.
+/// Describes a file by its content, or by its extension where that is more specific.
 fn report(args: &Args) -> anyhow::Result<Report> {
     let path = args.path.as_path();
     let extension = path.extension().unwrap_or_default().to_string_lossy();
@@ -123,7 +123,7 @@ fn report(args: &Args) -> anyhow::Result<Report> {
         return Ok(Report::Mask(report));
     }
     if is_file
-        && !matches!(found, Ok(Kind::Selection))
+        && !matches!(found, Ok(Kind::SampleList))
         && let Some(report) = document::report(path)?
     {
         return Ok(Report::Document(report));

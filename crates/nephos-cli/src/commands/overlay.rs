@@ -7,13 +7,12 @@ use ndarray::s;
 use nephos::class::IGNORE;
 use nephos::config::{Config, DataConfig, ModelConfig};
 use nephos::dataset::{Dataset, Inputs};
-use nephos::device;
 use nephos::mask;
-use nephos::model::Bundle;
 use nephos::output::Declared;
 use nephos::predict::{Decision, Network, model_input};
 use nephos::report::{Sample, Stretch, overlay_figure, rgb_channels, true_colour};
 use nephos::scene::{Window, is_container, open_scene};
+use nephos::weights::Bundle;
 
 use crate::args::Overwrite;
 use crate::commands::predict::jobs::scene_name;
@@ -40,8 +39,8 @@ pub struct Args {
     /// Model whose predictions to draw; tiny comes with nephos
     #[arg(long, short, value_name = "NAME.nephos")]
     model: Option<PathBuf>,
-    /// Prediction to draw: the mask of the scene or of the one sample, or a folder with a
-    /// mask NAME.tif, .png or .npy of each
+    /// Prediction to draw: the mask of the scene or of the one sample, or a folder with one
+    /// mask NAME.tif, .png or .npy per sample
     #[arg(long, value_name = "PATH", conflicts_with = "model")]
     prediction: Option<PathBuf>,
     #[command(flatten)]
@@ -96,13 +95,13 @@ pub struct Args {
     overwrite: Overwrite,
 }
 
-/// Most pixels of a scene that are drawn without being asked for a window.
+/// Most pixels of a scene that are drawn without --at.
 const WHOLE: usize = 4096 * 4096;
 
 /// Side of a window.
 const WINDOW: usize = 1024;
 
-/// Where predictions come from.
+/// Source of predictions.
 enum Source {
     Model(Box<Network>, Box<ModelConfig>),
     Masks(PathBuf),
@@ -197,7 +196,7 @@ fn of_scene(
         Source::None => None,
         Source::Model(network, model) => {
             let subject = Subject::open(&args.data, &options, &config.data, ui)?;
-            // What lies around the window tells the model more of what is at its edge.
+            // A margin around the window gives the model context at its edge.
             let middle = [window.row + window.rows / 2, window.col + window.cols / 2];
             let sides = [window.rows, window.cols].map(|side| side + model.image_size);
             let wide = Window::around(middle, sides, size, model.alignment());
@@ -280,13 +279,13 @@ fn mask_in(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
 fn source(args: &Args) -> anyhow::Result<(Source, Config)> {
     match (&args.model, &args.prediction) {
         (Some(path), _) => {
-            let device = device::select(&args.device)?;
-            let bundle = Bundle::load(path, &device)?;
+            let device = crate::device::select(&args.device)?;
+            let bundle = Bundle::load(path)?;
             let config = args.read.apply(&bundle.config, path)?;
             let (calibration, classes) = (&config.calibration, config.model.classes);
-            let network = Network::new(bundle.segmenter, &device)
-                .decided_by(Decision::new(calibration, classes));
-            let model = Box::new(bundle.config.model);
+            let model = Box::new(bundle.config.model.clone());
+            let network =
+                Network::new(bundle, &device)?.decided_by(Decision::new(calibration, classes));
             Ok((Source::Model(Box::new(network), model), config))
         }
         (None, masks) => {

@@ -16,14 +16,14 @@ use crate::ui::{Ui, say};
 
 /// Train a network on images without labels, to start from
 ///
-/// Hides blocks of the images and trains the whole network to tell their bands from what
-/// is around them. `nephos train --init FOLDER/last.nephos` then starts from its weights,
+/// Masks blocks of the images and trains the whole network to reconstruct their bands from
+/// their surroundings. `nephos train --init FOLDER/last.nephos` then starts from its weights,
 /// all but those of the last layer. Scenes are cut into tiles; containers of samples are
-/// read as --config says, and their labels left alone.
+/// read as --config says, and their labels ignored.
 ///
 /// Network, bands, augmentation and training come from --config, the share of an image
-/// that is hidden and the side of the blocks from its section [pretrain] (0.5 and 32
-/// pixels where there is none). Ctrl-C saves and leaves; --resume goes on.
+/// that is masked and the side of the blocks from its section [pretrain] (0.5 and 32
+/// pixels where there is none). Ctrl-C saves and leaves; --resume continues.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   nephos pretrain scenes/*.tif --config tiny --out runs/pretrained
@@ -56,7 +56,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         None => Path::new("runs").join(format!("{}-pretrained", config.name)),
     };
     refuse_inputs(&args.run, &config, None, &folder)?;
-    let device = nephos::device::select(&args.run.device)?;
+    let device = crate::device::select(&args.run.device)?;
     let options = SceneOptions {
         model_bands: config.data.bands.clone(),
         ..args.read.options()?
@@ -84,7 +84,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         std::process::exit(INTERRUPTED);
     }
     if let (Some(first), Some(last)) = (outcome.history.first(), outcome.history.last()) {
-        say!("Distance of what was told from what was hidden (of companded bands, 0 to 1):");
+        say!("Reconstruction error of the masked blocks (companded bands, 0 to 1):");
         say!(
             "  first epoch {:.4}, last {:.4}",
             first.train_loss,

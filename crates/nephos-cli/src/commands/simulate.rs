@@ -63,13 +63,13 @@ pub struct Args {
     /// Samples of the same land under different skies (`roi_id` in metadata.csv)
     #[arg(long, value_name = "N", default_value_t = 1)]
     images_per_roi: usize,
-    /// Share of the lands, 0 to 1, that masks get wrong: wide snow, bright sand, sea and
+    /// Share of the lands, 0 to 1, with difficult content: wide snow, bright sand, sea and
     /// floes, low sun, with no cloud, faint cloud or deep cloud of ice over them
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     hard: f64,
     /// Lands, suns, air and clouds as varied as on real images: salt, lava, high plateaux,
     /// dry woods, muddy and green water, glint, reeds, clean and old snow, any sun, haze,
-    /// veils of cirrus. Without it images are as they always were
+    /// veils of cirrus. Without it images are those of earlier versions
     #[arg(long)]
     realistic: bool,
     /// Share of the images, 0 to 1, that were once pictures of 8 bits: 357 steps per unit

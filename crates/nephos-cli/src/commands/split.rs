@@ -42,7 +42,7 @@ const MOST_SHOWN: usize = 5;
 /// Draws samples at random, so that each split has the same shares of samples with
 /// one, two, three and four distinct classes in their label. Writes train_split.pkl,
 /// val_split.pkl and test_split.pkl in the samples' own number format, and
-/// split.json, which tells where each sample went; prints the distribution.
+/// split.json, which records every choice; prints the distribution.
 ///
 /// A CloudSEN12+ container has metadata of its own, which are taken without --metadata.
 /// Rows of --metadata belong to the samples that a column `name` or `id` names; else
@@ -52,8 +52,8 @@ const MOST_SHOWN: usize = 5;
 ///
 /// With --by, the splits are those that a column of the containers' own metadata names.
 /// They are written as lists of samples (.json), which can be given wherever samples can,
-/// and what they share is told. With --check, the containers given are splits; it fails
-/// where a region is in two of them, or samples of two lie near each other.
+/// and leakage between them is reported. With --check, the containers given are splits; it fails
+/// where a region is in two of them, or samples of two are near each other.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -81,7 +81,7 @@ pub struct Args {
     /// validation, test), as data_split of CloudSEN12+
     #[arg(long, value_name = "COLUMN", conflicts_with_all = ["train", "val", "test", "metadata"])]
     by: Option<String>,
-    /// Tell what the given splits share, and write nothing
+    /// Report leakage between the given splits, and write nothing
     #[arg(long, conflicts_with_all = ["by", "out", "train", "val", "test", "metadata"])]
     check: bool,
     /// With --by or --check: distance of centres up to which samples are neighbours
@@ -130,7 +130,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         let found = check_leakage(&args.samples, &args.filters, &near)?;
         say!("{}", leakage_report(&found, &near).trim_end());
         if found.is_any() {
-            bail!("splits share land; scores would be too good");
+            bail!("spatial leakage between splits: scores would be optimistic");
         }
         return Ok(());
     }
@@ -155,7 +155,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         }
         say!("{}", leakage_report(&result.leakage, &near).trim_end());
         if !args.allow_leakage && result.leakage.is_any() {
-            ui.status("warning: splits share land; scores will be too good");
+            ui.status("warning: spatial leakage between splits: scores will be optimistic");
         }
         return Ok(());
     }
@@ -204,7 +204,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What splits share, in words.
+/// Leakage between splits, as text.
 fn leakage_report(found: &Leakage, near: &Neighbourhood) -> String {
     let mut text = match found.grouped {
         0 => format!("regions: no sample has a column `{}`\n", near.group_by),
@@ -221,7 +221,7 @@ fn leakage_report(found: &Leakage, near: &Neighbourhood) -> String {
     }
     text += &more(found.shared.len());
     match found.placed {
-        0 => text += "neighbours: no sample tells where it lies (proj_centroid, centroid)\n",
+        0 => text += "neighbours: no sample states its location (proj_centroid, centroid)\n",
         placed => {
             text += &format!(
                 "neighbours: {} of other regions within {} km in two splits, among {} with a \
@@ -256,7 +256,7 @@ fn leakage_warning(groups: &[String]) -> String {
     let more = if groups.len() > 3 { ", …" } else { "" };
     format!(
         "warning: {} in more than one split ({shown}{more}); scores \
-         will be too good. Keep them apart with --group-by roi_id, or say --allow-leakage",
+         will be optimistic. Separate them with --group-by roi_id, or set --allow-leakage",
         match groups.len() {
             1 => "1 region of interest is".to_owned(),
             number => format!("{number} regions of interest are"),

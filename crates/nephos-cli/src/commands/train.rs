@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use nephos::config::Config;
 use nephos::dataset::open_training;
-use nephos::model::weights;
 use nephos::output::{Declared, may_write};
 use nephos::text;
 use nephos::train::{CHECKPOINT_FILE, EVENT_FILE, Ending, Outcome, Trainer, run_files};
+use nephos::weights;
 
 use super::train_progress::EpochBars;
-use super::weights::tell;
+use super::weights::print_transfer;
 use crate::ui::{Ui, message, say};
 
 /// Exit status of a run that Ctrl-C stopped: 128 + SIGINT, as shells have it.
@@ -25,7 +25,7 @@ pub(super) static STOP: AtomicBool = AtomicBool::new(false);
 ///
 /// Writes a folder with the best and last weights, a checkpoint to resume from,
 /// the history as CSV and for TensorBoard, and curves as PNG. Ctrl-C saves and
-/// leaves; --resume goes on as if the run had never stopped.
+/// leaves; --resume continues as if the run had never stopped.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   nephos train --config reference --set data.train=train_split.pkl --set data.val=val_split.pkl
@@ -43,7 +43,7 @@ pub struct Args {
     init: Option<PathBuf>,
 }
 
-/// What every training run is told, with labels or without.
+/// Options of every training run, with labels or without.
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
     /// Configuration: a name of `nephos config`, or a TOML file; `nephos config reference`
@@ -56,7 +56,7 @@ pub(super) struct RunArgs {
     /// auto, cpu, vulkan, metal, webgpu or cuda, with a number after a colon
     #[arg(long, default_value = "auto")]
     pub device: String,
-    /// Go on with the run in the folder
+    /// Resume the run in the folder
     #[arg(long)]
     pub resume: bool,
     /// Write a checkpoint after every so many steps too, not only after epochs
@@ -79,15 +79,15 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
         .clone()
         .unwrap_or_else(|| Path::new("runs").join(&config.name));
     refuse_inputs(&args.run, &config, args.init.as_deref(), &folder)?;
-    let device = nephos::device::select(&args.run.device)?;
+    let device = crate::device::select(&args.run.device)?;
     let (train, val) = open_training(&config)?;
     let init = match &args.init {
         Some(path) => {
-            let (segmenter, transfer) = weights::initial(&config, path, &device)?;
+            let (weights, transfer) = weights::initial(&config, path)?;
             if let Some(transfer) = transfer {
-                tell(&transfer, path, ui);
+                print_transfer(&transfer, path, ui);
             }
-            Some(segmenter)
+            Some(weights)
         }
         None => None,
     };
@@ -196,9 +196,11 @@ fn report(outcome: &Outcome, folder: &Path) {
             best.loss
         );
         if let Some(miou) = best.val_miou {
-            let constant = outcome.constant_miou.map_or(String::new(), |constant| {
-                format!(" (best constant answer: {constant:.4})")
-            });
+            let constant = outcome
+                .majority_class_miou
+                .map_or(String::new(), |constant| {
+                    format!(" (majority-class baseline: {constant:.4})")
+                });
             say!("Validation mIoU: {miou:.4}{constant}");
         }
         say!("Weights:        {}", folder.join("best.nephos").display());

@@ -1,4 +1,4 @@
-//! Progress of a training run: one bar an epoch that stays, or plain lines where
+//! Progress of a training run: one bar per epoch that stays, or plain lines where
 //! the output is no terminal.
 
 use std::sync::atomic::{AtomicBool, Ordering};

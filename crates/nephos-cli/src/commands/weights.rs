@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Subcommand;
 use nephos::config::Config;
-use nephos::device;
-use nephos::model::weights::Transfer;
-use nephos::model::{Bundle, Summary, weights};
 use nephos::output::Declared;
 use nephos::text;
+use nephos::weights::Transfer;
+use nephos::weights::{self, Bundle, Summary};
 
 use crate::args::Overwrite;
 use crate::ui::{Ui, say};
@@ -88,18 +87,17 @@ fn import(args: &ImportArgs, ui: &Ui) -> anyhow::Result<()> {
         .reads_named(&args.config)
         .writes(&args.output)
         .check(args.overwrite.overwrite)?;
-    let (segmenter, transfer) = weights::initial(&config, &args.file, &device::select("cpu")?)?;
+    let (tensors, transfer) = weights::initial(&config, &args.file)?;
     let bundle = Bundle {
         config,
         summary: Summary::default(),
-        segmenter,
+        tensors,
     };
     bundle.save(&args.output)?;
     match &transfer {
-        Some(transfer) => tell(transfer, &args.file, ui),
+        Some(transfer) => print_transfer(transfer, &args.file, ui),
         None => {
-            let count = weights::collect(&bundle.segmenter).len();
-            let count = text::count(count, "tensor");
+            let count = text::count(bundle.tensors.len(), "tensor");
             ui.status(format!("{count} from {}", args.file.display()));
         }
     }
@@ -107,14 +105,14 @@ fn import(args: &ImportArgs, ui: &Ui) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says what a ViT's file gave to a network.
-pub(super) fn tell(transfer: &Transfer, file: &Path, ui: &Ui) {
+/// Prints which tensors a ViT's file gave to a network.
+pub(super) fn print_transfer(transfer: &Transfer, file: &Path, ui: &Ui) {
     ui.status(format!("Weights from {}", file.display()));
     for (what, list) in [
         ("taken", &transfer.taken),
         ("at a random start", &transfer.fresh),
         ("not used", &transfer.unused),
-        ("not told by the file", &transfer.assumed),
+        ("not in the file", &transfer.assumed),
     ] {
         for entry in list {
             ui.status(format!("  {what}: {entry}"));
@@ -127,8 +125,8 @@ fn export(args: &ExportArgs, ui: &Ui) -> anyhow::Result<()> {
         .reads_named(&args.bundle)
         .writes(&args.output)
         .check(args.overwrite.overwrite)?;
-    let bundle = Bundle::load(&args.bundle, &device::select("cpu")?)?;
-    let tensors = weights::collect(&bundle.segmenter);
+    let bundle = Bundle::load(&args.bundle)?;
+    let tensors = bundle.tensors;
     weights::write(&args.output, &tensors)?;
     ui.status(format!(
         "{} from {}",

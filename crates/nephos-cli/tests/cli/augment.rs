@@ -23,7 +23,7 @@ fn place() -> tempfile::TempDir {
 const DRAW: &str = "augment train_split.pkl --config augment.toml --set data.augment.crop=48";
 
 #[test]
-fn all_augmentations_are_drawn_and_the_picture_is_the_same_again() {
+fn all_augmentations_are_drawn_and_the_picture_is_reproducible() {
     let folder = place();
     let draw = |out: &str| {
         nephos(&folder)
@@ -38,7 +38,7 @@ fn all_augmentations_are_drawn_and_the_picture_is_the_same_again() {
 }
 
 #[test]
-fn what_is_off_or_unknown_is_named() {
+fn augmentations_that_are_off_or_unknown_are_errors() {
     let folder = place();
     let only = |only: &str, set: &str| {
         let mut command = nephos(&folder);

@@ -20,13 +20,13 @@ channels = ['blue', 'green', 'red']
 label_channel = 3
 scale = 10000.0
 mix = [{ train = 'other.pkl', share = 0.5 }]
-[data.labels.drawn]
+[data.labels.annotated_in]
 3 = ['0', '2']
 ";
 
 const SIDE: usize = 16;
 
-/// Samples of three bands and a label; the class is told by the red band.
+/// Samples of three bands and a label; the class follows from the red band.
 fn write_samples(path: &Path, count: usize) {
     let file = BufWriter::new(File::create(path).unwrap());
     let mut writer = Writer::new(file).unwrap();
@@ -72,8 +72,8 @@ fn results_are_kept_and_those_of_other_settings_refused() {
     write_samples(&path.join("other.pkl"), 3);
     let first = benchmark(path, &[]);
     let table = String::from_utf8_lossy(&first.stdout).into_owned();
-    let told = String::from_utf8_lossy(&first.stderr).into_owned();
-    assert!(first.status.success(), "{told}");
+    let message = String::from_utf8_lossy(&first.stderr).into_owned();
+    assert!(first.status.success(), "{message}");
     assert!(
         table.contains("| small") && table.contains("mIoU"),
         "{table}"
@@ -100,8 +100,8 @@ fn results_are_kept_and_those_of_other_settings_refused() {
     assert_eq!(calibrated["others"], 1, "{calibrated}");
     assert!(calibrated["temperature"].as_f64().unwrap() > 0.0);
     let fewer = benchmark(path, &["--also-bands", "red, green,blue"]);
-    let told = String::from_utf8_lossy(&fewer.stdout);
-    assert!(told.contains("red, green, blue"), "{told}");
+    let message = String::from_utf8_lossy(&fewer.stdout);
+    assert!(message.contains("red, green, blue"), "{message}");
     let subset = &result(1)["subsets"][0]["confusion"];
     let pixels = |matrix: &serde_json::Value| -> u64 {
         let rows = matrix.as_array().unwrap().iter();
@@ -132,14 +132,14 @@ fn results_are_kept_and_those_of_other_settings_refused() {
     let from = std::fs::read(path.join("from/small/fold-1/last.nephos")).unwrap();
     assert!(from != std::fs::read(path.join("out/small/fold-1/last.nephos")).unwrap());
     let other = benchmark(path, &["--set", "data.mix=[]"]);
-    let told = String::from_utf8_lossy(&other.stderr);
+    let message = String::from_utf8_lossy(&other.stderr);
     assert!(!other.status.success());
-    assert!(told.contains("another configuration"), "{told}");
+    assert!(message.contains("another configuration"), "{message}");
     assert_eq!(result(1), before);
 }
 
 #[test]
-fn folds_and_variants_start_from_what_the_mixture_taught() {
+fn folds_and_variants_start_from_weights_trained_on_the_mixture() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     std::fs::write(path.join("small.toml"), format!("{DATA}{MODEL}")).unwrap();
@@ -149,8 +149,8 @@ fn folds_and_variants_start_from_what_the_mixture_taught() {
     let variant = ["--variant", "plain:model.graph.layers=0"];
     let more: Vec<&str> = asked.into_iter().chain(variant).collect();
     let first = benchmark(path, &more);
-    let told = String::from_utf8_lossy(&first.stderr);
-    assert!(first.status.success(), "{told}");
+    let message = String::from_utf8_lossy(&first.stderr);
+    assert!(first.status.success(), "{message}");
     let table = String::from_utf8_lossy(&first.stdout).into_owned();
     assert_eq!(table.matches("2 + 3").count(), 2, "{table}");
     let rate = |run: &str| {
@@ -172,10 +172,13 @@ fn folds_and_variants_start_from_what_the_mixture_taught() {
         "trained once"
     );
 
-    let refused = |more: &[&str], told: &str| {
+    let refused = |more: &[&str], expected: &str| {
         let output = benchmark(path, more);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && text.contains(told), "{text}");
+        assert!(
+            !output.status.success() && text.contains(expected),
+            "{text}"
+        );
     };
     refused(
         &["--mix-before", "4", "--first", "1"],

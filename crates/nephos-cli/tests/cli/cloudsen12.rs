@@ -1,4 +1,4 @@
-//! The way of `docs/cloudsen12.md`, on made-up containers of the data set's layout.
+//! The commands of `docs/cloudsen12.md`, on made-up containers of the data set's layout.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -74,7 +74,7 @@ fn the_official_splits_train_and_score_a_model_of_any_bands() {
     let listed = succeed(folder, &["info", test, "--list"]);
     assert_eq!(listed, "ROI_0004__20200107\nROI_0005__20200108\n");
 
-    // The network as it is, on samples of 32 pixels.
+    // The unchanged network, on samples of 32 pixels.
     let settings = [
         "train.epochs=1",
         "train.batch_size=2",
@@ -90,7 +90,7 @@ fn the_official_splits_train_and_score_a_model_of_any_bands() {
     };
     let scores = evaluate(&[]);
     assert_eq!(scores["samples"].as_array().unwrap().len(), 2);
-    // The margin of zeros counts nowhere.
+    // The margin of zeros is ignored.
     let pixels: u64 = (scores["confusion"].as_array().unwrap().iter())
         .flat_map(|row| row.as_array().unwrap())
         .map(|count| count.as_u64().unwrap())
@@ -129,7 +129,7 @@ fn a_region_or_its_neighbourhood_in_two_splits_is_found() {
     // All samples: strokes in a region of test, and a large patch beside another.
     let output = split(folder, &["--overwrite"]);
     succeed_split(&output);
-    assert!(String::from_utf8_lossy(&output.stderr).contains("splits share land"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("spatial leakage between splits"));
     let output = run(folder, &check);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stdout).unwrap();
@@ -154,7 +154,7 @@ fn a_region_or_its_neighbourhood_in_two_splits_is_found() {
 }
 
 #[test]
-fn what_can_not_be_split_or_checked_is_said() {
+fn errors_of_splits_and_checks_name_the_cause() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
     let fails = |arguments: &[&str], expected: &str| {

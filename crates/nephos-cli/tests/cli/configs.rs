@@ -1,4 +1,4 @@
-//! Configurations by name, in a folder that knows nothing of the repository.
+//! Configurations by name, in a folder outside of the repository.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -24,19 +24,19 @@ pub fn nephos(folder: &Path, arguments: &[&str]) -> Output {
 
 pub fn succeed(folder: &Path, arguments: &[&str]) -> (String, String) {
     let output = nephos(folder, arguments);
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{arguments:?}: {told}");
-    (String::from_utf8(output.stdout).unwrap(), told)
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{arguments:?}: {message}");
+    (String::from_utf8(output.stdout).unwrap(), message)
 }
 
 pub fn fail(folder: &Path, arguments: &[&str]) -> String {
     let output = nephos(folder, arguments);
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {told}");
-    told
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {message}");
+    message
 }
 
-/// A simulated scene of four named bands, as a GeoTIFF of reflectance × 250 that says so, and
+/// A simulated scene of four named bands, as a GeoTIFF of reflectance × 250 with that scale, and
 /// its label.
 pub fn write_image(image: &Path, label: &Path, seed: u64, side: usize) {
     let simulator = Simulator {
@@ -90,18 +90,18 @@ fn configurations_are_listed_and_printed() {
     std::fs::write(folder.path().join("mine.toml"), text).unwrap();
     // What was printed is the configuration of that name.
     for config in ["unet", "mine.toml"] {
-        let told = fail(folder.path(), &["train", "--config", config]);
-        assert!(told.contains("data.train"), "{told}");
+        let message = fail(folder.path(), &["train", "--config", config]);
+        assert!(message.contains("data.train"), "{message}");
     }
-    let told = fail(folder.path(), &["config", "nothing"]);
+    let message = fail(folder.path(), &["config", "nothing"]);
     assert!(
-        told.contains("`nothing`") && told.contains("segformer"),
-        "{told}"
+        message.contains("`nothing`") && message.contains("segformer"),
+        "{message}"
     );
 }
 
 #[test]
-fn a_folder_of_the_name_is_neither_the_configuration_nor_the_model() {
+fn a_folder_of_the_same_name_does_not_hide_a_configuration_or_model() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let simulate = [
@@ -132,12 +132,12 @@ fn a_folder_of_the_name_is_neither_the_configuration_nor_the_model() {
 }
 
 #[test]
-fn a_name_stands_wherever_a_configuration_is_taken() {
+fn a_name_is_accepted_wherever_a_configuration_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let refused = |arguments: &[&str], why: &str| {
-        let told = fail(path, arguments);
-        assert!(told.contains(why), "{arguments:?}: {told}");
+        let message = fail(path, arguments);
+        assert!(message.contains(why), "{arguments:?}: {message}");
     };
     // Each gets past its configuration, to what is missing after it.
     let missing = "data.train=nowhere.pkl";
@@ -231,15 +231,15 @@ fn the_cards_own_command_fine_tunes_on_other_samples() {
     assert_eq!(words[..2], ["nephos", "train"], "{command}");
     // A few steps are enough to see that it works.
     let few = ["--set", "data.sampling.epoch=8", "--set", "train.epochs=1"];
-    let (out, told) = succeed(path, &[&words[1..], &few].concat());
+    let (out, message) = succeed(path, &[&words[1..], &few].concat());
     assert!(
-        told.contains("4 training samples, 1 validation sample;"),
-        "{told}"
+        message.contains("4 training samples, 1 validation sample;"),
+        "{message}"
     );
     assert!(out.contains("Finished after 1 epoch."), "{out}");
-    assert!(!told.contains("note:"), "{told}");
+    assert!(!message.contains("note:"), "{message}");
     let model = path.join("runs/mine/best.nephos");
-    let (_, told) = succeed(
+    let (_, message) = succeed(
         path,
         &[
             "predict",
@@ -250,10 +250,11 @@ fn the_cards_own_command_fine_tunes_on_other_samples() {
             "m.tif",
         ],
     );
-    assert!(!told.contains("error"), "{told}");
+    assert!(!message.contains("error"), "{message}");
 }
 
-/// With what weights/train.sh sets, `tiny` is what its weights say they were trained by.
+/// `tiny` with the settings of weights/train.sh is the configuration in the header of its
+/// weights.
 #[test]
 fn the_recipe_of_tiny_is_what_its_weights_carry() {
     use nephos::config::Config;

@@ -53,9 +53,9 @@ fn a_threshold_decides_between_cloud_and_the_rest() {
     let threshold = shares[3 * shares.len() / 4].clamp(0.05, 0.9);
 
     let masked = "predict a.tif --out m.tif --with summary,cloud --threshold";
-    let (_, told) = run(&format!("{masked} cloud={threshold}"));
+    let (_, message) = run(&format!("{masked} cloud={threshold}"));
     let line = format!("cloud={threshold}: thick cloud or thin cloud from probability");
-    assert!(told.contains(&line), "{told}");
+    assert!(message.contains(&line), "{message}");
     let mask = mask::read(&file("m.tif")).unwrap();
     let expected = by_hand(&p, threshold);
     let mut held = 0;
@@ -78,12 +78,12 @@ fn a_threshold_decides_between_cloud_and_the_rest() {
     assert!(run("info m.tif").0.contains("(asked for)"));
 
     // The same again is up to date; another threshold is another mask.
-    let (_, told) = run(&format!("{masked} cloud={threshold}"));
-    assert!(told.contains("skipped (up to date)"), "{told}");
+    let (_, message) = run(&format!("{masked} cloud={threshold}"));
+    assert!(message.contains("skipped (up to date)"), "{message}");
     let other = format!("{masked} cloud=0.999999");
     let error = fail(path, &other.split_whitespace().collect::<Vec<_>>());
     assert!(error.contains("made with other options"), "{error}");
-    // Of a batch, and of samples: what is cloud from 0.95 is a part of what is from 0.05.
+    // Of a batch, and of samples: pixels that are cloud from 0.95 are a part of those from 0.05.
     std::fs::copy(file("a.tif"), file("b.tif")).unwrap();
     run(&format!(
         "predict a.tif b.tif --out-dir out --threshold cloud={threshold}"
@@ -122,7 +122,7 @@ fn probabilities(path: &Path) -> Array3<f32> {
 }
 
 #[test]
-fn what_cannot_be_asked_for_is_an_error_that_says_how_to_go_on() {
+fn impossible_thresholds_are_errors_with_a_remedy() {
     let place = Place::new(&["a"]);
     let error = place.fail(&format!("{PREDICT} a.tif --min-recall cloud=0.98"));
     assert!(
@@ -155,10 +155,10 @@ fn a_recall_is_reached_on_the_samples_of_the_calibration() {
                     --seed 5";
     succeed(path, &simulate.split_whitespace().collect::<Vec<_>>());
     let data = "data/test_split.pkl";
-    let (_, told) = succeed(path, &["evaluate", data, "--calibrate", "c.nephos"]);
+    let (_, message) = succeed(path, &["evaluate", data, "--calibrate", "c.nephos"]);
     assert!(
-        told.contains("thick cloud or thin cloud: ") && told.contains("% found from"),
-        "{told}"
+        message.contains("thick cloud or thin cloud: ") && message.contains("% found from"),
+        "{message}"
     );
     let (info, _) = succeed(path, &["info", "c.nephos"]);
     assert!(
@@ -166,7 +166,7 @@ fn a_recall_is_reached_on_the_samples_of_the_calibration() {
         "{info}"
     );
 
-    // What the message says of a recall is what `evaluate` finds with that threshold.
+    // The recall in the message is that of `evaluate` with that threshold.
     let recall = |option: &[&str]| -> f64 {
         let arguments = ["evaluate", data, "--model", "c.nephos", "--json"];
         let (out, _) = succeed(path, &[&arguments[..], option].concat());
@@ -178,7 +178,7 @@ fn a_recall_is_reached_on_the_samples_of_the_calibration() {
     let mut found = Vec::new();
     for share in ["0.9", "0.98"] {
         let option = format!("cloud={share}");
-        let (_, told) = succeed(
+        let (_, message) = succeed(
             path,
             &[
                 &["predict", data][..],
@@ -187,7 +187,7 @@ fn a_recall_is_reached_on_the_samples_of_the_calibration() {
             ]
             .concat(),
         );
-        let line = told
+        let line = message
             .lines()
             .find(|line| line.contains("--min-recall"))
             .unwrap();
@@ -218,10 +218,10 @@ fn a_recall_is_reached_on_the_samples_of_the_calibration() {
         "{error}"
     );
 
-    // A threshold in the model gives way to one that is asked for, which is said.
+    // The user's threshold replaces the model's, with a message.
     let own = ["--calibrate", "own.nephos", "--min-recall", "cloud=0.9"];
     succeed(path, &[&["evaluate", data][..], &own].concat());
-    let (_, told) = succeed(
+    let (_, message) = succeed(
         path,
         &[
             "predict",
@@ -237,7 +237,7 @@ fn a_recall_is_reached_on_the_samples_of_the_calibration() {
         ],
     );
     assert!(
-        told.contains("in place of the model's own: thick cloud or thin cloud"),
-        "{told}"
+        message.contains("in place of the model's own: thick cloud or thin cloud"),
+        "{message}"
     );
 }

@@ -84,7 +84,7 @@ fn weights_are_described() {
 }
 
 #[test]
-fn a_bundle_tells_its_configuration() {
+fn a_bundles_configuration_is_printed() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("m.nephos");
     let header = json!({
@@ -117,7 +117,7 @@ fn a_bundle_tells_its_configuration() {
 }
 
 #[test]
-fn what_is_not_known_is_an_error_that_names_the_file() {
+fn unknown_formats_are_errors_that_name_the_file() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("notes.txt");
     // No text, which is named as such.
@@ -128,7 +128,7 @@ fn what_is_not_known_is_an_error_that_names_the_file() {
     for words in ["notes.txt", RESULTS, SAMPLES, SCENES, WEIGHTS] {
         assert!(error.contains(words), "{error}");
     }
-    // Other commands say the same of what they read.
+    // Other commands give the same error.
     let predict = |path: &Path| {
         let mut command = Command::cargo_bin("nephos").unwrap();
         let output = command.arg("predict").arg(path).output().unwrap();

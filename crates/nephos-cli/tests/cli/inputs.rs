@@ -1,4 +1,4 @@
-//! What nephos says of paths that it does not read, in every command alike; and bands as
+//! Errors of unsupported paths, the same in every command; and bands as
 //! a user names them.
 
 use std::path::{Path, PathBuf};
@@ -83,7 +83,7 @@ fn commands(input: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn what_is_not_read_is_named_alike_in_every_command() {
+fn unsupported_files_give_the_same_error_in_every_command() {
     let place = Place::new();
     let tar = [vec![b'x'; 257], b"ustar\x0000".to_vec(), vec![0; 300]].concat();
     place.write("LC08_L2SP_x.tar", &tar);
@@ -257,7 +257,7 @@ fn what_is_not_read_is_named_alike_in_every_command() {
 }
 
 #[test]
-fn a_folder_says_what_it_holds() {
+fn the_error_of_a_folder_lists_its_content() {
     let place = Place::new();
     std::fs::create_dir(place.path("empty")).unwrap();
     place.write("other/a.nc", b"CDF\x01");

@@ -1,4 +1,4 @@
-//! What a run writes destroys nothing, and what it skips it says.
+//! Outputs never overwrite inputs, and skipped scenes are reported.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -81,7 +81,7 @@ fn an_output_is_never_an_input() {
 }
 
 #[test]
-fn only_overwrite_replaces_and_only_what_nephos_wrote() {
+fn only_overwrite_replaces_and_only_files_of_nephos() {
     let place = Place::new(&["a", "b"]);
     // Of others, wherever an output could go.
     let theirs = [
@@ -117,7 +117,7 @@ fn only_overwrite_replaces_and_only_what_nephos_wrote() {
         assert_eq!(place.read(name), b"something of the user's", "{name}");
         fs::remove_file(place.path(name)).unwrap();
     }
-    // Its own, of every kind, is replaced when that is asked for.
+    // Its own, of every kind, is replaced on request.
     let with = "--with probabilities,cloud,polygons,stac,quicklook,style,summary";
     for arguments in [
         "overlay a.tif -o p.png".to_owned(),
@@ -151,7 +151,7 @@ fn only_overwrite_replaces_and_only_what_nephos_wrote() {
 }
 
 #[test]
-fn done_means_this_scene_this_model_and_these_options() {
+fn up_to_date_means_the_same_scene_model_and_options() {
     let place = Place::new(&["a", "b"]);
     let modified = |name: &str| place.path(name).metadata().unwrap().modified().unwrap();
     for (arguments, mask) in [("--out m.tif", "m.tif"), ("--out-dir masks", "masks/a.tif")] {
@@ -217,7 +217,7 @@ fn done_means_this_scene_this_model_and_these_options() {
 }
 
 #[test]
-fn no_summary_vouches_for_a_mask_that_is_not_its_own() {
+fn a_summary_applies_only_to_its_own_mask() {
     let place = Place::new(&["a"]);
     let run = format!("{PREDICT} a.tif --out-dir masks");
     place.succeed(&run);
@@ -232,20 +232,20 @@ fn no_summary_vouches_for_a_mask_that_is_not_its_own() {
         error.contains("other options") && error.contains("--overwrite"),
         "{error}"
     );
-    // One that lost its records is not taken for done either.
+    // One that lost its records does not count as done either.
     fs::remove_file(place.path("masks/a.json")).unwrap();
     fs::remove_file(place.path("masks/a.tif.aux.xml")).unwrap();
     let error = place.fail(&run);
     assert!(error.contains("--overwrite replaces it"), "{error}");
     place.succeed(&format!("{run} --overwrite"));
-    // A file that a run was to write and did not is made good.
+    // A missing output of an interrupted run is written.
     fs::remove_file(place.path("masks/a.json")).unwrap();
     place.succeed(&run);
     assert!(place.path("masks/a.json").exists());
 }
 
 #[test]
-fn what_killed_runs_left_is_removed_and_what_lives_is_not() {
+fn leftovers_of_killed_runs_are_removed_and_of_running_ones_are_not() {
     let place = Place::new(&["a", "b"]);
     fs::create_dir(place.path("masks")).unwrap();
     for name in [
@@ -274,7 +274,7 @@ fn what_killed_runs_left_is_removed_and_what_lives_is_not() {
 }
 
 #[test]
-fn a_scene_that_another_process_gave_up_is_done_in_the_end() {
+fn a_scene_of_a_killed_process_is_predicted_in_the_end() {
     let place = Place::new(&["a", "b", "c"]);
     fs::create_dir(place.path("masks")).unwrap();
     let lock = File::create(place.path("masks/.a.tif.lock")).unwrap();
@@ -301,7 +301,7 @@ fn a_scene_that_another_process_gave_up_is_done_in_the_end() {
 }
 
 #[test]
-fn whoever_reads_the_messages_may_leave() {
+fn a_closed_standard_error_does_not_stop_the_run() {
     let place = Place::new(&["a", "b"]);
     let batch =
         |out: &str| format!("{PREDICT} a.tif missing.tif b.tif -vv --jobs 2 --out-dir {out}");
@@ -388,7 +388,7 @@ fn a_file_that_shrinks_is_an_error_of_its_own_samples() {
 }
 
 #[test]
-fn what_cant_be_met_is_refused_before_the_work() {
+fn impossible_requests_are_refused_before_the_work() {
     let place = Place::new(&["a"]);
     let write = |name: &str, [rows, cols]: [usize; 2], georeference: Georeference| {
         let spec = CogSpec {
@@ -467,7 +467,7 @@ fn what_cant_be_met_is_refused_before_the_work() {
 }
 
 #[test]
-fn errors_are_said_once_and_without_colour() {
+fn errors_are_printed_once_and_without_colour() {
     let place = Place::new(&["a"]);
     for arguments in [
         "info missing.tif".to_owned(),
@@ -488,7 +488,7 @@ fn errors_are_said_once_and_without_colour() {
 }
 
 #[test]
-fn masks_are_called_as_their_scenes() {
+fn masks_are_named_after_their_scenes() {
     let place = Place::new(&["a"]);
     fs::rename(place.path("a.tif"), place.path("scène ☁ 1.tif")).unwrap();
     let mut command = place.command(PREDICT);

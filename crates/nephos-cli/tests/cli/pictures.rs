@@ -61,7 +61,7 @@ fn evaluate_prints_and_writes_the_same_scores() {
     let folder = folder();
     nephos(&folder, "evaluate s.pkl --model m.nephos --out scores")
         .success()
-        .stdout(contains("best constant answer"))
+        .stdout(contains("majority-class baseline"))
         .stdout(contains("3 samples"));
     let json = nephos(&folder, "evaluate s.pkl --model m.nephos --json").success();
     let json: serde_json::Value = serde_json::from_slice(&json.get_output().stdout).unwrap();
@@ -79,7 +79,7 @@ fn evaluate_prints_and_writes_the_same_scores() {
 }
 
 #[test]
-fn predict_writes_a_mask_a_sample() {
+fn predict_writes_one_mask_per_sample() {
     let folder = folder();
     for format in ["tif", "png", "npy"] {
         let arguments =
@@ -108,7 +108,7 @@ fn predict_writes_a_mask_a_sample() {
 }
 
 #[test]
-fn overlay_draws_what_there_is() {
+fn overlay_draws_the_available_columns() {
     let folder = folder();
     let width = |name: &str| {
         let bytes = std::fs::read(folder.path().join(name)).unwrap();
@@ -134,7 +134,7 @@ fn overlay_draws_what_there_is() {
 }
 
 #[test]
-fn wrong_requests_say_what_was_expected() {
+fn errors_name_what_was_expected() {
     let folder = folder();
     let fails = |arguments: &str, expected: &str| {
         nephos(&folder, arguments)

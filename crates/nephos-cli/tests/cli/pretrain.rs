@@ -33,13 +33,13 @@ fn nephos(folder: &Path, arguments: &str, more: &[&str]) -> Output {
 }
 
 fn succeed(output: Output) -> String {
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{told}");
-    told
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{message}");
+    message
 }
 
 #[test]
-fn what_images_teach_is_a_start_for_training() {
+fn pretrained_weights_are_a_start_for_training() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     std::fs::write(path.join("small.toml"), format!("{HEAD}{MODEL}")).unwrap();
@@ -53,22 +53,22 @@ fn what_images_teach_is_a_start_for_training() {
     succeed(nephos(path, &again, &[]));
     assert!(weights("before/last.nephos") == weights("again/last.nephos"));
 
-    // It knows no classes.
+    // It has no classes.
     let predict = "predict sim/train_split.pkl --sample 0 -o m.tif -m before/last.nephos";
     let refused = nephos(path, predict, &[]);
-    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(
-        !refused.status.success() && told.contains("--init"),
-        "{told}"
+        !refused.status.success() && message.contains("--init"),
+        "{message}"
     );
 
     // All but the last layer is taken, and a model of classes comes of it.
     let sets = "--set data.train=sim/train_split.pkl --set train.epochs=1";
     let train = format!("train --config small.toml --init before/last.nephos --out after {sets}");
-    let told = succeed(nephos(path, &train, &[]));
+    let message = succeed(nephos(path, &train, &[]));
     assert!(
-        told.contains("at a random start: decoder.conv_out"),
-        "{told}"
+        message.contains("at a random start: decoder.conv_out"),
+        "{message}"
     );
     let predict = predict.replace("before", "after");
     succeed(nephos(path, &predict, &[]));
@@ -79,10 +79,10 @@ fn what_images_teach_is_a_start_for_training() {
         &train.replace("after", "wider"),
         &["--set", "model.decoder.width=12"],
     );
-    let told = String::from_utf8_lossy(&wider.stderr);
+    let message = String::from_utf8_lossy(&wider.stderr);
     assert!(
-        !wider.status.success() && told.contains("do not fit"),
-        "{told}"
+        !wider.status.success() && message.contains("do not fit"),
+        "{message}"
     );
 }
 
@@ -94,9 +94,9 @@ fn scenes_are_cut_into_tiles() {
     std::fs::write(path.join("small.toml"), text).unwrap();
     write_scene(&path.join("scene.tif"), [80, 112], 3);
     let pretrain = "pretrain scene.tif --scale 255 --config small.toml --tile 48 --out run";
-    let told = succeed(nephos(path, pretrain, &[]));
+    let message = succeed(nephos(path, pretrain, &[]));
     // Two rows and three columns of tiles.
-    assert!(told.contains("6 images without labels"), "{told}");
+    assert!(message.contains("6 images without labels"), "{message}");
     let refused = nephos(
         path,
         &pretrain.replace("--tile 48 --out run", "--tile 0 --out other"),
@@ -105,9 +105,9 @@ fn scenes_are_cut_into_tiles() {
     assert!(!refused.status.success());
     std::fs::write(path.join("broken.tif"), b"II*").unwrap();
     let refused = nephos(path, &pretrain.replace("scene", "broken"), &[]);
-    let told = String::from_utf8_lossy(&refused.stderr);
+    let message = String::from_utf8_lossy(&refused.stderr);
     assert!(
-        !refused.status.success() && told.contains("broken.tif"),
-        "{told}"
+        !refused.status.success() && message.contains("broken.tif"),
+        "{message}"
     );
 }

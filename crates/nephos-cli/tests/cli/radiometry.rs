@@ -1,4 +1,4 @@
-//! How stored numbers become reflectance, whatever they lie in: scenes, pairs, arrays; and
+//! How stored numbers become reflectance, in scenes, pairs and arrays; and
 //! what is refused.
 
 use std::path::{Path, PathBuf};
@@ -157,7 +157,7 @@ impl Place {
             .unwrap()
     }
 
-    /// What a command says to the user.
+    /// Messages of a command.
     fn succeed(&self, arguments: &str) -> String {
         let output = self.run(arguments);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -211,7 +211,7 @@ fn near(a: (f64, u64, f64), b: (f64, u64, f64)) -> bool {
 }
 
 #[test]
-fn pairs_are_read_as_the_scenes_they_are() {
+fn pairs_are_read_like_scenes() {
     let place = Place::new();
     place.pair("plain", "a", PLAIN, &[], "");
     place.pair("offset", "a", ADDED, &SCALED, "");
@@ -243,13 +243,13 @@ fn pairs_are_read_as_the_scenes_they_are() {
     place.pair("mixed", "d", FRACTION, &[], "");
     let mixed = place.scores("mixed");
     assert!(near((mixed.0, mixed.1 / 4, mixed.2), right), "{mixed:?}");
-    // What the user says goes before what the file says.
+    // The user's options go before the file's metadata.
     let given = place.scores("offset --scale 10000 --offset -1000");
     assert!(near(given, right), "{given:?}");
     let set = place.scores("offset --set data.scale=5000 --set data.offset=-1000");
     assert!(near(set, right), "{set:?}");
     assert!(!near(place.scores("plain --scale 20000"), right));
-    // Masks of pairs say what was done to the numbers.
+    // Masks of pairs record the radiometry.
     place.succeed("predict offset --model m.nephos --out-dir masks");
     assert!(place.records("masks/a.tif", "stored × 0.0001 − 0.1 (metadata)"));
     place.succeed("predict plain --model m.nephos --out-dir plain_masks");
@@ -285,7 +285,7 @@ fn numbers_that_can_not_be_reflectance_are_refused() {
     let batch = "predict added.tif good.tif --model m.nephos --out-dir masks";
     place.fail(batch, &["FAILED", "--scale", "1 of 2 scenes failed"]);
     assert!(place.path("masks/good.tif").exists() && !place.path("masks/added.tif").exists());
-    // Far too bright, and an offset applied twice, whoever states it.
+    // Far too bright, and an offset applied twice, stated by any source.
     let bright = Numbers::U16(|band, row, col| 9 * number(band, row, col));
     tiff(&place.path("bright.tif"), 4, bright, &[], "");
     place.fail("predict bright.tif --model m.nephos --out b.tif", &options);
@@ -311,7 +311,7 @@ fn numbers_that_can_not_be_reflectance_are_refused() {
 }
 
 #[test]
-fn keys_that_mean_nothing_for_a_scene_name_the_option_that_does() {
+fn errors_of_keys_without_effect_on_scenes_name_the_option() {
     let place = Place::new();
     place.pair("s", "a", PLAIN, &[], "");
     for (set, option) in [
@@ -343,7 +343,7 @@ fn keys_that_mean_nothing_for_a_scene_name_the_option_that_does() {
 }
 
 #[test]
-fn arrays_are_judged_by_their_numbers() {
+fn the_scale_of_arrays_is_inferred_from_their_numbers() {
     let place = Place::new();
     let mut planes = [Vec::new(), Vec::new(), Vec::new()];
     for band in 0..4 {
@@ -386,7 +386,7 @@ fn arrays_are_judged_by_their_numbers() {
 }
 
 #[test]
-fn predict_reads_no_labels_and_notebooks_are_told_how_to_save() {
+fn predict_reads_no_labels_and_errors_explain_how_to_save_samples() {
     let place = Place::new();
     place.pair("pairs", "a", PLAIN, &[], "");
     std::fs::write(place.path("pairs/label/a.tif"), b"broken").unwrap();

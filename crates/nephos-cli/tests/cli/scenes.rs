@@ -1,5 +1,5 @@
 //! `nephos predict` and `nephos evaluate` on scenes: batches, several processes on
-//! one folder, what is left behind by a kill or a full disk.
+//! one folder, leftovers of a kill or a full disk.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -127,7 +127,7 @@ fn utm(pixel: f64) -> Georeference {
 pub const PREDICT: &str = "predict --scale 255 --model m.nephos";
 
 #[test]
-fn a_batch_survives_a_bad_scene_and_skips_what_is_done() {
+fn a_batch_survives_a_bad_scene_and_skips_up_to_date_ones() {
     let place = Place::new(&["a", "b"]);
     std::fs::write(place.path("broken.tif"), &place.read("a.tif")[..3000]).unwrap();
     let batch = format!("{PREDICT} a.tif broken.tif missing.tif b.tif --out-dir masks");
@@ -152,7 +152,7 @@ fn a_batch_survives_a_bad_scene_and_skips_what_is_done() {
             .all(|((row, col), class)| (row + col < 40) == (*class == 255))
     );
 
-    // Nothing is written again, unless --overwrite asks for it.
+    // Nothing is written again, without --overwrite.
     let modified = |name: &str| place.path(name).metadata().unwrap().modified().unwrap();
     let before = modified("masks/a.tif");
     let good = format!("{PREDICT} a.tif b.tif --out-dir masks");
@@ -172,7 +172,7 @@ fn a_batch_survives_a_bad_scene_and_skips_what_is_done() {
     assert!(other > before);
     place.succeed(&format!("{good} --overlap 0.4 --overwrite"));
     assert!(modified("masks/a.tif") > other);
-    // A file that is asked for and is not there makes the scene undone.
+    // A missing output makes the scene incomplete.
     place.succeed(&format!("{good} --overlap 0.4 --with cloud"));
     assert!(place.path("masks/b_cloud.tif").is_file());
 }
@@ -305,7 +305,7 @@ fn a_full_disk_is_an_error_that_names_the_file() {
 }
 
 #[test]
-fn wrong_requests_say_what_was_expected() {
+fn errors_name_what_was_expected() {
     let place = Place::new(&["a"]);
     let fails = |arguments: &str, expected: &str| {
         let error = place.fail(arguments);
@@ -357,7 +357,7 @@ fn a_scale_that_cannot_be_is_a_warning() {
         "{}",
         text(&output.stderr)
     );
-    // Judged by its number format, and said aloud.
+    // Inferred from its number format, with a note.
     let output = place.run("predict a.tif --model m.nephos --out n.tif");
     assert!(
         text(&output.stderr).contains("--scale"),
@@ -379,7 +379,7 @@ fn scenes_are_scored_against_rasters_of_their_names() {
     let valid = 2 * (SIZE[0] * SIZE[1] - 40 * 41 / 2);
     assert_eq!(scores["scores"]["pixels"], valid);
 
-    // Cut as asked for, and with one graph over the scene.
+    // With the given windows, and with one graph over the scene.
     let cut = "--window 32 --graph scene";
     place.succeed(&format!("{PREDICT} a.tif {cut} --out whole.tif"));
     let evaluate = "evaluate --scale 255 --model m.nephos a.tif";
@@ -422,7 +422,7 @@ fn scenes_are_scored_against_rasters_of_their_names() {
     assert!(error.contains("a_label.tif"), "{error}");
 }
 
-/// `info` on what nephos wrote tells how it was made.
+/// `info` on a mask prints its provenance.
 #[test]
 fn info_prints_the_record_of_a_mask() {
     let place = Place::new(&["a"]);
@@ -483,9 +483,9 @@ fn info_prints_the_record_of_a_mask() {
     assert!(place.succeed("info x_quicklook.png").contains("Scene:"));
 }
 
-/// Dates of STAC items: the option's, the file's own, else bounds; said before the work.
+/// Dates of STAC items: the option's, the file's own, else bounds; reported before the work.
 #[test]
-fn a_stac_item_has_a_date_or_says_that_none_is_known() {
+fn a_stac_item_has_a_date_or_bounds_of_an_unknown_one() {
     let place = Place::new(&["a"]);
     let item = |name: &str| -> serde_json::Value {
         serde_json::from_slice(&place.read(&format!("{name}.stac.json"))).unwrap()
@@ -524,7 +524,7 @@ fn a_stac_item_has_a_date_or_says_that_none_is_known() {
     };
     fails("--with stac --datetime yesterday", "2022-10-05T11:54:11Z");
     fails("--datetime 2022-10-05", "--with stac");
-    // Without a place neither is possible: said before anything is written.
+    // Without a georeference neither is possible: refused before anything is written.
     let mut nowhere = self::spec(3, SIZE);
     nowhere.georeference = Georeference::default();
     write_with(&place.path("nowhere.tif"), nowhere, SIZE, 0);
@@ -537,19 +537,19 @@ fn a_stac_item_has_a_date_or_says_that_none_is_known() {
     }
     let output = place.run(&format!("{PREDICT} nowhere.tif --out f.tif"));
     assert!(
-        text(&output.stderr).contains("no place"),
+        text(&output.stderr).contains("no georeference"),
         "{}",
         text(&output.stderr)
     );
     let output = place.run(&format!("{PREDICT} a.tif --out f.npy"));
     assert!(
-        text(&output.stderr).contains("no place"),
+        text(&output.stderr).contains("no georeference"),
         "{}",
         text(&output.stderr)
     );
 }
 
-/// Neither names of bands nor of files reach the terminal as what it acts on.
+/// Control characters in names of bands and files do not reach the terminal.
 #[test]
 fn control_characters_of_files_are_escaped() {
     let place = Place::new(&[]);

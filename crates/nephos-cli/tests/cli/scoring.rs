@@ -1,4 +1,4 @@
-//! `nephos benchmark` of weights and masks that are scored as they are.
+//! `nephos benchmark` of existing weights and external masks.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -53,7 +53,7 @@ fn write_samples(path: &Path, labels: &[[u8; 4]]) {
     writer.finish().unwrap().flush().unwrap();
 }
 
-/// Weights that say one class everywhere, surely.
+/// Weights that predict one class everywhere with certainty.
 fn save_constant(class: usize, path: &Path) {
     let mut bias = [-3.0; 4];
     bias[class] = 3.0;
@@ -72,8 +72,8 @@ fn benchmark(folder: &Path, more: &[&str]) -> Output {
 
 fn report(folder: &Path, more: &[&str]) -> (Value, String) {
     let output = benchmark(folder, more);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{told}");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{message}");
     let text = std::fs::read_to_string(folder.join("out/benchmark.json")).unwrap();
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     (serde_json::from_str(&text).unwrap(), table)
@@ -97,7 +97,7 @@ fn two_samples(path: &Path) {
 }
 
 #[test]
-fn masks_made_elsewhere_are_scored() {
+fn external_masks_are_scored() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     two_samples(path);
@@ -162,11 +162,11 @@ fn masks_made_elsewhere_are_scored() {
         "nothing was trained"
     );
 
-    // One of them; shadow was not drawn in it.
+    // One of them; shadow was not annotated in it.
     std::fs::write(path.join("held.txt"), "# held out\n1\n").unwrap();
-    let drawn = [
+    let annotated = [
         "--set",
-        "data.labels.drawn={3=['0']}",
+        "data.labels.annotated_in={3=['0']}",
         "--only",
         "held.txt",
         "--worst",
@@ -174,7 +174,7 @@ fn masks_made_elsewhere_are_scored() {
     ];
     let (json, _) = report(
         path,
-        &[&masks[..], &["--config", "small.toml"], &drawn].concat(),
+        &[&masks[..], &["--config", "small.toml"], &annotated].concat(),
     );
     let scenes = json["scenes"]["entries"][0]["scenes"]
         .as_array()
@@ -223,7 +223,7 @@ fn weights_are_scored_as_evaluate_does() {
     assert_eq!(entries[0]["overall"]["miou"], scores["scores"]["miou"]);
     let error = &scores["expected_calibration_error"];
     assert_eq!(&entries[0]["overall"]["calibration_error"], error);
-    // All is called cloud: half of it is.
+    // All is predicted as cloud: half of it is.
     close(&entries[2]["overall"]["cloud_iou"], 0.5);
     close(&entries[2]["overall"]["false_cloud"], 1.0);
     for picture in [
@@ -276,7 +276,7 @@ fn each_sample_is_scored_by_the_weights_of_its_fold() {
 }
 
 #[test]
-fn trained_and_given_land_in_one_table() {
+fn trained_and_given_models_are_in_one_table() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     two_samples(path);
@@ -315,7 +315,7 @@ fn trained_and_given_land_in_one_table() {
 }
 
 #[test]
-fn what_does_not_fit_is_named() {
+fn inputs_that_do_not_fit_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     two_samples(path);
@@ -325,12 +325,12 @@ fn what_does_not_fit_is_named() {
     mask::write(&path.join("small/0.npy"), &Array2::zeros((8, SIDE)), None).unwrap();
     std::fs::write(path.join("names.txt"), "0\n7\n").unwrap();
     std::fs::write(path.join("few.csv"), "name,snow\n0,1\n").unwrap();
-    let refused = |more: &[&str], told: &[&str]| {
+    let refused = |more: &[&str], message: &[&str]| {
         let output = benchmark(path, more);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success(), "{more:?}");
         assert!(
-            told.iter().all(|told| text.contains(told)),
+            message.iter().all(|message| text.contains(message)),
             "{more:?}: {text}"
         );
     };

@@ -1,4 +1,4 @@
-//! The model that comes with nephos, with nothing but a scene.
+//! The model that comes with nephos, with a scene alone.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -11,13 +11,13 @@ fn nephos(folder: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{message}");
     output
 }
 
 #[test]
-fn a_simulated_scene_is_segmented_without_a_model_of_ones_own() {
+fn a_simulated_scene_is_segmented_by_the_shipped_model() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let simulate = ["--size", "128", "--pixel-size", "40", "--seed", "3"];
@@ -35,7 +35,7 @@ fn a_simulated_scene_is_segmented_without_a_model_of_ones_own() {
         "mIoU {miou} on what it was trained on the likes of"
     );
 
-    let told = nephos(
+    let message = nephos(
         path,
         &[
             "predict",
@@ -48,7 +48,7 @@ fn a_simulated_scene_is_segmented_without_a_model_of_ones_own() {
     );
     let named = mask::read(&path.join("m.tif")).unwrap();
     assert!(named.dim() == (128, 128));
-    // Without a name the mask lies beside, under the scene's.
+    // Without --out the mask is named after the scene.
     nephos(path, &["predict", "data/test_split.pkl", "--sample", "0"]);
     let found: Vec<_> = (path.read_dir().unwrap())
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -56,7 +56,7 @@ fn a_simulated_scene_is_segmented_without_a_model_of_ones_own() {
         .collect();
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(mask::read(&path.join(&found[0])).unwrap(), named);
-    assert!(!String::from_utf8_lossy(&told.stderr).contains("warning"));
+    assert!(!String::from_utf8_lossy(&message.stderr).contains("warning"));
 }
 
 #[test]
@@ -90,10 +90,10 @@ fn real_scenes_of_two_sensors_are_read_and_segmented() {
         folder.path(),
         &["predict", landsat.to_str().unwrap(), "-o", "m.tif"],
     );
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(told.contains("all that the model knows"), "{told}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("all of the model's"), "{message}");
     let mask = mask::read(&folder.path().join("m.tif")).unwrap();
-    // Broken, thin cloud: no mask sees nothing there, and none sees it everywhere.
+    // Broken, thin cloud: no mask is without cloud, and none is all cloud.
     let cloud = mask.iter().filter(|code| matches!(code, 1 | 2)).count();
     let share = cloud as f64 / mask.len() as f64;
     assert!((0.03..0.9).contains(&share), "cloud over {share:.2}");
@@ -120,18 +120,18 @@ fn products_are_drawn_and_explained_around_a_pixel() {
     for scene in [&landsat, &safe] {
         let at = ["--at", "300,300"];
         let explain = ["explain", scene, at[0], at[1], "-o", "why.png"];
-        let told = nephos(folder.path(), &explain).stderr;
-        let told = String::from_utf8_lossy(&told);
+        let message = nephos(folder.path(), &explain).stderr;
+        let message = String::from_utf8_lossy(&message);
         assert!(
-            told.contains("rows 240 to 351 and columns 240 to 351"),
-            "{told}"
+            message.contains("rows 240 to 351 and columns 240 to 351"),
+            "{message}"
         );
         let overlay = [
             "overlay", scene, "--model", "tiny", at[0], at[1], "--size", "200",
         ];
-        let told = nephos(folder.path(), &[&overlay[..], &["-o", "part.png"]].concat()).stderr;
-        let told = String::from_utf8_lossy(&told);
-        assert!(told.contains("rows 200 to 399"), "{told}");
+        let message = nephos(folder.path(), &[&overlay[..], &["-o", "part.png"]].concat()).stderr;
+        let message = String::from_utf8_lossy(&message);
+        assert!(message.contains("rows 200 to 399"), "{message}");
         for picture in ["why.png", "part.png"] {
             std::fs::remove_file(folder.path().join(picture)).unwrap();
         }

@@ -85,12 +85,12 @@ fn simulated_samples_can_be_split() {
     .success();
     split(&["--train", "99", "--val", "2", "--test", "2"], "d")
         .failure()
-        .stderr(contains("103 samples were asked for"));
+        .stderr(contains("103 samples were requested"));
 }
 
 /// The table that `simulate` writes is of three files: the rows of the one at hand are taken.
 #[test]
-fn nephos_own_table_fits_nephos_own_samples() {
+fn the_simulators_table_fits_its_samples() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &str| {
         let mut command = nephos();
@@ -114,7 +114,7 @@ fn nephos_own_table_fits_nephos_own_samples() {
     .stderr("");
     let read = |file: &str| std::fs::read(folder.path().join(file)).unwrap();
     assert!(read("train/train_split.pkl") == read("hand/train_split.pkl"));
-    // Under another name it can't be told.
+    // Under another name it is ambiguous.
     std::fs::rename(
         folder.path().join("data/train_split.pkl"),
         folder.path().join("data/all.pkl"),
@@ -139,7 +139,7 @@ fn more_samples_than_can_be_counted_are_an_error() {
     run("split data/train_split.pkl --out s --train 18446744073709551615 --val 1 --test 0")
         .failure()
         .code(1)
-        .stderr(contains("were asked for, but data/train_split.pkl has 2"));
+        .stderr(contains("were requested, but data/train_split.pkl has 2"));
     run("split data/train_split.pkl --out s --train 1 --val 1 --test 0")
         .success()
         .stdout(contains(" 1 class ").and(contains("2 classes")));
@@ -165,7 +165,7 @@ fn a_preview_is_a_picture() {
 }
 
 #[test]
-fn what_can_not_be_simulated_is_said() {
+fn impossible_simulations_are_errors() {
     nephos()
         .args(["simulate"])
         .assert()
@@ -175,7 +175,7 @@ fn what_can_not_be_simulated_is_said() {
         .args(["simulate", "--size", "8", "--preview", "p.png"])
         .assert()
         .failure()
-        .stderr(contains("32 to 10980 pixels a side, not 8"));
+        .stderr(contains("32 to 10980 pixels per side, not 8"));
 }
 
 #[test]
@@ -214,14 +214,14 @@ fn simulated_skies_go_over_real_images_that_are_clear() {
         .success()
         .stderr(contains("86 images serve as ground; 256 have cloud"));
     assert_eq!(images("rgb"), 3);
-    // Made-up land has no place there.
+    // Options of simulated land are refused there.
     over(&clear, "none", &["--realistic"])
         .failure()
         .stderr(contains("cannot be used with"));
 }
 
 #[test]
-fn realistic_images_and_pictures_of_eight_bits_can_be_asked_for() {
+fn realistic_images_and_pictures_of_eight_bits_are_optional() {
     let folder = tempfile::tempdir().unwrap();
     let run = |share: &str| {
         nephos()

@@ -1,5 +1,5 @@
 //! A model over any subset of bands: samples, scenes and scene graphs build the same
-//! input, and say what it is.
+//! input.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -69,7 +69,7 @@ impl Place {
             .unwrap()
     }
 
-    /// What the run says on standard error.
+    /// The run's standard error.
     fn predict(&self, arguments: &str) -> String {
         let output = self.run(&format!(
             "predict --scale 255 --model m.nephos --overwrite {arguments}"
@@ -101,7 +101,7 @@ fn write_scene(path: &Path, pixels: &Array3<u8>) {
 }
 
 #[test]
-fn scenes_samples_and_scene_graphs_see_the_same() {
+fn scenes_samples_and_scene_graphs_have_the_same_input() {
     for nir in [false, true] {
         let place = Place::new(nir);
         let said = place.predict("a.tif --out scene.npy --with summary");
@@ -128,7 +128,7 @@ fn scenes_samples_and_scene_graphs_see_the_same() {
 }
 
 #[test]
-fn what_is_declared_absent_changes_the_answer() {
+fn declaring_a_band_absent_changes_the_prediction() {
     let place = Place::new(true);
     place.predict("a.tif --out with.npy --with probabilities");
     place.predict("a.tif --out without.npy --with probabilities --set data.withhold=[\"nir\"]");
@@ -205,7 +205,7 @@ fn an_optional_band_that_is_empty_is_absent() {
 }
 
 #[test]
-fn gaps_of_an_optional_band_are_declared_and_said() {
+fn gaps_of_an_optional_band_are_declared_with_a_note() {
     let place = place_with(4, |band, row, col| match (band, col < SIDE / 2) {
         (3, true) => 255,
         _ => ground(band, row, col),
@@ -250,7 +250,7 @@ fn a_required_band_without_data_is_an_error_by_name() {
 }
 
 #[test]
-fn no_number_is_no_data_where_none_is_asked_for() {
+fn with_nodata_none_no_number_is_no_data() {
     let place = place_with(3, |band, row, col| match col < 8 {
         true => 255,
         false => ground(band, row, col),

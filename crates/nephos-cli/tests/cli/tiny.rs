@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use nephos::config::Config;
-use nephos::device;
-use nephos::model::{Bundle, Segmenter, Summary};
+use nephos::engine::Parameters;
+use nephos::weights::{Bundle, Summary};
 
 /// The network, for images of at least 8×8 pixels; follows a test's own settings.
 pub const MODEL: &str = "
@@ -19,9 +19,8 @@ decoder = { width = 8 }
 /// Writes an untrained model whose samples are read as `data` says.
 pub fn save_untrained(data: &str, path: &Path) {
     let config = Config::parse(&format!("{data}{MODEL}"), "test", &[]).unwrap();
-    let device = device::select("cpu").unwrap();
     let bundle = Bundle {
-        segmenter: Segmenter::new(&config.model, config.channels(), &device),
+        tensors: Parameters::draw(&config.model, config.channels(), config.seed).into_torch(),
         summary: Summary::default(),
         config,
     };

@@ -1,4 +1,4 @@
-//! `nephos train`: what a run leaves behind, and that stopping it, killing it or
+//! `nephos train`: the files of a run, and that stopping it, killing it or
 //! filling the disk costs nothing but time.
 
 use std::fs::File;
@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use nephos::device;
-use nephos::model::Bundle;
 use nephos::scene::DType;
 use nephos::scene::pickle::Writer;
+use nephos::weights::Bundle;
 
 const SIDE: usize = 48;
 const CHANNELS: usize = 15;
@@ -114,7 +113,7 @@ impl Place {
             );
         }
         assert_eq!(self.history(a), self.history(b));
-        // One event a step, two more a run's three epochs' ends, none twice.
+        // One event per step, two more per end of an epoch, none twice.
         let events =
             |out| steps_of_events(&self.read(&format!("{out}/events.out.tfevents.nephos")));
         assert_eq!(events(a), events(b));
@@ -223,7 +222,7 @@ fn interrupt(mut command: Command, after: Duration, signal: &str) -> Option<i32>
 }
 
 #[test]
-fn a_run_learns_and_leaves_weights_history_and_curves() {
+fn a_run_learns_and_writes_weights_history_and_curves() {
     let place = Place::new();
     let out = succeed(place.train("run", &["--set", "train.epochs=6"]));
     for name in [
@@ -250,19 +249,16 @@ fn a_run_learns_and_leaves_weights_history_and_curves() {
         number.parse::<f64>().unwrap()
     };
     assert!(
-        number("Validation mIoU:") > number("best constant answer:") + 0.1,
+        number("Validation mIoU:") > number("majority-class baseline:") + 0.1,
         "{out}"
     );
-    let bundle = Bundle::load(
-        &place.path("run/best.nephos"),
-        &device::select("cpu").unwrap(),
-    );
+    let bundle = Bundle::load(&place.path("run/best.nephos"));
     assert_eq!(bundle.unwrap().summary.train_samples, Some(23));
     // The folder holds a run: a second one must not overwrite it.
     assert!(fail(place.train("run", &[])).contains("resume"));
 }
 
-/// How long a run goes on before it is stopped, for one that takes `whole`: another share
+/// How long a run continues before it is stopped, for one that takes `whole`: another share
 /// of that with each attempt.
 fn share(whole: Duration, attempt: u32) -> Duration {
     whole.mul_f64(0.3 + 0.1 * f64::from(attempt % 6))
@@ -284,7 +280,7 @@ fn ctrl_c_saves_and_resume_ends_with_the_same_weights() {
             Some(0) if mid_epoch > 0 => break,
             // Only ever stopped between epochs: once more from the start.
             Some(0) => std::fs::remove_dir_all(place.path("parts")).unwrap(),
-            // Before the handler stood, nothing was written yet.
+            // Before the handler was installed, nothing was written yet.
             None => {}
             code => {
                 assert_eq!(code, Some(130));
@@ -314,7 +310,7 @@ const VARIED: [&str; 8] = [
     "data.augment={ rotate = true, flip = true, crop = 32, zoom = [0.8, 1.3], gain = 0.1, \
      haze = 0.2, blur = 0.8, noise = 0.01, saturation = [0.6, 1.0], nodata = 0.2, \
      band_dropout = 0.5, paste = { probability = 0.5 } }",
-    "data.labels.drawn={ 3 = ['0', '5', '7'] }",
+    "data.labels.annotated_in={ 3 = ['0', '5', '7'] }",
     "train.epochs=4",
     "train.ema=0.9",
     "train.optimizer.layer_decay=0.8",
@@ -437,7 +433,7 @@ fn a_full_disk_is_an_error_and_the_checkpoint_stays() {
 }
 
 #[test]
-fn a_second_training_in_a_folder_is_refused_and_a_killed_one_locks_nothing() {
+fn a_running_training_locks_its_folder_and_a_killed_one_does_not() {
     let place = Place::new();
     let long = ["--checkpoint-every", "1", "--set", "train.epochs=100000"];
     let mut first = place.train("run", &long);
@@ -504,7 +500,7 @@ fn a_benchmark_locks_its_folder_too() {
     first.kill().unwrap();
     first.wait().unwrap();
     assert!(error.contains("bench: another process"), "{error}");
-    // The lock went with its process; more steps than can be counted are none.
+    // The lock was released with its process; more steps than can be counted are none.
     let error = fail(run("18446744073709551615"));
     assert!(
         error.contains("--steps") && error.contains("at most 500000000 steps"),
@@ -578,13 +574,13 @@ fn a_checkpoint_whose_bytes_changed_is_refused_by_name() {
         error.contains("run/checkpoint.safetensors") && error.contains(&last),
         "{error}"
     );
-    // A whole one of that version goes on.
+    // A valid one of that version resumes.
     std::fs::write(&file, good).unwrap();
     succeed(place.train("run", &["--resume"]));
 }
 
 #[test]
-fn more_epochs_say_what_the_learning_rate_does() {
+fn more_epochs_report_the_new_learning_rate() {
     let place = Place::new();
     let run = |out: &str, more: &[&str]| {
         let output = place.train(out, more).output().unwrap();
@@ -597,22 +593,22 @@ fn more_epochs_say_what_the_learning_rate_does() {
         "--set",
         "train.epochs=1",
     ];
-    let told = run("cosine", &cosine);
-    assert!(!told.contains("learning rate"), "{told}");
+    let message = run("cosine", &cosine);
+    assert!(!message.contains("learning rate"), "{message}");
     let more = [&cosine[..2], &["--resume", "--set", "train.epochs=2"]].concat();
-    let told = run("cosine", &more);
-    let wanted = "note: train.epochs goes from 1 to 2; the cosine schedule now spans 24 steps: the \
+    let message = run("cosine", &more);
+    let expected = "note: train.epochs goes from 1 to 2; the cosine schedule now spans 24 steps: the \
                   learning rate goes from 0.000e0 at the last step to ";
     assert!(
-        told.contains(wanted) && told.contains("and ends at 0.000e0"),
-        "{told}"
+        message.contains(expected) && message.contains("and ends at 0.000e0"),
+        "{message}"
     );
     run("constant", &["--set", "train.epochs=1"]);
-    let told = run("constant", &["--resume"]);
-    let wanted = "train.epochs goes from 1 to 3; the learning rate stays at 1.000e-3";
-    assert!(told.contains(wanted), "{told}");
-    // An epoch's line, and its time, in words.
-    let line = told
+    let message = run("constant", &["--resume"]);
+    let expected = "train.epochs goes from 1 to 3; the learning rate stays at 1.000e-3";
+    assert!(message.contains(expected), "{message}");
+    // An epoch's line, and its time, as text.
+    let line = message
         .lines()
         .find(|line| line.starts_with("epoch 2/3: loss "));
     assert!(
@@ -621,16 +617,16 @@ fn more_epochs_say_what_the_learning_rate_does() {
                 && line.contains(" images/s, ")
                 && (line.ends_with(" s") || line.ends_with(" s (best so far)"))
         }),
-        "{told}"
+        "{message}"
     );
-    // Nothing changed, nothing said.
+    // Nothing changed, no message.
     assert!(!run("constant", &["--resume"]).contains("learning rate"));
 }
 
 #[test]
 fn absurd_settings_are_errors_before_anything_is_written() {
     let place = Place::new();
-    for (set, told) in [
+    for (set, expected) in [
         (
             "train.prefetch=999999999999",
             "`train.prefetch` must be 1 to 1024 batches, not 999999999999",
@@ -659,7 +655,7 @@ fn absurd_settings_are_errors_before_anything_is_written() {
             ]);
         }
         let error = fail(place.train("run", &more));
-        assert!(error.contains(told), "{set}: {error}");
+        assert!(error.contains(expected), "{set}: {error}");
         assert!(!place.path("run").exists(), "{set}");
     }
     let output = place
@@ -674,7 +670,7 @@ fn absurd_settings_are_errors_before_anything_is_written() {
     );
 }
 
-/// Of classes that were not drawn everywhere only samples of the same names can tell.
+/// Lists of annotated samples apply only to samples of these names.
 #[test]
 fn names_of_other_samples_change_nothing_in_training() {
     let place = Place::new();
@@ -688,25 +684,28 @@ fn names_of_other_samples_change_nothing_in_training() {
         )
     };
     let (plain, _) = run("plain", &[]);
-    let (foreign, told) = run("foreign", &["--set", "data.labels.drawn={3=['Forest_05']}"]);
+    let (foreign, message) = run(
+        "foreign",
+        &["--set", "data.labels.annotated_in={3=['Forest_05']}"],
+    );
     assert!(plain == foreign, "the same weights");
     for file in ["train.pkl", "val.pkl"] {
-        let note = format!("note: data.labels.drawn does not count in {file}");
-        assert!(told.contains(&note), "{told}");
+        let note = format!("note: data.labels.annotated_in does not apply to {file}");
+        assert!(message.contains(&note), "{message}");
     }
-    // A name of the training samples counts in both: 20 is none of the four of validation.
-    let (own, told) = run("own", &["--set", "data.labels.drawn={3=['20']}"]);
+    // A name of the training samples applies to both: 20 is none of the four of validation.
+    let (own, message) = run("own", &["--set", "data.labels.annotated_in={3=['20']}"]);
     assert!(plain != own);
     assert!(
-        !told.contains("count in train.pkl") && told.contains("count in val.pkl"),
-        "{told}"
+        !message.contains("apply to train.pkl") && message.contains("apply to val.pkl"),
+        "{message}"
     );
     // What is held out of the training samples is of the same container.
     let held = [
         "--set",
         "data.val_names=['1', '2']",
         "--set",
-        "data.labels.drawn={3=['0']}",
+        "data.labels.annotated_in={3=['0']}",
     ];
     let mut command =
         place.train_without_val("held", &[&["--set", "train.epochs=1"], &held[..]].concat());
@@ -819,10 +818,7 @@ fn samples_can_be_held_out_of_the_training_set() {
         place.train_without_val(out, &["--set", "train.epochs=1", "--set", set])
     };
     succeed(train("fraction", "data.val_fraction=0.2"));
-    let bundle = Bundle::load(
-        &place.path("fraction/best.nephos"),
-        &device::select("cpu").unwrap(),
-    );
+    let bundle = Bundle::load(&place.path("fraction/best.nephos"));
     assert_eq!(bundle.unwrap().summary.train_samples, Some(18));
     succeed(train("names", "data.val_names=[\"0\", \"5\"]"));
     let error = fail(train("wrong", "data.val_names=[\"nowhere\"]"));

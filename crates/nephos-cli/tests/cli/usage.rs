@@ -1,4 +1,4 @@
-//! What a user sees who asks for help, or asks for the wrong thing.
+//! Help, and errors of usage.
 
 use assert_cmd::Command;
 use predicates::prelude::*;
@@ -16,7 +16,7 @@ fn nephos(words: &[&str]) -> Command {
 }
 
 #[test]
-fn every_verb_is_listed_and_shows_an_example() {
+fn every_subcommand_is_listed_and_has_an_example() {
     let listed = VERBS.iter().fold(predicate::always().boxed(), |all, verb| {
         all.and(contains(format!("\n  {verb} "))).boxed()
     });
@@ -77,7 +77,7 @@ fn an_unknown_key_names_file_and_key() {
 }
 
 #[test]
-fn a_reader_who_leaves_early_is_no_failure() {
+fn a_closed_pipe_is_no_failure() {
     use std::process::Stdio;
     let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../nephos/tests/parity/pickle/numpy2_single_p4.pkl");

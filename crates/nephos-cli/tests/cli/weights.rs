@@ -4,8 +4,8 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use nephos::config::Config;
-use nephos::model::weights::{NamedTensor, collect, read, write};
-use nephos::model::{Bundle, Segmenter};
+use nephos::engine::Parameters;
+use nephos::weights::{Bundle, NamedTensor, read, write};
 use predicates::str::contains;
 
 use super::tiny::MODEL;
@@ -39,18 +39,14 @@ fn weights_go_in_and_out_unchanged() {
     let file = |name: &str| folder.path().join(name);
     std::fs::write(file("c.toml"), MODEL).unwrap();
     let config = Config::load(&file("c.toml"), &[]).unwrap();
-    let device = nephos::device::select("cpu").unwrap();
-    let tensors = collect(&Segmenter::new(&config.model, 3, &device));
+    let tensors = Parameters::draw(&config.model, 3, config.seed).into_torch();
     write(&file("in.safetensors"), &tensors).unwrap();
 
     import(folder.path())
         .assert()
         .success()
         .stdout(contains("m.nephos"));
-    assert_eq!(
-        Bundle::load(&file("m.nephos"), &device).unwrap().config,
-        config
-    );
+    assert_eq!(Bundle::load(&file("m.nephos")).unwrap().config, config);
 
     for out in ["out.safetensors", "out.pth"] {
         (nephos().args(["weights", "export"]).arg(file("m.nephos")))
@@ -63,7 +59,7 @@ fn weights_go_in_and_out_unchanged() {
 }
 
 #[test]
-fn a_vit_of_timm_becomes_the_encoder_and_all_of_it_is_told() {
+fn a_vit_of_timm_becomes_the_encoder_with_a_full_report() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let config = r#"
@@ -85,15 +81,14 @@ position = "learned"
     std::fs::write(file("c.toml"), config).unwrap();
     let vit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nephos/tests/parity/vit");
     std::fs::copy(vit.join("timm.safetensors"), file("in.safetensors")).unwrap();
-    let told = import(folder.path()).assert().success();
-    let told = (told.stdout(contains("m.nephos")))
+    let message = import(folder.path()).assert().success();
+    let message = (message.stdout(contains("m.nephos")))
         .stderr(contains("taken: patch embedding, 3 bands in their order"))
         .stderr(contains("interpolated to 6 × 6"))
         .stderr(contains("at a random start: gat (2 tensors)"))
-        .stderr(contains("not told by the file: model.encoder.heads = 3"));
-    drop(told);
-    let device = nephos::device::select("cpu").unwrap();
-    let bundle = Bundle::load(&file("m.nephos"), &device).unwrap();
+        .stderr(contains("not in the file: model.encoder.heads = 3"));
+    drop(message);
+    let bundle = Bundle::load(&file("m.nephos")).unwrap();
     assert_eq!(bundle.config.model.encoder.norm_eps, 1e-6);
     // The rest is drawn by the seed: the same file again.
     let first = std::fs::read(file("m.nephos")).unwrap();

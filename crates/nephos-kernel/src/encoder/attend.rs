@@ -26,6 +26,8 @@ pub(super) fn forward(
 ) -> (Vec<f32>, AttendSaved) {
     let mut packed = vec![0.0; 3 * x.len()];
     weights.in_proj.forward(x, Act::None, &mut packed);
+    // Queries, keys and values are operands of products.
+    weights.in_proj.format.round_in_place(&mut packed);
     let mut context = vec![0.0; x.len()];
     let mut sums = vec![0.0; count([shape.batch, shape.heads, shape.tokens])];
     let (dropout, mut scratch) = (&dropouts.weights, Vec::new());

@@ -1,5 +1,6 @@
 use super::*;
 use crate::attention::Shape;
+use crate::format::Format;
 use crate::gemm::Act;
 
 /// Numbers in [-1, 1] that look random, the same in every run.
@@ -36,6 +37,7 @@ fn weights(all: &[Vec<f32>]) -> Weights<'_> {
     let linear = |i: usize| Linear {
         weight: &all[i],
         bias: &all[i + 1],
+        format: Format::F32,
     };
     let norm = |i: usize| LayerNorm {
         scale: &all[i],

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::{Pairs, Shape, pairwise, scores, sorted};
+use crate::format::Format;
 use crate::gemm::{Epilogue, Matrix, matmul_unpacked};
 use crate::kept;
 use crate::pool::awake;
@@ -24,6 +25,8 @@ pub struct Layer {
     pub inputs: usize,
     /// Of the LeakyReLU below 0, in [0, 1].
     pub slope: f64,
+    /// Of the operands of products with the features.
+    pub format: Format,
 }
 
 /// The weights of a layer.
@@ -176,9 +179,11 @@ impl Layer {
     fn project(&self, nodes: &[f32], weights: &Weights<'_>, wh: &mut [f32]) -> [Vec<f32>; 2] {
         self.check(nodes, weights);
         let (rows, width) = (self.rows(), self.shape.width());
-        let left = Matrix::new(nodes, rows, self.inputs);
-        let right = Matrix::new(weights.project, self.inputs, width);
+        let [nodes, project] = [nodes, weights.project].map(|x| self.format.round(x));
+        let left = Matrix::new(&nodes, rows, self.inputs);
+        let right = Matrix::new(&project, self.inputs, width);
         matmul_unpacked(left, right, wh, width, &Epilogue::default());
+        self.format.round_in_place(wh);
         let [mut s, mut t] = [0, 1].map(|_| vec![0.0; self.shape.scores()]);
         scores::forward(&self.shape, wh, weights.score, &mut s, &mut t);
         [s, t]
@@ -231,9 +236,11 @@ impl Layer {
         [by_nodes, by_project]: [&mut [f32]; 2],
     ) {
         let (inputs, width) = (self.inputs, self.shape.width());
+        let [nodes, by_wh] = [nodes, by_wh].map(|x| self.format.round(x));
         if !by_nodes.is_empty() {
-            let by_wh = Matrix::new(by_wh, self.rows(), width);
-            let transposed = Matrix::new(weights.project, inputs, width).transposed();
+            let by_wh = Matrix::new(&by_wh, self.rows(), width);
+            let project = self.format.round(weights.project);
+            let transposed = Matrix::new(&project, inputs, width).transposed();
             let plain = Epilogue::default();
             matmul_unpacked(by_wh, transposed, by_nodes, inputs, &plain);
         }
@@ -301,6 +308,7 @@ mod tests {
                     shape,
                     inputs,
                     slope: 0.2,
+                    format: Format::F32,
                 },
                 shape.width(),
             );
@@ -362,6 +370,7 @@ mod tests {
             shape,
             inputs: 40,
             slope: 0.2,
+            format: Format::F32,
         };
         let nodes = numbers(1, 300 * 40);
         let (project, score) = (numbers(2, 40 * 34), numbers(3, 2 * 34));

@@ -3,6 +3,7 @@
 use crate::conv::{
     ConvInputGradient, ConvPacked, Shape, Window, add_bias_gradient, add_weight_gradient,
 };
+use crate::format::Format;
 use crate::gemm::{Act, Epilogue};
 use crate::sizes::count;
 
@@ -17,11 +18,13 @@ pub struct Convolve {
     pub outputs: usize,
     /// What an output sees.
     pub window: Window,
+    /// Of the operands of products.
+    pub format: Format,
 }
 
 impl Convolve {
     /// A convolution of 3×3 that keeps the size of its grid.
-    pub fn same(shape: Shape, [inputs, outputs]: [usize; 2]) -> Self {
+    pub fn same(shape: Shape, [inputs, outputs]: [usize; 2], format: Format) -> Self {
         let window = Window {
             kernel: [3, 3],
             stride: 1,
@@ -32,6 +35,7 @@ impl Convolve {
             inputs,
             outputs,
             window,
+            format,
         }
     }
 
@@ -58,13 +62,14 @@ impl Convolve {
     pub fn forward(&self, grid: &[f32], weight: &[f32], bias: &[f32], act: Act) -> Vec<f32> {
         let size = self.output();
         let mut out = vec![0.0; count([size.batch, size.height, size.width, self.outputs])];
-        let packed = ConvPacked::new(weight, self.channels(), self.window);
+        let [grid, weight] = [grid, weight].map(|operand| self.format.round(operand));
+        let packed = ConvPacked::new(&weight, self.channels(), self.window);
         let epilogue = Epilogue {
             bias: Some(bias),
             activation: act,
             ..Epilogue::default()
         };
-        packed.forward(grid, self.shape, &epilogue, &mut out);
+        packed.forward(&grid, self.shape, &epilogue, &mut out);
         out
     }
 
@@ -80,17 +85,19 @@ impl Convolve {
         gradient: &[f32],
         wanted: bool,
     ) -> [Vec<f32>; 3] {
+        let [grid, weight, operand] =
+            [grid, weight, gradient].map(|operand| self.format.round(operand));
         let mut of_grid = Vec::new();
         if wanted {
             of_grid.resize(grid.len(), 0.0);
-            let back = ConvInputGradient::new(weight, self.channels(), self.window);
-            back.backward(gradient, self.shape, &mut of_grid);
+            let back = ConvInputGradient::new(&weight, self.channels(), self.window);
+            back.backward(&operand, self.shape, &mut of_grid);
         }
         let mut of_weight = vec![0.0; weight.len()];
         add_weight_gradient(
-            grid,
+            &grid,
             self.shape,
-            gradient,
+            &operand,
             self.channels(),
             self.window,
             &mut of_weight,

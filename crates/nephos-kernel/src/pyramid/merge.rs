@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::Convolve;
 use crate::conv::{Shape, Window};
+use crate::format::Format;
 use crate::gemm::Act;
 use crate::sizes::{count, sum};
 
@@ -19,6 +20,8 @@ pub struct Merge {
     pub detail: usize,
     /// Channels of the output, and of the input reduced.
     pub width: usize,
+    /// Of the operands of products.
+    pub format: Format,
 }
 
 /// The weights of a [`Merge`].
@@ -50,11 +53,12 @@ impl Merge {
                 stride: 1,
                 padding: [0, 0],
             },
+            format: self.format,
         }
     }
 
     fn join(&self) -> Convolve {
-        Convolve::same(self.doubled(), [self.channels(), self.width])
+        Convolve::same(self.doubled(), [self.channels(), self.width], self.format)
     }
 
     /// The output, and what was joined, which the backward pass needs.

@@ -12,7 +12,8 @@ mod tests;
 
 use rayon::prelude::*;
 
-use crate::activation::positive;
+use crate::activation::{self, positive};
+use crate::dropout::Dropout;
 
 pub use convolve::Convolve;
 pub use merge::{Merge, MergeWeights};
@@ -28,4 +29,12 @@ fn relu(x: &[f32]) -> Vec<f32> {
         .zip(x.par_chunks(BLOCK))
         .for_each(|(to, x)| positive(x, to));
     rectified
+}
+
+/// The gradient by the input of a ReLU, in place of that by its `output`.
+///
+/// # Panics
+/// The slices differ in length.
+pub fn relu_backward(output: &[f32], gradient: &mut [f32]) {
+    activation::relu_backward(output, &Dropout::off(), gradient);
 }

@@ -6,6 +6,7 @@ use super::{BLOCK, Convolve, relu};
 use crate::activation::relu_backward;
 use crate::conv::Shape;
 use crate::dropout::Dropout;
+use crate::format::Format;
 use crate::gemm::Act;
 use crate::versions::versions;
 
@@ -17,6 +18,8 @@ pub struct Residual {
     pub shape: Shape,
     /// Channels.
     pub width: usize,
+    /// Of the operands of products.
+    pub format: Format,
 }
 
 /// The weights of a block.
@@ -41,7 +44,7 @@ pub struct ResidualSaved {
 
 impl Residual {
     fn conv(&self) -> Convolve {
-        Convolve::same(self.shape, [self.width; 2])
+        Convolve::same(self.shape, [self.width; 2], self.format)
     }
 
     /// # Shapes

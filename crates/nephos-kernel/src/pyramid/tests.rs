@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::conv::{Shape, Window};
+use crate::format::Format;
 use crate::gemm::Act;
 
 const SHAPE: Shape = Shape {
@@ -59,6 +60,7 @@ fn convolution_has_the_gradients_of_its_output() {
             stride: 2,
             padding: [1, 1],
         },
+        format: Format::F32,
     };
     let mut inputs = [numbers(72, 5), numbers(135, 7), numbers(5, 3)];
     let probe = numbers(2 * 2 * 2 * 5, 11);
@@ -76,6 +78,7 @@ fn residual_block_has_the_gradients_of_its_output() {
     let block = Residual {
         shape: SHAPE,
         width: 3,
+        format: Format::F32,
     };
     let mut inputs = [
         numbers(72, 5),
@@ -103,7 +106,7 @@ fn residual_block_has_the_gradients_of_its_output() {
     };
     let (out, gradients) = forward(&inputs);
     // By its definition, of layers that are tested on their own.
-    let conv = Convolve::same(SHAPE, [3; 2]);
+    let conv = Convolve::same(SHAPE, [3; 2], Format::F32);
     let hidden = conv.forward(&relu(&inputs[0]), &inputs[1], &inputs[2], Act::None);
     let branch = conv.forward(&relu(&hidden), &inputs[3], &inputs[4], Act::None);
     for ((out, x), branch) in out.iter().zip(&inputs[0]).zip(&branch) {
@@ -120,6 +123,7 @@ fn merged_grids_have_the_gradients_of_their_output() {
             inputs: 4,
             detail,
             width: 3,
+            format: Format::F32,
         };
         let mut inputs = [
             numbers(96, 5),

@@ -14,7 +14,7 @@ use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use nephos::model::weights::{self, NamedTensor};
+use nephos::weights::{self, NamedTensor};
 use serde_json::{Value, json};
 
 /// What the driver asks for.

@@ -92,7 +92,7 @@ fn unknown(name: &str, others: &[String]) -> Error {
     let nearest = nearest(name, known.iter().map(String::as_str))
         .map_or(String::new(), |name| format!(" Did you mean `{name}`?"));
     Error::usage(format!(
-        "--bands: `{name}` is no band that nephos knows.{nearest} Known are {}, and B01 to B12 of \
+        "--bands: `{name}` is not a band name.{nearest} Band names are {}, and B01 to B12 of \
          Sentinel-2; `{SKIP}` skips a band",
         list.join(", ")
     ))

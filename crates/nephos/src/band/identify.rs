@@ -11,7 +11,7 @@ use super::spelling::{Before, Number, Spelling};
 /// What a name means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
-    /// A band, by its STAC common name.
+    /// A band, as its STAC common name.
     Band(&'static str),
     /// A mask, an angle or another layer that is no band.
     Layer,
@@ -88,7 +88,7 @@ pub(crate) fn identify(names: &[String], before: Before, product: &Product) -> I
             _ => format!(" ({})", list()),
         };
         notes.push(format!(
-            "{}: other bands on one sensor than on another{which}, and neither the file's name nor \
+            "{}: different bands on different sensors{which}, and neither the file's name nor \
              its tags name the product. They are not used; --bands names them.",
             ambiguous.join(", ")
         ));
@@ -141,7 +141,7 @@ fn sensors(names: &[String], numbers: &[Number], product: &Product) -> Vec<Senso
     let is_msi = numbers.iter().any(|n| n.has_metres || n.has_letter)
         || has(&["qa60", "scl", "msk_", "tci_"]);
     let is_padded = numbers.iter().any(|number| number.is_padded);
-    let number = |wanted: u8| numbers.iter().any(|number| number.number == wanted);
+    let number = |requested: u8| numbers.iter().any(|number| number.number == requested);
     let candidates: &[Sensor] = match (is_landsat, is_msi) {
         (true, false) => &[Sensor::Oli, Sensor::Tm, Sensor::Etm],
         (false, true) => &[Sensor::Msi],
@@ -151,7 +151,7 @@ fn sensors(names: &[String], numbers: &[Number], product: &Product) -> Vec<Senso
             true => &[Sensor::Msi],
             false => &[Sensor::Msi, Sensor::Oli],
         },
-        // Without band 1, blue, nobody stacks Landsat 4 to 7.
+        // Without band 1, blue, stacks are not of Landsat 4 to 7.
         _ if number(1) => &[Sensor::Msi, Sensor::Oli, Sensor::Tm],
         _ => &[Sensor::Msi, Sensor::Oli],
     };
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_product_tells_the_numbers() {
+    fn the_product_decides_what_band_numbers_mean() {
         let hls = "HLS.L30.T29UNU.2022278T115411.v2.0";
         assert_eq!(
             of("B01 B02 B03 B04 B05 B06 B07 B09 B10 B11 Fmask SZA", hls),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_product_the_set_tells_or_nothing_does() {
+    fn without_a_product_the_set_of_numbers_decides_or_is_ambiguous() {
         for (names, expected) in [
             ("B2 B3 B4 B8", "blue green red nir"),
             (

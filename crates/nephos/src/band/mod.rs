@@ -1,6 +1,6 @@
 //! Named bands.
 //!
-//! A band is known by its STAC common name (`red`, `nir`, `swir16`, …) and, for
+//! A band is named by its STAC common name (`red`, `nir`, `swir16`, …) and, for
 //! Sentinel-2, also by the agency's own (`B04`, `B08`, `B11`). Names are compared
 //! without regard to case and separators, and both kinds may be mixed in a
 //! configuration. What the names in a file mean is found for all of them together
@@ -84,7 +84,7 @@ pub const LANDSAT_OLI: [(&str, &str); 11] = [
 /// for quality bands.
 ///
 /// The same number is another band on other sensors, so that [`canonical`] does
-/// not know these names: there `B4` is Sentinel-2's.
+/// not accept these names: there `B4` is Sentinel-2's.
 pub fn landsat(spacecraft: u8, agency: &str) -> Option<&'static str> {
     let bands: &[(&str, &'static str)] = match spacecraft {
         4 | 5 => &LANDSAT_TM,
@@ -132,10 +132,10 @@ pub fn is_known(name: &str) -> bool {
     given::common_names().any(|common| common == name)
 }
 
-/// The band that may stand in for another which a sensor lacks: Sentinel-2 has a
+/// The band that replaces another which a sensor lacks: Sentinel-2 has a
 /// wide (`nir`) and a narrow (`nir08`) near infrared, Landsat has one, which is
 /// called by either name.
-pub fn stand_in(name: &str) -> Option<&'static str> {
+pub fn substitute(name: &str) -> Option<&'static str> {
     match canonical(name).as_str() {
         "nir" => Some("nir08"),
         "nir08" => Some("nir"),
@@ -155,17 +155,18 @@ pub fn canonical(name: &str) -> String {
     common.map_or_else(|| name.trim().to_ascii_lowercase(), str::to_owned)
 }
 
-/// Positions in `have` of the bands `want`, in the order of `want`.
+/// Positions in `have` of the bands `requested`, in the order of `requested`.
 ///
 /// # Errors
 /// The name of the first band that `have` lacks.
-pub fn positions<'a>(want: &'a [String], have: &[String]) -> Result<Vec<usize>, &'a str> {
+pub fn positions<'a>(requested: &'a [String], have: &[String]) -> Result<Vec<usize>, &'a str> {
     let have: Vec<String> = have.iter().map(|name| canonical(name)).collect();
-    want.iter()
+    requested
+        .iter()
         .map(|name| {
-            let wanted = canonical(name);
+            let requested = canonical(name);
             have.iter()
-                .position(|name| *name == wanted)
+                .position(|name| *name == requested)
                 .ok_or(name.as_str())
         })
         .collect()

@@ -1,4 +1,4 @@
-//! Sensors whose band numbers differ, and the names of products that tell them.
+//! Sensors whose band numbers differ, and how product names identify them.
 
 use super::spelling::{Level2, Number, parts};
 use super::{LANDSAT_ETM, LANDSAT_OLI, LANDSAT_TM, SENTINEL2};
@@ -69,7 +69,7 @@ impl Sensor {
     }
 }
 
-/// The product that a text names, as far as it tells how bands are numbered.
+/// The product that a text names, as far as it determines how bands are numbered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Product {
     /// The sensors it may be from; empty where no text says.
@@ -89,7 +89,7 @@ impl Product {
 
     fn of_text(text: &str) -> Self {
         let parts: Vec<String> = parts(text).map(str::to_ascii_lowercase).collect();
-        let has = |wanted: &[&str]| parts.iter().any(|part| wanted.contains(&part.as_str()));
+        let has = |requested: &[&str]| parts.iter().any(|part| requested.contains(&part.as_str()));
         let is_hls = has(&["hls", "hls2"]);
         if has(&["hlsl30"]) || is_hls && has(&["l30"]) {
             return Self {
@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn products_are_known_by_their_names() {
+    fn products_are_identified_by_their_names() {
         let of = |text: &str| Product::first_in([text]);
         for (text, sensor) in [
             ("T31TCJ_20200101T105441_B02_10m", Sensor::Msi),

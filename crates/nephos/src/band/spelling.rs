@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_stand_around_a_band() {
+    fn prefixes_and_suffixes_of_band_names() {
         let description = |name: &str| spelled(name, Before::Product);
         for (name, expected) in [
             ("B02_10m", "2 B02"),

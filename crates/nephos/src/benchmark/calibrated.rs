@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
+use crate::device::Device;
 use serde::{Deserialize, Serialize};
 
 use super::result::{FoldResult, fold_folder};
@@ -13,10 +13,10 @@ use super::run::{Benchmark, Folded};
 use crate::config::CalibrationConfig;
 use crate::dataset::Dataset;
 use crate::error::Result;
-use crate::model::Bundle;
 use crate::predict::{evaluate, labelled_pixels, temperature};
 use crate::report::Reliability;
 use crate::train::LAST_FILE;
+use crate::weights::Bundle;
 
 /// Pixels of a fold that the others are calibrated on, at most about.
 const MOST: usize = 100_000;
@@ -28,7 +28,7 @@ pub struct Calibrated {
     pub others: usize,
     /// What the scores were divided by.
     pub temperature: f64,
-    /// How often answers of each confidence then are right.
+    /// Reliability after calibration.
     pub reliability: Reliability,
 }
 
@@ -85,7 +85,7 @@ impl Benchmark {
         let place = |fold: usize| fold_folder(folder, fold);
         let folds = (0..results.len())
             .map(|fold| {
-                let bundle = Bundle::load(&place(fold).join(LAST_FILE), &self.device)?;
+                let bundle = Bundle::load(&place(fold).join(LAST_FILE))?;
                 Ok((bundle, folded.held(fold)?))
             })
             .collect::<Result<Vec<_>>>()?;

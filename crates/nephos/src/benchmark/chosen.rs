@@ -113,14 +113,14 @@ mod tests {
             [0, 2]
         );
         assert_eq!(of("l.csv", "fold,name\n1,b\n", listed).unwrap(), [1]);
-        for (name, text, told) in [
+        for (name, text, expected) in [
             ("l.txt", "# none\n", "names no sample"),
             ("l.txt", "a\nd\n", "names d"),
             ("l.txt", "a\na\n", "names the sample a twice"),
             ("l.csv", "sample\na\n", "no column `name`"),
         ] {
             let error = of(name, text, listed).unwrap_err().to_string();
-            assert!(error.contains("l.") && error.contains(told), "{error}");
+            assert!(error.contains("l.") && error.contains(expected), "{error}");
         }
     }
 
@@ -128,14 +128,17 @@ mod tests {
     fn tables_deal_samples_into_folds() {
         let found = of("f.csv", "name,fold\nb,1\na,2\nc,2\n", folds_of_table).unwrap();
         assert_eq!(found, (vec![1, 0, 1], 2));
-        for (text, told) in [
+        for (text, expected) in [
             ("name,fold\na,1\nb,2\n", "sample c"),
             ("name,fold\na,1\nb,3\nc,3\n", "no sample is in fold 2"),
             ("name,fold\na,0\nb,1\nc,2\n", "row 1: fold `0`"),
             ("name,fold\na,1\nb,1\nc,1\n", "at least 2 folds"),
         ] {
             let error = of("f.csv", text, folds_of_table).unwrap_err().to_string();
-            assert!(error.contains("f.csv") && error.contains(told), "{error}");
+            assert!(
+                error.contains("f.csv") && error.contains(expected),
+                "{error}"
+            );
         }
     }
 }

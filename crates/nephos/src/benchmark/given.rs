@@ -1,8 +1,8 @@
-//! Predictions that are scored as they are: of weights that exist, or masks made elsewhere.
+//! Predictions that are scored as they are: of existing weights, or external masks.
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+use crate::device::Device;
 use ndarray::{Array2, Array3, Axis};
 use serde::Serialize;
 
@@ -12,10 +12,10 @@ use crate::class::{CLASS_COUNT, Class};
 use crate::config::{DataConfig, ModelConfig};
 use crate::dataset::{Dataset, Example};
 use crate::error::{Error, Result};
-use crate::model::Bundle;
 use crate::predict::{Decision, Judge, Network};
+use crate::weights::Bundle;
 
-/// Stands for the number of a fold, from 1, in the path of weights.
+/// Placeholder for the number of a fold, from 1, in the path of weights.
 pub const FOLD: &str = "{fold}";
 
 /// Something whose predictions are scored without training.
@@ -48,9 +48,9 @@ pub enum GivenBy {
 pub enum Origin {
     /// Weights trained by this benchmark.
     Trained,
-    /// Weights that were there.
+    /// Existing weights.
     Weights,
-    /// Masks made elsewhere.
+    /// External masks.
     Masks,
 }
 
@@ -61,7 +61,7 @@ pub(super) enum Predictor {
     Masks(MaskFolder),
 }
 
-/// Classes of a sample, 255 where nothing is said, and probabilities where there are any.
+/// Classes of a sample, 255 where not predicted, and probabilities where there are any.
 type Predicted = (Array2<u8>, Option<Array3<f32>>);
 
 impl Predictor {
@@ -75,8 +75,8 @@ impl Predictor {
         device: &Device,
     ) -> Result<Self> {
         let load = |path: &PathBuf| {
-            let bundle = Bundle::load(path, device)?;
-            let config = bundle.config;
+            let bundle = Bundle::load(path)?;
+            let config = bundle.config.clone();
             if config.model.classes != CLASS_COUNT {
                 let message = format!(
                     "a model of {} classes; those of the {CLASS_COUNT} classes of masks are scored",
@@ -94,7 +94,7 @@ impl Predictor {
                 return Err(Error::usage(format!("{}: {message}", path.display())));
             }
             let decision = Decision::new(&config.calibration, config.model.classes);
-            let network = Network::new(bundle.segmenter, device).decided_by(decision);
+            let network = Network::new(bundle, device)?.decided_by(decision);
             Ok((config.model, network))
         };
         Ok(Self::Networks(
@@ -174,8 +174,8 @@ pub(super) fn tally(
     (classes, probabilities): &Predicted,
 ) -> SceneTally {
     let mut tally = SceneTally::new(example.name.clone(), fold);
-    let undrawn = dataset.unannotated(index);
-    let judge = Judge::new(CLASS_COUNT, &undrawn);
+    let unannotated = dataset.unannotated(index);
+    let judge = Judge::new(CLASS_COUNT, &unannotated);
     let reliability = &mut tally.reliability;
     let confidence = (probabilities.as_ref()).map(|p| (p.view(), reliability));
     tally.confusion = judge.score(example.label.view(), classes.view(), confidence);

@@ -28,14 +28,14 @@ impl Kinds {
     pub fn read(path: &Path, columns: &[String], samples: &[String]) -> Result<Self> {
         let table = Metadata::read(path)?;
         let (key, rows) = rows_of(path, &table, samples)?;
-        let wanted: Vec<usize> = match columns {
+        let requested: Vec<usize> = match columns {
             [] => (0..table.columns().len())
                 .filter(|column| *column != key)
                 .collect(),
             named => (named.iter().map(|name| table.column(name))).collect::<Result<_>>()?,
         };
         let mut kinds = Vec::new();
-        for column in wanted {
+        for column in requested {
             let name = &table.columns()[column];
             let values: Vec<&str> = rows.iter().map(|row| table.value(*row, column)).collect();
             let flags = |value: &&str| matches!(*value, "0" | "1" | "");
@@ -181,7 +181,7 @@ d,1,0.75,1,1,ice
     }
 
     #[test]
-    fn what_is_not_named_is_an_error() {
+    fn samples_and_columns_that_are_missing_are_errors() {
         let missing = read(&[], &["a", "x"]).unwrap_err().to_string();
         assert!(
             missing.contains("tags.csv") && missing.contains("sample x"),

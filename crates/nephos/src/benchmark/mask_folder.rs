@@ -1,4 +1,4 @@
-//! Masks made elsewhere: one file per sample in a folder.
+//! External masks: one file per sample in a folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,8 @@ pub struct MaskFolder {
 }
 
 impl MaskFolder {
-    /// The masks in `folder`. Codes mean what they do in masks of nephos, unless `map` says
-    /// otherwise.
+    /// The masks in `folder`. Codes mean what they do in masks of nephos, unless `map` redefines
+    /// them.
     ///
     /// # Errors
     /// There is no such folder.
@@ -45,11 +45,11 @@ impl MaskFolder {
     }
 
     /// The mask of the sample called by the first of `names` that there is a file of, in
-    /// classes, 255 where it says nothing.
+    /// classes, 255 where not predicted.
     ///
     /// # Errors
     /// No such file, one that can't be read, of another size than `[rows, cols]`, or with a
-    /// code that is not known.
+    /// code that is not mapped.
     pub fn read(&self, names: &[String], [rows, cols]: [usize; 2]) -> Result<Array2<u8>> {
         let path = self.find(names)?;
         let mut classes = mask::read(&path)?;
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_become_classes_and_others_are_named() {
+    fn codes_become_classes_and_unmapped_ones_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let names = ["a", "b", "c"].map(str::to_owned);
         mask::write(

@@ -1,13 +1,13 @@
 //! What a model costs.
 
-use burn::tensor::Device;
+use crate::device::Device;
 use ndarray::{Array3, ArrayView2, ArrayView3};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::model::Bundle;
 use crate::predict::{Network, RowSink, RunOptions, run, window_for};
 use crate::scene::{Georeference, MemoryScene};
+use crate::weights::Bundle;
 
 /// Side of the scene that is timed, in pixels.
 const SIDE: usize = 1024;
@@ -24,12 +24,12 @@ pub struct Cost {
     /// Numbers that training changes.
     pub parameters: usize,
     /// Operations for an image of 512 × 512 pixels, two a multiplication, in 10⁹ a
-    /// megapixel; see [`Segmenter::multiplications`](crate::model::Segmenter::multiplications).
+    /// megapixel; see [`multiplications`](crate::engine::multiplications).
     pub gigaflops_per_megapixel: f64,
     /// Time to segment a scene of a megapixel on this machine, windows' overlaps
     /// included.
     pub seconds_per_megapixel: f64,
-    /// Largest memory of the process while it does, in bytes, where the system tells.
+    /// Largest memory of the process while it does, in bytes, where the system reports it.
     pub prediction_memory: Option<u64>,
 }
 
@@ -40,8 +40,7 @@ pub struct Cost {
 pub fn cost(bundle: &Bundle, device: &Device) -> Result<Cost> {
     let config = &bundle.config;
     let channels = config.channels();
-    let counted = (bundle.segmenter).multiplications(channels, [COUNTED; 2]);
-    let parameters = bundle.segmenter.parameters();
+    let (parameters, counted) = device.cost(&config.model, channels, [COUNTED; 2])?;
     // Pixels of any kind: no network's time depends on them.
     let pixels = Array3::from_shape_fn((channels, SIDE, SIDE), |(band, row, col)| {
         0.1 + 0.05 * ((band * 31 + row * 7 + col * 13) % 11) as f32
@@ -56,7 +55,7 @@ pub fn cost(bundle: &Bundle, device: &Device) -> Result<Cost> {
     let names: Vec<String> = (config.data.bands.iter().cloned()).chain(flags).collect();
     let scene = MemoryScene::new("timed", &names, pixels, place)?;
     let bands: Vec<usize> = (0..channels).collect();
-    let network = Network::new(bundle.segmenter.clone(), device);
+    let network = Network::new(bundle.clone(), device)?;
     let window = window_for(&config.model, None, SIDE, SIDE);
     let options = RunOptions {
         overlap: config.model.overlap,
@@ -67,7 +66,7 @@ pub fn cost(bundle: &Bundle, device: &Device) -> Result<Cost> {
     let mut fastest = f64::INFINITY;
     for _ in 0..RUNS {
         let (classes, gain) = (config.model.classes, config.data.input_gain());
-        let mut sink = Nowhere;
+        let mut sink = NullSink;
         let stats = run(
             &network,
             classes,
@@ -89,10 +88,10 @@ pub fn cost(bundle: &Bundle, device: &Device) -> Result<Cost> {
     })
 }
 
-/// Takes rows and forgets them.
-struct Nowhere;
+/// Discards rows.
+struct NullSink;
 
-impl RowSink for Nowhere {
+impl RowSink for NullSink {
     fn rows(
         &mut self,
         _first: usize,
@@ -103,18 +102,18 @@ impl RowSink for Nowhere {
     }
 }
 
-/// The largest memory of this process from a moment on.
+/// The peak memory of this process from a moment on.
 pub(super) struct PeakMemory(());
 
 impl PeakMemory {
-    /// From now on, where the system can forget what was before (Linux).
+    /// From now on, where the system can reset the peak (Linux).
     pub(super) fn start() -> Self {
         // Where this fails the peak is that since the process began.
         let _ = std::fs::write("/proc/self/clear_refs", "5");
         Self(())
     }
 
-    /// Bytes; `None` where the system does not tell.
+    /// Bytes; `None` where the system does not report it.
     pub(super) fn peak(&self) -> Option<u64> {
         let status = std::fs::read_to_string("/proc/self/status").ok()?;
         let line = status

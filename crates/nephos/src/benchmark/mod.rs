@@ -1,10 +1,10 @@
-//! Models against each other: each trained on the same folds with the same budget, and
-//! scored on what it has not seen; weights that exist and masks made elsewhere are scored
+//! Comparison of models: each trained on the same folds with the same budget, and
+//! scored on held-out samples; existing weights and external masks are scored
 //! on the same samples by the same code ([`Given`]).
 //!
 //! [`Benchmark`] keeps a folder: `MODEL/fold-K/` holds a run and, once it is done, its
 //! `result.json`; finished results are kept when the benchmark is run again, and a run
-//! that was stopped goes on.
+//! that was stopped resumes.
 
 mod calibrated;
 mod chosen;

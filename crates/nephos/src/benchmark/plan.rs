@@ -3,18 +3,18 @@
 use std::path::Path;
 use std::time::Instant;
 
-use burn::tensor::Device;
+use crate::device::Device;
 use serde::{Deserialize, Serialize};
 
 use super::result::write_json;
 use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::model::weights::fingerprint;
 use crate::text;
 use crate::train::{BatchReport, EpochStart, TrainObserver, Trainer};
+use crate::weights::fingerprint;
 
-/// Seconds of training whose pace says how many steps fit a budget of minutes, after a
+/// Seconds of training whose pace determines how many steps fit a budget of minutes, after a
 /// step that warms up: as long as a machine with other work takes to be as slow as it is
 /// on average.
 const PACE_SECONDS: f64 = 20.0;
@@ -22,8 +22,8 @@ const PACE_SECONDS: f64 = 20.0;
 /// Steps that are timed at least, where they are long.
 const PACE_STEPS: usize = 3;
 
-/// Steps of that training, most of which are not done.
-const MANY: usize = 10_000;
+/// Steps of that training, an upper bound.
+const PACE_MAX_STEPS: usize = 10_000;
 
 /// How much training a model gets.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,7 +43,7 @@ impl Budget {
         }
     }
 
-    /// The steps of a training that `config_of` tells for a number of steps. Those of
+    /// The steps of a training that `config_of` configures for a number of steps. Those of
     /// minutes are found from the pace of its first steps on `train`, and kept in
     /// `folder`; `None` when the observer stopped it before.
     pub(super) fn steps(
@@ -59,7 +59,7 @@ impl Budget {
             Self::Steps(steps) => return Ok(Some(steps.max(1))),
             Self::Minutes(minutes) => minutes,
         };
-        let config = config_of(MANY);
+        let config = config_of(PACE_MAX_STEPS);
         let path = folder.join("plan.json");
         let print = fingerprint(&format!("{}\n{minutes} minutes", config.to_toml()?));
         if let Ok(text) = std::fs::read_to_string(&path)
@@ -104,7 +104,7 @@ struct Plan {
     steps: usize,
 }
 
-/// Takes the time from the first batch on, and stops when it knows enough.
+/// Takes the time from the first batch on, and stops when the pace is measured.
 struct Pace<'a> {
     observer: &'a mut dyn TrainObserver,
     first: Option<Instant>,

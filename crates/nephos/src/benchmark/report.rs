@@ -26,14 +26,14 @@ pub struct SubsetReport {
     pub scored: Scored,
 }
 
-/// What a model came to.
+/// Results of a model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelReport {
     /// Its name.
     pub name: String,
     /// Optimiser steps on `data.mix` alone, before the folds.
     pub steps_before: Option<usize>,
-    /// Optimiser steps a fold.
+    /// Optimiser steps per fold.
     pub steps: usize,
     /// The scores.
     #[serde(flatten)]
@@ -41,7 +41,7 @@ pub struct ModelReport {
     /// Expected calibration error over the pixels of all folds together, each fold
     /// calibrated on the others.
     pub pooled_calibrated: Option<f64>,
-    /// Training time a fold in minutes.
+    /// Training time per fold in minutes.
     pub training_minutes: Option<Spread>,
     /// Time to segment a megapixel, over folds.
     pub seconds_per_megapixel: Option<Spread>,
@@ -50,7 +50,7 @@ pub struct ModelReport {
     pub training_memory: Option<u64>,
     /// See `training_memory`.
     pub prediction_memory: Option<u64>,
-    /// Parameters and operations; `None` of masks made elsewhere.
+    /// Parameters and operations; `None` for external masks.
     pub cost: Option<Cost>,
     /// With some of the bands alone.
     pub subsets: Vec<SubsetReport>,
@@ -113,15 +113,15 @@ pub struct Report {
     pub bands: Vec<String>,
     /// Folds.
     pub folds: usize,
-    /// The budget of each training, in words.
+    /// The budget of each training, as text.
     pub budget: String,
     /// Seed of all runs.
     pub seed: u64,
     /// Threads that computed.
     pub threads: usize,
-    /// In the order asked for; none where nothing was trained.
+    /// In the requested order; none where nothing was trained.
     pub models: Vec<ModelReport>,
-    /// Scene by scene, where that was asked for.
+    /// Scene by scene, on request.
     pub scenes: Option<SceneReport>,
 }
 

@@ -1,4 +1,4 @@
-//! What a model came to on one fold.
+//! Result of a model on one fold.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::report::{ConfusionMatrix, Reliability};
 /// Name of a result in its run's folder.
 pub(super) const FILE_NAME: &str = "result.json";
 
-/// What a model came to on one fold.
+/// Result of a model on one fold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FoldResult {
     /// Digest of all that the result depends on: configuration, samples, steps.
@@ -25,7 +25,7 @@ pub struct FoldResult {
     /// Training time, of all sessions together.
     pub training_seconds: f64,
     /// Largest memory of the process while it trained, in bytes, where the system
-    /// tells; of the last session.
+    /// reports it; of the last session.
     pub training_memory: Option<u64>,
     /// Names of the samples it was scored on.
     pub samples: Vec<String>,
@@ -33,7 +33,7 @@ pub struct FoldResult {
     pub confusion: ConfusionMatrix,
     /// Mean cross-entropy over them, in nats.
     pub loss: Option<f64>,
-    /// How often answers of each confidence are right.
+    /// Reliability of the probabilities.
     pub reliability: Reliability,
     /// The same after calibration on the other folds, where there are any.
     #[serde(default)]
@@ -41,7 +41,7 @@ pub struct FoldResult {
     /// With some of the bands alone.
     #[serde(default)]
     pub subsets: Vec<Subset>,
-    /// What the model costs; `None` of masks made elsewhere.
+    /// What the model costs; `None` for external masks.
     pub cost: Option<Cost>,
 }
 

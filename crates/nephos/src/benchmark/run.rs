@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+use crate::device::Device;
 
 use super::chosen::{folds_of_table, listed};
 use super::folds::folds;
@@ -19,10 +19,10 @@ use super::training::{DONE_FILE, Training, of_another};
 use crate::config::{Config, DataConfig, MixConfig, SamplingConfig};
 use crate::dataset::{Dataset, open_mix};
 use crate::error::{Error, Result};
-use crate::model::Bundle;
 use crate::predict::evaluate;
 use crate::report::{ConfusionMatrix, Reliability};
 use crate::train::{LAST_FILE, TrainObserver, lock_run};
+use crate::weights::Bundle;
 
 /// Share of its learning rate that a model trains with once it was trained on
 /// `data.mix` alone.
@@ -38,7 +38,7 @@ pub struct Contender {
     pub config: Config,
 }
 
-/// Models against each other.
+/// A comparison of models.
 #[derive(Debug)]
 pub struct Benchmark {
     /// The labelled samples.
@@ -47,12 +47,12 @@ pub struct Benchmark {
     pub only: Option<PathBuf>,
     /// How they are read; the same for all models.
     pub reading: DataConfig,
-    /// Column of the samples' metadata that names their group, which folds do not tear
-    /// apart; `None`: each sample is a group of its own, as one scene is.
+    /// Column of the samples' metadata that names their group, which stays within one
+    /// fold; `None`: each sample is a group of its own, as one scene is.
     pub group_by: Option<String>,
-    /// A table with a column `fold`, from 1; `None`: folds are dealt.
+    /// A table with a column `fold`, from 1; `None`: folds are drawn.
     pub fold_table: Option<PathBuf>,
-    /// Bands with which alone every model is scored once more, a list a scoring; bands
+    /// Bands with which alone every model is scored once more, one list per scoring; bands
     /// that are left out must be optional.
     pub also_bands: Vec<Vec<String>>,
     /// The models to train; there may be none where something is `given`.
@@ -65,10 +65,10 @@ pub struct Benchmark {
     /// How many of the worst scenes are drawn.
     pub worst: usize,
     /// Weights that all models start from, as
-    /// [`weights::initial`](crate::model::weights::initial) reads them; `None`: random ones.
+    /// [`weights::initial`](crate::weights::initial) reads them; `None`: random ones.
     pub init: Option<PathBuf>,
     /// What each gets, once, on the containers of `data.mix` alone, before the folds: all
-    /// of these start from what came of it, at a third of the model's learning rate.
+    /// of these start from the resulting weights, at a third of the model's learning rate.
     pub mix_before: Option<Budget>,
     /// What each gets on each fold; `None` where there are no models.
     pub budget: Option<Budget>,
@@ -78,9 +78,9 @@ pub struct Benchmark {
     pub folds_run: usize,
     /// Seed of all runs.
     pub seed: u64,
-    /// Where everything is kept.
+    /// Folder of all results.
     pub folder: PathBuf,
-    /// Where it is computed; without autodiff.
+    /// Device; without autodiff.
     pub device: Device,
 }
 
@@ -97,12 +97,12 @@ pub(super) struct Folded {
 
 impl Benchmark {
     /// Trains and scores what is not done yet, and reports; `None` when the observer
-    /// stopped it. `status` is told in words what goes on.
+    /// stopped it. `status` receives messages of progress.
     ///
     /// # Errors
     /// Samples that can't be read or are too few, a model that can't be trained on
     /// them, a mask that is missing or does not fit, or a folder with results of another
-    /// configuration, or that another process works in.
+    /// configuration, or that another process has locked.
     pub fn run(
         &self,
         observer: &mut dyn TrainObserver,
@@ -115,7 +115,7 @@ impl Benchmark {
             Some(only) => only.iter().map(|index| names[*index].clone()).collect(),
             None => names,
         };
-        // What is wrong with a table is said before anything is trained.
+        // Tables are checked before anything is trained.
         let kinds = (self.kinds.as_ref())
             .map(|(path, columns)| Kinds::read(path, columns, &names))
             .transpose()?;
@@ -301,7 +301,7 @@ impl Benchmark {
                 GivenBy::Masks(_) => None,
                 GivenBy::Weights { path, .. } => {
                     let path = path.to_string_lossy().replace(FOLD, "1");
-                    let bundle = Bundle::load(Path::new(&path), &self.device)?;
+                    let bundle = Bundle::load(Path::new(&path))?;
                     Some(cost(&bundle, &self.device)?)
                 }
             };
@@ -348,7 +348,7 @@ impl Benchmark {
         Ok(reports)
     }
 
-    /// Opens the samples at `only`, or all, and deals them out.
+    /// Opens the samples at `only`, or all, and assigns folds.
     fn fold(&self, only: Option<&[usize]>) -> Result<Folded> {
         let dataset = Dataset::open(&self.data, &self.reading)?;
         let dataset = match only {
@@ -412,11 +412,11 @@ impl Benchmark {
         };
         config.train.epochs = 1;
         config.train.patience = None;
-        // What is beyond all bounds was refused before; a pace may still tell it.
-        let visits = steps
+        // Values beyond all bounds were refused before; only a measured pace may reach it.
+        let draws = steps
             .saturating_mul(config.train.batch_size)
             .saturating_mul(config.train.accumulate);
-        config.data.sampling.epoch = Some(visits.clamp(1, SamplingConfig::MOST_SAMPLES));
+        config.data.sampling.epoch = Some(draws.clamp(1, SamplingConfig::MOST_SAMPLES));
         config
     }
 
@@ -451,7 +451,7 @@ impl Benchmark {
         observer: &mut dyn TrainObserver,
         status: &mut dyn FnMut(String),
     ) -> Result<Option<(PathBuf, usize)>> {
-        let train = Dataset::of_mix(&folded.mix).ok_or_else(|| {
+        let train = Dataset::concatenated(&folded.mix).ok_or_else(|| {
             Error::usage("there are no containers in data.mix to train on before the folds")
         })?;
         let folder = self.folder.join(&contender.name).join("before");
@@ -482,7 +482,7 @@ impl Benchmark {
         Ok(Some((weights, steps)))
     }
 
-    /// The result on a fold: the one that is there, or a new one.
+    /// The result on a fold: the existing one, or a new one.
     fn result(
         &self,
         training: &Training,
@@ -515,7 +515,7 @@ impl Benchmark {
         let Some(trained) = training.run(&train, folder, &self.device, observer)? else {
             return Ok(None);
         };
-        let bundle = Bundle::load(&folder.join(LAST_FILE), &self.device)?;
+        let bundle = Bundle::load(&folder.join(LAST_FILE))?;
         status("scoring");
         let evaluation = evaluate(&bundle, &held, &self.device, |_| ())?;
         let result = FoldResult {
@@ -548,11 +548,11 @@ impl Folded {
         self.whole.subset(self.indices(|of| of == fold))
     }
 
-    /// Positions of the samples whose fold is wanted.
-    pub(super) fn indices(&self, wanted: impl Fn(usize) -> bool) -> Vec<usize> {
+    /// Positions of the samples of the chosen folds.
+    pub(super) fn indices(&self, requested: impl Fn(usize) -> bool) -> Vec<usize> {
         let places = self.fold.iter().enumerate();
         places
-            .filter(|(_, fold)| wanted(**fold))
+            .filter(|(_, fold)| requested(**fold))
             .map(|(index, _)| index)
             .collect()
     }

@@ -22,7 +22,7 @@ use crate::text;
 pub(super) const SCENES_FILE: &str = "scenes.csv";
 pub(super) const WORST_FILE: &str = "worst.png";
 
-/// What one predictor came to with some bands.
+/// Result of one predictor with some bands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EntryReport {
     /// Its name.
@@ -35,7 +35,7 @@ pub struct EntryReport {
     pub overall: Summed,
     /// By kind of scene.
     pub kinds: Vec<KindScores>,
-    /// How often predictions of each confidence are right; of masks without pixels.
+    /// Reliability of the probabilities; of masks without pixels.
     pub reliability: Reliability,
     /// The same of cloud or not.
     pub cloud_reliability: Reliability,
@@ -52,7 +52,7 @@ pub struct SceneRow {
     pub name: String,
     /// Its fold, from 1.
     pub fold: Option<usize>,
-    /// The kinds that the table of kinds names it of.
+    /// The kinds of the scene by the table of kinds.
     pub kinds: Vec<String>,
     /// Its figures.
     #[serde(flatten)]
@@ -62,7 +62,7 @@ pub struct SceneRow {
 /// All predictors.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SceneReport {
-    /// In the order asked for, each once per band set.
+    /// In the requested order, each once per band set.
     pub entries: Vec<EntryReport>,
     /// The worst scenes, drawn.
     #[serde(skip)]
@@ -139,8 +139,8 @@ impl SceneReport {
         }
         let mut text = format!(
             "{} of {data}, each by itself; in per cent. Over the pixels of all scenes: IoU of \
-             cloud (thick or thin), the share of what is labelled not cloud that is called cloud \
-             (false), the share of cloud that is not (missed), IoU of shadow where it is \
+             cloud (thick or thin), the share of pixels labelled not cloud that are predicted as \
+             cloud (false), the share of cloud that is not (missed), IoU of shadow where it is \
              labelled. Then means over scenes, and false cloud in the scenes without any cloud.\n",
             text::count(scenes, "scene")
         );

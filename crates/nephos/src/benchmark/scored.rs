@@ -48,7 +48,7 @@ pub struct Scored {
 }
 
 impl Scored {
-    /// Of folds, each with its pixels and how far its probabilities are to be believed.
+    /// Of folds, each with its pixels and the reliability of its probabilities.
     pub(super) fn over(folds: &[(&ConfusionMatrix, &Reliability)], classes: usize) -> Self {
         let mut confusion = ConfusionMatrix::new(classes);
         let mut reliability = Reliability::default();

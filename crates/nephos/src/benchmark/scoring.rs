@@ -1,9 +1,9 @@
-//! Scores of predictions scene by scene: of trained models, of weights that were there, and
-//! of masks made elsewhere, all by the same code.
+//! Scores of predictions scene by scene: of trained models, of existing weights, and
+//! of external masks, all by the same code.
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+use crate::device::Device;
 use serde::Serialize;
 
 use super::given::{Given, GivenBy, Origin, Predictor, tally, weights_paths};
@@ -48,7 +48,7 @@ pub(super) struct Scoring<'a> {
     pub folds_run: usize,
     /// Band sets to score besides.
     pub also_bands: &'a [Vec<String>],
-    /// Where it is computed.
+    /// Device.
     pub device: &'a Device,
 }
 
@@ -70,7 +70,7 @@ impl Scoring<'_> {
     }
 
     /// What was given, ready to predict; masks are compared with the samples as `reading`
-    /// says.
+    /// defines.
     ///
     /// # Errors
     /// Weights or samples that can't be read, or bands that can't be left out.
@@ -181,7 +181,7 @@ pub(super) fn open_whole(
 }
 
 impl ScoredEntry {
-    /// The bands in words.
+    /// The bands as text.
     pub(super) fn bands(&self) -> String {
         (self.bands.as_ref()).map_or_else(|| "all".to_owned(), |bands| bands.join(", "))
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
+use crate::device::Device;
 use serde::{Deserialize, Serialize};
 
 use super::result::{FoldResult, fold_folder};
@@ -11,19 +11,19 @@ use crate::band;
 use crate::config::DataConfig;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::model::Bundle;
 use crate::predict::evaluate;
 use crate::report::{ConfusionMatrix, Reliability};
 use crate::train::LAST_FILE;
+use crate::weights::Bundle;
 
-/// What a model came to on one fold with some of its bands alone.
+/// Result of a model on one fold with some of its bands alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Subset {
     /// The bands it was given.
     pub bands: Vec<String>,
     /// All labelled pixels.
     pub confusion: ConfusionMatrix,
-    /// How often answers of each confidence are right.
+    /// Reliability of the probabilities.
     pub reliability: Reliability,
 }
 
@@ -32,9 +32,9 @@ pub struct Subset {
 /// # Errors
 /// A band the models do not read, or one left out that is not optional.
 pub(super) fn reading_of(reading: &DataConfig, bands: &[String]) -> Result<DataConfig> {
-    let wanted: Vec<String> = bands.iter().map(|name| band::canonical(name)).collect();
+    let requested: Vec<String> = bands.iter().map(|name| band::canonical(name)).collect();
     let all: Vec<String> = (reading.bands.iter()).map(|b| band::canonical(b)).collect();
-    if let Some(unknown) = wanted.iter().find(|band| !all.contains(band)) {
+    if let Some(unknown) = requested.iter().find(|band| !all.contains(band)) {
         return Err(Error::usage(format!(
             "--also-bands: `{unknown}` is none of the bands read: {}",
             reading.bands.join(", ")
@@ -43,7 +43,7 @@ pub(super) fn reading_of(reading: &DataConfig, bands: &[String]) -> Result<DataC
     let optional: Vec<String> = (reading.optional_bands.iter())
         .map(|b| band::canonical(b))
         .collect();
-    let withhold: Vec<String> = all.into_iter().filter(|b| !wanted.contains(b)).collect();
+    let withhold: Vec<String> = all.into_iter().filter(|b| !requested.contains(b)).collect();
     if let Some(needed) = withhold.iter().find(|band| !optional.contains(band)) {
         return Err(Error::usage(format!(
             "--also-bands: `{needed}` can't be left out: it is not in data.optional_bands"
@@ -96,7 +96,7 @@ impl Benchmark {
                 }
                 let bundle = match &bundle {
                     Some(bundle) => bundle,
-                    None => bundle.insert(Bundle::load(&place.join(LAST_FILE), &self.device)?),
+                    None => bundle.insert(Bundle::load(&place.join(LAST_FILE))?),
                 };
                 let held = samples.subset(folded.indices(|of| of == fold))?;
                 (result.subsets).push(Subset::score(bands, bundle, &held, &self.device)?);
@@ -115,7 +115,7 @@ mod tests {
     use crate::config::Config;
 
     #[test]
-    fn what_is_not_given_is_withheld() {
+    fn bands_that_are_not_given_are_withheld() {
         let text = "[data]\nbands = ['red', 'B08', 'swir16']\noptional_bands = ['B08', 'swir16']";
         let reading = Config::parse(text, "t.toml", &[]).unwrap().data;
         let of = |bands: &[&str]| {

@@ -1,4 +1,4 @@
-//! What is counted of predictions on scenes, and the scores over them.
+//! Counts of predictions on scenes, and the scores over them.
 
 use nephos_kernel::loss::Label;
 use serde::Serialize;
@@ -72,7 +72,7 @@ impl CloudCounts {
     }
 }
 
-/// Whether a label says cloud; `None` where it says nothing, or a set of classes of which
+/// Whether a label is cloud; `None` where it is ignored, or a set of classes of which
 /// some are cloud and some are not.
 pub(super) fn is_cloud(label: u8) -> Option<bool> {
     let label = Label::of(label)?;
@@ -97,7 +97,7 @@ pub struct SceneTally {
     pub cloud: CloudCounts,
     /// Labelled pixels, predicted or not.
     pub labelled: u64,
-    /// How often predictions of each confidence are right; of masks nothing.
+    /// Reliability of the probabilities; empty for masks.
     pub reliability: Reliability,
     /// The same of cloud or not; the confidence of cloud is the sum of its classes'.
     pub cloud_reliability: Reliability,

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+use crate::device::Device;
 
 use super::measure::PeakMemory;
 use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::model::weights::{self, Identity, fingerprint};
 use crate::train::{CHECKPOINT_FILE, Ending, TrainObserver, Trainer};
+use crate::weights::{self, Identity, fingerprint};
 
 /// Checkpoints within a training.
 const CHECKPOINTS: usize = 4;
@@ -25,12 +25,12 @@ pub(super) struct Training {
     pub init: Option<PathBuf>,
 }
 
-/// What a training took.
+/// Cost of a training.
 pub(super) struct Trained {
     pub steps: usize,
     /// Of all sessions.
     pub seconds: f64,
-    /// Largest memory of the process, in bytes, where the system tells; of the last session.
+    /// Largest memory of the process, in bytes, where the system reports it; of the last session.
     pub memory: Option<u64>,
 }
 
@@ -57,7 +57,7 @@ impl Training {
         }
     }
 
-    /// Digest of all that it depends on, `data` in words.
+    /// Digest of all that it depends on, `data` as text.
     pub(super) fn fingerprint(&self, data: &str) -> Result<String> {
         let start = match &self.init {
             Some(path) => format!("\nstarts from {}", Identity::of(path)?.sha256),
@@ -70,7 +70,7 @@ impl Training {
         )))
     }
 
-    /// Trains in `folder`, or goes on there; `None` when the observer stopped it.
+    /// Trains in `folder`, or resumes there; `None` when the observer stopped it.
     pub(super) fn run(
         &self,
         train: &Dataset,
@@ -79,7 +79,7 @@ impl Training {
         observer: &mut dyn TrainObserver,
     ) -> Result<Option<Trained>> {
         let init = match &self.init {
-            Some(path) => Some(weights::initial(&self.config, path, device)?.0),
+            Some(path) => Some(weights::initial(&self.config, path)?.0),
             None => None,
         };
         let memory = PeakMemory::start();
@@ -92,10 +92,10 @@ impl Training {
         if outcome.ending == Ending::Interrupted {
             return Ok(None);
         }
-        // Of all sessions: images a second are over the whole epoch.
-        let visits = self.config.data.sampling.epoch.unwrap_or(train.len());
+        // Of all sessions: images per second are over the whole epoch.
+        let draws = self.config.data.sampling.epoch.unwrap_or(train.len());
         let seconds =
-            (outcome.history.first()).map_or(0.0, |epoch| visits as f64 / epoch.images_per_second);
+            (outcome.history.first()).map_or(0.0, |epoch| draws as f64 / epoch.images_per_second);
         Ok(Some(Trained {
             steps: outcome.steps,
             seconds,
@@ -104,7 +104,7 @@ impl Training {
     }
 }
 
-/// The error of a folder that holds what other settings came to.
+/// The error of a folder with results of other settings.
 pub(super) fn of_another(folder: &Path) -> Error {
     Error::usage(format!(
         "{} holds the result of another configuration, budget or data: choose another --out, \

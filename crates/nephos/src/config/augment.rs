@@ -45,7 +45,7 @@ pub struct AugmentConfig {
     pub noise: f64,
     /// Lowest and highest reflectance at which a sensor may saturate; empty: none does.
     pub saturation: Vec<f64>,
-    /// Share of the samples that are corrected for the light of the air, from reflectance
+    /// Share of the samples that are corrected for atmospheric scattering, from reflectance
     /// at the top of the atmosphere to about that of the surface, in [0, 1].
     pub correction: f64,
     /// Share of the samples that get an edge beyond which there is no data, in [0, 1].
@@ -57,7 +57,7 @@ pub struct AugmentConfig {
     pub band_dropout: f64,
 }
 
-/// Clouds and shadows of one sample laid over another.
+/// Clouds and shadows of one sample pasted over another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PasteConfig {
@@ -80,10 +80,10 @@ pub struct MixConfig {
     /// Share of an epoch's samples that is drawn from it, above 0; all shares together
     /// stay below 1, the rest is `data.train`'s.
     pub share: f64,
-    /// Whether all classes were drawn in all of its samples; else `data.labels.drawn`
-    /// says in which. Where the container has `labels` of its own, these say it.
-    #[serde(default = "yes", skip_serializing_if = "is_yes")]
-    pub drawn: bool,
+    /// Whether all classes were annotated in all of its samples; else
+    /// `data.labels.annotated_in` lists the samples. `labels` of the container go first.
+    #[serde(default = "yes", skip_serializing_if = "is_yes", alias = "drawn")]
+    pub fully_annotated: bool,
     /// What its labels mean; absent: what those of `data.train` do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<LabelConfig>,
@@ -93,7 +93,7 @@ pub struct MixConfig {
     /// Side of its pixels in metres.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixel_size: Option<f64>,
-    /// A file that names samples which are not trained on, one a line; what follows `#` is
+    /// A file that names samples which are not trained on, one per line; what follows `#` is
     /// a comment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without: Option<PathBuf>,
@@ -107,7 +107,7 @@ fn is_yes(value: &bool) -> bool {
     *value
 }
 
-/// Which samples an epoch visits; by default each once.
+/// Which samples an epoch draws; by default each once.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SamplingConfig {
@@ -116,7 +116,7 @@ pub struct SamplingConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<usize>,
     /// Share of the samples that are drawn by class, in [0, 1]: first a class, all
-    /// alike, then a sample by its number of pixels of it. The others are drawn evenly.
+    /// equally likely, then a sample by its number of pixels of it. The others are drawn evenly.
     /// With `data.augment.crop`, such a sample's crop holds a pixel of the class.
     pub class_balance: f64,
     /// How far samples are drawn by their difficulty, in [0, 1]: 0 not at all, 1 in
@@ -269,7 +269,7 @@ impl SamplingConfig {
     /// Most samples of an epoch.
     pub const MOST_SAMPLES: usize = 1_000_000_000;
 
-    /// Whether an epoch visits each sample once.
+    /// Whether an epoch draws each sample once.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::recall::{RecallCurve, group_name};
 use super::require;
 
-/// What was fitted on held-out samples after training; the defaults leave a model as it
+/// Parameters fitted on held-out samples after training; the defaults leave a model as it
 /// is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -20,7 +20,7 @@ pub struct CalibrationConfig {
     /// When a pixel is of a group of classes; absent: the likeliest class counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<ThresholdConfig>,
-    /// Which threshold finds how much of a group of classes; for `--min-recall` where scenes
+    /// Thresholds and their recall for a group of classes; for `--min-recall` where scenes
     /// are predicted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub curves: Vec<RecallCurve>,
@@ -39,19 +39,19 @@ pub struct ThresholdConfig {
     /// where it was chosen by that.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub recall: Option<f64>,
-    /// Whether the user of a run asked for it, in place of what the model carries.
+    /// Whether the user of a run set it, in place of the model's own.
     #[serde(skip)]
-    pub asked: bool,
+    pub by_user: bool,
 }
 
 impl ThresholdConfig {
-    /// The bound that a user asks for.
-    pub fn asked(classes: Vec<usize>, probability: f64) -> Self {
+    /// The bound that a user sets.
+    pub fn by_user(classes: Vec<usize>, probability: f64) -> Self {
         Self {
             classes,
             probability,
             recall: None,
-            asked: true,
+            by_user: true,
         }
     }
 }
@@ -63,8 +63,8 @@ impl fmt::Display for ThresholdConfig {
         let recall = self
             .recall
             .map(|recall| format!("recall {recall:.4} on its samples"));
-        let asked = self.asked.then(|| "asked for".to_owned());
-        let notes: Vec<String> = recall.into_iter().chain(asked).collect();
+        let by_user = self.by_user.then(|| "asked for".to_owned());
+        let notes: Vec<String> = recall.into_iter().chain(by_user).collect();
         match notes.is_empty() {
             true => Ok(()),
             false => write!(f, " ({})", notes.join(", ")),
@@ -99,7 +99,7 @@ impl fmt::Display for CalibrationConfig {
 
 impl CalibrationConfig {
     /// Largest bias of a class, either way: e³ times as likely. A larger one means that
-    /// labels and model disagree about what the class is.
+    /// labels and model disagree about the class.
     pub const MOST_BIAS: f64 = 3.0;
 
     /// Whether it leaves a model as it is.
@@ -111,7 +111,7 @@ impl CalibrationConfig {
     /// samples of the calibration.
     ///
     /// # Errors
-    /// In words: no curve of these classes is known, and of which one is; or the curve ends
+    /// No curve of these classes is stored, with the classes of the one that is; or the curve ends
     /// before that recall.
     pub fn reaching(&self, classes: &[usize], recall: f64) -> Result<ThresholdConfig, String> {
         let of = |curve: &&RecallCurve| curve.classes == classes;
@@ -135,7 +135,7 @@ impl CalibrationConfig {
         })?;
         Ok(ThresholdConfig {
             recall: Some(point.recall),
-            ..ThresholdConfig::asked(classes.to_vec(), point.probability)
+            ..ThresholdConfig::by_user(classes.to_vec(), point.probability)
         })
     }
 

@@ -1,4 +1,4 @@
-//! Where samples come from and how their numbers become inputs and labels.
+//! Sources of samples and how their numbers become inputs and labels.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ const MOST_PIXELS: usize = 65_536;
 /// Most channels of a sample.
 const MOST_CHANNELS: usize = 65_536;
 
-/// Where samples come from and how they are read.
+/// Sources of samples and how they are read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
@@ -42,9 +42,9 @@ pub struct DataConfig {
     /// Samples for the final score.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<PathBuf>,
-    /// Bands the model sees, by name, in the order of its input channels.
+    /// Bands of the model's input, by name, in the order of its input channels.
     pub bands: Vec<String>,
-    /// Those of `bands` that a sample or scene may lack. The model is told: after the
+    /// Those of `bands` that a sample or scene may lack. The input declares them: after the
     /// bands, its input has one channel for each of these, in this order, that is 1
     /// where the band is absent and 0 where it is there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -62,11 +62,11 @@ pub struct DataConfig {
     pub channels_last: bool,
     /// Channel that holds the label, in samples that carry it beside the bands.
     pub label_channel: usize,
-    /// Input of the model = (stored number + `offset`) / `scale`, in samples that don't say
+    /// Input of the model = (stored number + `offset`) / `scale`, in samples that don't state
     /// themselves how their numbers become reflectance. Others (GeoTIFFs with scale and
     /// offset) are read as scenes are: input = reflectance × `quantification` / `scale`.
-    /// Numbers that can't be reflectance × `quantification` are judged by format and range,
-    /// as those of scenes are.
+    /// Numbers that can't be reflectance × `quantification` get a scale inferred from format
+    /// and range, like those of scenes.
     pub scale: f32,
     /// See `scale`; stored units.
     pub offset: f32,
@@ -75,13 +75,13 @@ pub struct DataConfig {
     /// the model's input by it: input = reflectance × `quantification` / `scale`.
     pub quantification: f32,
     /// Stored number that means no data in samples whose file states none; such pixels are
-    /// ignored and fed as 0.
+    /// ignored and 0 in the input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodata: Option<f32>,
-    /// Takes numbers for reflectance × `quantification` that can't be.
+    /// Accepts numbers as reflectance × `quantification` that are implausible.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub assume_reflectance: bool,
-    /// What the user says of the samples at hand. No part of a configuration's file: a
+    /// The user's options for the samples at hand. No part of a configuration's file: a
     /// model keeps how its own samples were read.
     #[serde(skip)]
     pub given: GivenReading,
@@ -94,7 +94,7 @@ pub struct DataConfig {
     pub labels: LabelConfig,
     /// A folder with NAME.tif, bands `cloud` and `shadow`, of the samples of `train`:
     /// probabilities × 250, 255 where unknown. They are soft targets in training where the
-    /// label leaves classes open, and nowhere else.
+    /// label is a set of classes, and only there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<PathBuf>,
     /// Side of the pixels of `train` in metres, for `data.augment.pixel_sizes`.
@@ -107,11 +107,11 @@ pub struct DataConfig {
     /// their proportions. Absent: what the shares of `mix` leave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
-    /// A file that names samples of `train` which are not trained on, one a line; what
+    /// A file that names samples of `train` which are not trained on, one per line; what
     /// follows `#` is a comment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub without: Option<PathBuf>,
-    /// Which samples an epoch visits, and how often.
+    /// Which samples an epoch draws, and how often.
     #[serde(skip_serializing_if = "SamplingConfig::is_default")]
     pub sampling: SamplingConfig,
     /// How training samples are varied.
@@ -119,8 +119,8 @@ pub struct DataConfig {
     pub augment: AugmentConfig,
 }
 
-/// What the user says of the samples at hand, in place of what their files or the
-/// configuration say.
+/// The user's options for the samples at hand, in place of what their files or the
+/// configuration state.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GivenReading {
     /// Reflectance = (stored number + `offset`) / `scale`.

@@ -1,4 +1,4 @@
-//! Which network a configuration is of.
+//! Architectures of networks.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 pub enum ModelKind {
     /// A Vision Transformer whose patches a graph attention network refines; the
-    /// sections of `model` say how.
+    /// sections of `model` configure it.
     #[default]
-    Segmenter,
+    #[serde(rename = "segmenter", alias = "graph-transformer")]
+    GraphTransformer,
     /// U-Net with MobileNetV2 as its encoder.
     Unet,
     /// DeepLabV3+ with MobileNetV2 as its encoder, output stride 16.
@@ -23,14 +24,14 @@ pub(super) const BASELINE_CELL: usize = 32;
 
 impl ModelKind {
     /// Whether it is the network of nephos, which the sections of `model` describe.
-    pub fn is_segmenter(&self) -> bool {
-        *self == Self::Segmenter
+    pub fn is_graph_transformer(&self) -> bool {
+        *self == Self::GraphTransformer
     }
 
     /// The value of `model.kind`.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Segmenter => "segmenter",
+            Self::GraphTransformer => "segmenter",
             Self::Unet => "unet",
             Self::Deeplabv3plus => "deeplabv3plus",
             Self::Segformer => "segformer",

@@ -18,26 +18,26 @@ use crate::dataset::split::Filter;
 pub struct LabelConfig {
     /// Stored values that are ignored.
     pub ignore: Vec<i64>,
-    /// Stored value (as a TOML key) to what it says of a pixel: a class by code or name, or
+    /// Stored value (as a TOML key) to the class of a pixel, by code or name, or
     /// a list of classes of which the pixel has one, `0 = ["clear", "shadow"]`.
     pub map: BTreeMap<String, ClassSet>,
-    /// Class (as a TOML key) to the names of the samples in which it was drawn. In other
-    /// samples it is not scored: there it was labelled clear (0), and what is predicted
-    /// as it counts as clear; and the loss takes what is labelled clear there as clear or
+    /// Class (as a TOML key) to the names of the samples in which it was annotated. In other
+    /// samples it is not scored: there it was labelled clear (0), and pixels predicted
+    /// as it count as clear; and the loss takes pixels labelled clear there as clear or
     /// that class, shadow only where the sample has cloud. A class that is not listed was
-    /// drawn in all samples.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub drawn: BTreeMap<String, Vec<String>>,
+    /// annotated in all samples. Old name: `drawn`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", alias = "drawn")]
+    pub annotated_in: BTreeMap<String, Vec<String>>,
     /// A table about the samples (CSV with a header, JSON or Parquet), for `narrow`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<PathBuf>,
-    /// Rules by which labels say more of some samples, as `table` tells; of several that
-    /// fit a sample the last counts.
+    /// Rules by which labels are more specific in some samples, selected by `table`; of
+    /// several that fit a sample the last counts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub narrow: Vec<NarrowConfig>,
 }
 
-/// What stored labels mean in the samples that a table's row describes so.
+/// Meaning of stored labels in the samples whose row in the table fits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NarrowConfig {
@@ -45,7 +45,7 @@ pub struct NarrowConfig {
     /// `<`, `<=`, `>`, `>=`.
     #[serde(rename = "where")]
     pub conditions: Vec<String>,
-    /// Stored value to what it says there, as in `data.labels.map`.
+    /// Stored value to its meaning there, as in `data.labels.map`.
     pub map: BTreeMap<String, ClassSet>,
 }
 
@@ -53,7 +53,7 @@ pub struct NarrowConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClassSet(Vec<u8>);
 
-/// Most classes that a set can tell apart.
+/// Most classes that a set can hold.
 const MOST_CLASSES: u8 = 7;
 
 impl ClassSet {
@@ -180,7 +180,7 @@ impl Default for LabelConfig {
         Self {
             ignore: vec![99, 255],
             map: BTreeMap::new(),
-            drawn: BTreeMap::new(),
+            annotated_in: BTreeMap::new(),
             table: None,
             narrow: Vec::new(),
         }
@@ -218,10 +218,10 @@ impl LabelConfig {
             &format!("{name}.table"),
             "there, for data.labels.narrow to look in",
         )?;
-        for key in self.drawn.keys() {
+        for key in self.annotated_in.keys() {
             require(
                 matches!(key.parse(), Ok(1u8..4)),
-                &format!("{name}.drawn.{key}"),
+                &format!("{name}.annotated_in.{key}"),
                 "keyed by a class 1..=3",
             )?;
         }
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_class_is_named_with_what_was_expected() {
+    fn errors_name_the_key_and_the_expected_class() {
         for (text, expected) in [
             ("map = { 0 = 'cloud' }", "clear, thick, thin, shadow"),
             ("map = { 0 = 9 }", "a class (0 to 3"),
@@ -269,8 +269,8 @@ mod tests {
                 "COLUMN=VALUE",
             ),
         ] {
-            let told = parse(text).unwrap_err();
-            assert!(told.contains(expected), "{text}: {told}");
+            let message = parse(text).unwrap_err();
+            assert!(message.contains(expected), "{text}: {message}");
         }
     }
 }

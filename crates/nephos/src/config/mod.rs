@@ -14,6 +14,7 @@ mod model;
 mod preset;
 mod pretrain;
 mod recall;
+mod renamed;
 mod train;
 
 pub use augment::{AugmentConfig, MixConfig, PasteConfig, SamplingConfig};
@@ -47,13 +48,13 @@ pub struct Config {
     pub name: String,
     /// Seed of the initial weights, of dropout and of the order of samples.
     pub seed: u64,
-    /// Where samples come from and how they are read.
+    /// Sources of samples and how they are read.
     pub data: DataConfig,
     /// The network.
     pub model: ModelConfig,
-    /// What is minimised.
+    /// The loss.
     pub loss: LossConfig,
-    /// How it is minimised.
+    /// The training loop.
     pub train: TrainConfig,
     /// Training without labels, for `nephos pretrain`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,6 +101,9 @@ impl Config {
         for entry in overrides {
             apply_override(&mut table, entry)?;
         }
+        for message in renamed::old_keys(&table) {
+            tracing::warn!("{origin}: {message}");
+        }
         // The text itself gives the better message (line and column); only with
         // overrides is there no text to point at.
         let config: Self = if overrides.is_empty() {
@@ -122,7 +126,7 @@ impl Config {
     /// A number that TOML can't express.
     pub fn to_toml(&self) -> Result<String> {
         let fail = |e: toml::ser::Error| Error::usage(format!("configuration: {e}"));
-        if self.model.kind.is_segmenter() {
+        if self.model.kind.is_graph_transformer() {
             return toml::to_string_pretty(self).map_err(fail);
         }
         let mut table = toml::Table::try_from(self).map_err(fail)?;
@@ -172,8 +176,8 @@ impl Config {
     }
 
     /// What a trained model carries of its configuration: all but the keys that are about
-    /// the samples it was trained on. They lie on another machine, and their names say
-    /// nothing of other samples.
+    /// the samples it was trained on. They are on another machine, and their names do
+    /// not apply to other samples.
     #[must_use]
     pub fn without_training_data(mut self) -> Self {
         let usual = DataConfig::default();
@@ -189,12 +193,12 @@ impl Config {
             augment: usual.augment,
             share: None,
             without: None,
-            // Said of the training samples, not of scenes to come.
+            // Applies to the training samples, not to scenes.
             assume_reflectance: false,
             teacher: None,
             pixel_size: None,
             labels: LabelConfig {
-                drawn: usual.labels.drawn,
+                annotated_in: usual.labels.annotated_in,
                 table: None,
                 narrow: Vec::new(),
                 ..self.data.labels
@@ -210,7 +214,7 @@ impl Config {
     }
 }
 
-/// What `toml` says of a value of the wrong type, with types as users call them.
+/// `toml`'s message on a value of the wrong type, with plain names of types.
 fn in_words(error: &toml::de::Error) -> String {
     let text = error.to_string();
     [
@@ -299,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn a_written_configuration_is_read_back() {
         let mut config = Config::default();
         config.train.epochs = 7;
         config.data.labels.map.insert("4".to_owned(), 255.into());
@@ -317,8 +321,8 @@ mod tests {
     }
 
     #[test]
-    fn values_without_sense_are_refused_with_their_range() {
-        for (set, told) in [
+    fn values_out_of_range_are_refused_with_their_range() {
+        for (set, expected) in [
             (
                 "train.prefetch=9000000000000000000",
                 "1 to 1024 batches, not 9000000000000000000",
@@ -357,7 +361,7 @@ mod tests {
                 error.contains(&format!("`{key}` must be")),
                 "{set}: {error}"
             );
-            assert!(error.contains(told), "{set}: {error}");
+            assert!(error.contains(expected), "{set}: {error}");
         }
         // What is no number of the right kind names its key too.
         for set in [
@@ -378,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_model_carries_says_nothing_of_its_samples() {
+    fn a_models_configuration_has_no_training_data() {
         let text = "
 [data]
 train = 'a'
@@ -400,7 +404,7 @@ assume_reflectance = true
 [data.labels]
 ignore = [9]
 map = { 4 = 255 }
-drawn = { 3 = ['a'] }
+annotated_in = { 3 = ['a'] }
 table = 't.csv'
 narrow = [{ where = ['a=1'], map = { 0 = 1 } }]";
         let config = Config::parse(text, "x.toml", &[]).unwrap();

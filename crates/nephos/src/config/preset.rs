@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// A configuration that comes with nephos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preset {
-    /// What it is called in place of a path.
+    /// Its name, for use in place of a path.
     pub name: &'static str,
     /// Its TOML, with comments.
     pub text: &'static str,
@@ -49,7 +49,7 @@ impl Preset {
         PRESETS.iter().find(|preset| preset.name == name)
     }
 
-    /// What it is, in a sentence: the first of its comment.
+    /// A description: the first sentence of its comment.
     pub fn description(&self) -> String {
         let comment: Vec<&str> = (self.text.lines())
             .map_while(|line| line.strip_prefix('#'))
@@ -81,7 +81,7 @@ impl Config {
         }
         match path.to_str().and_then(Preset::find) {
             Some(preset) => Self::parse(preset.text, preset.name, overrides),
-            // A folder, a file that must not be read: the system says what it is.
+            // A folder, a file that must not be read: the system returns the error.
             None if path.exists() => Self::load(path, overrides),
             None => Err(no_such(path)),
         }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_stands_where_a_path_may() {
+    fn a_name_is_accepted_in_place_of_a_path() {
         let folder = tempfile::tempdir().unwrap();
         let open = |path: &Path| Config::open(path, &["seed=5".to_owned()]);
         assert_eq!(open(Path::new("unet")).unwrap().name, "unet");
@@ -160,17 +160,24 @@ mod tests {
     }
 
     #[test]
-    fn each_says_what_it_is_in_a_sentence() {
+    fn each_has_a_description_of_one_sentence() {
         for preset in Preset::all() {
-            let told = preset.description();
-            assert!((20..200).contains(&told.len()), "{}: {told}", preset.name);
-            assert!(!told.contains("configs/") && !told.ends_with('.'), "{told}");
+            let message = preset.description();
+            assert!(
+                (20..200).contains(&message.len()),
+                "{}: {message}",
+                preset.name
+            );
+            assert!(
+                !message.contains("configs/") && !message.ends_with('.'),
+                "{message}"
+            );
         }
     }
 
-    /// What is for anyone names no file of the machine it was made on.
+    /// Presets name no files of the machine they were made on.
     #[test]
-    fn none_names_files_outside_what_its_comment_makes() {
+    fn none_names_files_that_its_comment_does_not_create() {
         for preset in Preset::all() {
             let config = Config::preset(preset.name, &[]).unwrap();
             let data = &config.data;

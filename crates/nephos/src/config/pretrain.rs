@@ -5,20 +5,20 @@ use serde::{Deserialize, Serialize};
 use super::{Config, LabelConfig, LossConfig, MixConfig, require};
 use crate::class::IGNORE;
 
-/// Pre-training on images alone: blocks of the image are hidden, and the network learns
-/// to tell their bands from what is around them (Xie et al. 2022, SimMIM,
+/// Pre-training on images alone: blocks of the image are masked, and the network learns
+/// to reconstruct their bands from their surroundings (Xie et al. 2022, SimMIM,
 /// doi:10.1109/CVPR52688.2022.00943).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PretrainConfig {
-    /// Share of the image that is hidden, in (0, 1).
+    /// Share of the image that is masked, in (0, 1).
     pub share: f64,
-    /// Side of a hidden block in pixels; several patches, or the neighbours tell too
-    /// much.
+    /// Side of a masked block in pixels; several patches, else interpolation from the neighbours
+    /// suffices.
     pub block: usize,
     /// Whether this is a configuration of pre-training, as
-    /// [`Config::for_pretraining`] makes it: the network tells bands in place of classes.
-    /// Otherwise the section is of no account.
+    /// [`Config::for_pretraining`] makes it: the network predicts bands in place of classes.
+    /// Otherwise the section is ignored.
     #[serde(skip_serializing_if = "is_off")]
     pub active: bool,
 }
@@ -52,7 +52,7 @@ impl PretrainConfig {
         require(
             !self.active || classes == bands,
             "model.classes",
-            "the number of data.bands where pretrain.active is set: the network tells them",
+            "the number of data.bands where pretrain.active is set: the network predicts them",
         )
     }
 }
@@ -63,8 +63,8 @@ impl Config {
         self.pretrain.as_ref().filter(|pretrain| pretrain.active)
     }
 
-    /// This configuration for pre-training on images alone: the network tells bands in
-    /// place of classes, and what labels decide is off.
+    /// This configuration for pre-training on images alone: the network predicts bands in
+    /// place of classes, and the settings for labels are off.
     pub fn for_pretraining(mut self) -> Self {
         self.pretrain.get_or_insert_default().active = true;
         self.model.classes = self.data.bands.len();

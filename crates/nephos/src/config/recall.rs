@@ -1,4 +1,4 @@
-//! Which threshold finds how much of a class.
+//! Recall of a class by threshold.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::require;
 use crate::class::code_name;
 
-/// What thresholds on the probability of some classes together did to labelled samples that
+/// Scores of thresholds on the summed probability of some classes, on the labelled samples that
 /// a model was calibrated on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,7 +19,7 @@ pub struct RecallCurve {
     pub points: Vec<RecallPoint>,
 }
 
-/// One threshold, and what it did. As text
+/// One threshold and its scores. As text
 /// `0.4123 recall 0.9500 precision 0.9310 false-alarms 0.0210`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -28,9 +28,9 @@ pub struct RecallPoint {
     pub probability: f64,
     /// Share of the pixels of the classes that is found.
     pub recall: f64,
-    /// Share of the pixels called so that is right.
+    /// Share of the pixels predicted as them that is right.
     pub precision: f64,
-    /// Share of all other pixels that is called so.
+    /// Share of all other pixels that is predicted as them.
     pub false_alarms: f64,
 }
 
@@ -176,9 +176,9 @@ points = ['0.8 recall 0.5 precision 1 false-alarms 0', '0.25 recall 0.9 precisio
 
     #[test]
     fn broken_curves_are_errors_that_name_the_key_or_the_text() {
-        let fails = |curve: &str, told: &str| {
+        let fails = |curve: &str, expected: &str| {
             let error = Config::parse(curve, "x.toml", &[]).unwrap_err().to_string();
-            assert!(error.contains(told), "{error}");
+            assert!(error.contains(expected), "{error}");
         };
         fails(&CURVE.replace("[1, 2]", "[4]"), "`calibration.curves`");
         fails(

@@ -12,7 +12,7 @@ const HIGHEST_RATE: f64 = 1e30;
 /// Batches that may wait: with more, reading ahead is a leak of memory.
 const MOST_AHEAD: usize = 1024;
 
-/// What is minimised.
+/// Loss functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LossKind {
@@ -65,7 +65,7 @@ pub struct OptimizerConfig {
     /// Added to the denominator.
     pub eps: f32,
     /// The learning rate of each encoder layer as a share of that of the layer above it,
-    /// in (0, 1]; what comes before the layers has that of one layer more (Clark et al.
+    /// in (0, 1]; parameters before the layers have that of one layer more (Clark et al.
     /// 2020, doi:10.48550/arXiv.2003.10555).
     #[serde(skip_serializing_if = "is_one")]
     pub layer_decay: f64,
@@ -79,7 +79,7 @@ fn is_one(value: &f64) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScheduleKind {
-    /// It stays (reference).
+    /// Constant (reference).
     Constant,
     /// Half a cosine down to `final_ratio` (Loshchilov & Hutter 2017).
     Cosine,
@@ -101,7 +101,7 @@ pub struct ScheduleConfig {
     pub final_ratio: f64,
 }
 
-/// Number format of activations and of the weights as the layers see them.
+/// Number format of activations and of the weights in the layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
@@ -111,6 +111,17 @@ pub enum Precision {
     Bf16,
     /// Half-precision layers over f32 master weights, dynamic loss scaling.
     F16,
+}
+
+impl Precision {
+    /// Its name in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+        }
+    }
 }
 
 /// The training loop.
@@ -134,7 +145,7 @@ pub struct TrainConfig {
     pub precision: Precision,
     /// Decay of the running mean of the weights, in [0, 1): with it validation and the
     /// saved weights are the mean's. At step `t` it is at most (1 + t) / (10 + t), so that
-    /// the first steps are forgotten; absent: no mean.
+    /// the first steps do not count; absent: no mean.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
     /// Epochs without a better validation loss after which training stops;
@@ -143,8 +154,8 @@ pub struct TrainConfig {
     pub patience: Option<usize>,
     /// Batches read ahead of the one in use.
     pub prefetch: usize,
-    /// Whether the backward pass computes again what the forward pass could have
-    /// kept: less memory, more time, the same result.
+    /// Whether the backward pass recomputes activations that the forward pass could have
+    /// saved: less memory, more time, the same result.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub checkpointing: bool,
 }
@@ -212,7 +223,7 @@ impl LossConfig {
                         .all(|w| w.is_finite() && *w >= 0.0)
                     && self.class_weights.iter().any(|w| *w > 0.0),
             "loss.class_weights",
-            "empty, or one number >= 0 a class, not all 0",
+            "empty, or one number >= 0 per class, not all 0",
         )?;
         require(
             (0.0..1.0).contains(&self.label_smoothing),

@@ -20,9 +20,9 @@ pub(super) struct Annotation {
     codes: Codes,
     /// By name, of the samples whose labels a table narrows.
     narrowed: BTreeMap<String, Codes>,
-    /// Whether all classes were drawn in all samples, or `data.labels.drawn` is about
+    /// Whether all classes were annotated in all samples, or `data.labels.annotated_in` is about
     /// another container.
-    pub(super) all_drawn: bool,
+    pub(super) all_annotated: bool,
     pub(super) teacher: Option<Teacher>,
     /// Side of a pixel in metres.
     pub(super) pixel_size: Option<f64>,
@@ -33,18 +33,18 @@ impl Annotation {
     ///
     /// # Errors
     /// A label that is keyed by no number, a table or a teacher's folder that can't be read,
-    /// or a table that does not tell which row is about which sample.
+    /// or a table whose rows can't be matched to samples.
     pub(super) fn new(
         source: &dyn SampleSource,
         path: &Path,
         config: &DataConfig,
     ) -> Result<(Self, Vec<String>)> {
         let labels = &config.labels;
-        let (mut all_drawn, mut notes) = (labels.drawn.is_empty(), Vec::new());
-        if !all_drawn {
+        let (mut all_annotated, mut notes) = (labels.annotated_in.is_empty(), Vec::new());
+        if !all_annotated {
             let names: Vec<String> = (0..source.len()).map(|index| source.name(index)).collect();
             if !labels.is_about(names.iter().map(String::as_str)) {
-                all_drawn = true;
+                all_annotated = true;
                 notes.push(labels.not_about(path.display()));
             }
         }
@@ -53,7 +53,7 @@ impl Annotation {
             narrowed: narrowed(labels, &codes, source)?,
             labels: labels.clone(),
             codes,
-            all_drawn,
+            all_annotated,
             teacher: config.teacher.as_deref().map(Teacher::open).transpose()?,
             pixel_size: config.pixel_size,
         };
@@ -65,11 +65,11 @@ impl Annotation {
         self.narrowed.get(sample).unwrap_or(&self.codes)
     }
 
-    /// The classes that were not drawn in the sample of that name.
-    pub(super) fn undrawn(&self, sample: &str) -> Vec<usize> {
-        match self.all_drawn {
+    /// The classes that were not annotated in the sample of that name.
+    pub(super) fn unannotated(&self, sample: &str) -> Vec<usize> {
+        match self.all_annotated {
             true => Vec::new(),
-            false => self.labels.undrawn(sample),
+            false => self.labels.unannotated(sample),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Samples of one size, stacked for a model.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
 use ndarray::{Array3, Array4, Axis};
 use nephos_kernel::loss::Label;
 
@@ -71,26 +70,6 @@ impl Batch {
         }
         counts
     }
-}
-
-/// Images `[samples, bands, height, width]` as a tensor.
-pub(crate) fn image_tensor(images: Array4<f32>, device: &Device) -> Tensor<4> {
-    let (b, c, h, w) = images.dim();
-    let images = match images.is_standard_layout() {
-        true => images,
-        false => images.as_standard_layout().into_owned(),
-    };
-    let (mut values, offset) = images.into_raw_vec_and_offset();
-    values.drain(..offset.unwrap_or(0));
-    values.truncate(b * c * h * w);
-    Tensor::from_data(TensorData::new(values, [b, c, h, w]), device)
-}
-
-/// Labels `[samples, height, width]` as a tensor.
-pub(crate) fn label_tensor(labels: &Array3<u8>, device: &Device) -> Tensor<3, Int> {
-    let (b, h, w) = labels.dim();
-    let labels: Vec<i32> = labels.iter().map(|l| i32::from(*l)).collect();
-    Tensor::from_data(TensorData::new(labels, [b, h, w]), device)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Bands of a scene that hold nothing.
+//! Empty bands of a scene.
 
 use super::Inputs;
 use crate::error::{Error, Result};
@@ -8,11 +8,11 @@ use crate::scene::{Scene, SceneBand, Window, spread_places};
 const ROWS: usize = 64;
 
 impl Inputs {
-    /// Declares optional bands absent that hold nothing: no data, or the stored number 0,
-    /// in every pixel of the scene, while other bands have data. A sentence that names such comes beside the
-    /// inputs.
+    /// Declares optional bands absent that are empty: no data, or the stored number 0,
+    /// in every pixel of the scene, while other bands have data. A sentence that names them
+    /// is returned with the inputs.
     ///
-    /// A few places of the scene are looked at; only a band that is empty in all of them
+    /// A few windows of the scene are sampled; only a band that is empty in all of them
     /// is read whole.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl Inputs {
     }
 }
 
-/// That optional bands hold nothing, in a sentence.
+/// A sentence: these optional bands are empty.
 pub(super) fn empty_bands(names: &[&str]) -> String {
     let verb = if names.len() == 1 { "is" } else { "are" };
     format!(
@@ -55,11 +55,11 @@ pub(super) fn empty_bands(names: &[&str]) -> String {
 }
 
 /// Bands, counted among `positions`, that are empty wherever others have data in the
-/// places looked at.
+/// sampled windows.
 fn suspects(scene: &dyn Scene, positions: &[usize], optional: &[bool]) -> Result<Vec<usize>> {
     let info = scene.info();
     let mut suspects: Vec<usize> = (0..positions.len()).collect();
-    // Of each band: whether another had data where it was looked at.
+    // Of each band: whether another had data in a window where it was sampled.
     let mut others = vec![false; positions.len()];
     for window in spread_places(info.size, info.block) {
         if suspects.is_empty() {
@@ -78,7 +78,7 @@ fn suspects(scene: &dyn Scene, positions: &[usize], optional: &[bool]) -> Result
             let plane = read.index_axis(ndarray::Axis(0), *band);
             !plane
                 .iter()
-                .any(|value| tells(*value, own, optional[*band]))
+                .any(|value| shows_data(*value, own, optional[*band]))
         });
     }
     suspects.retain(|band| others[*band]);
@@ -87,12 +87,12 @@ fn suspects(scene: &dyn Scene, positions: &[usize], optional: &[bool]) -> Result
 
 /// Whether a value shows that a band is not empty: in one that is optional neither 0 nor
 /// what the stored number 0 becomes does.
-fn tells(value: f32, band: &SceneBand, optional: bool) -> bool {
+fn shows_data(value: f32, band: &SceneBand, optional: bool) -> bool {
     let nothing = || value == 0.0 || value == band.radiometry.apply(0.0);
     value.is_finite() && !(optional && nothing())
 }
 
-/// Whether no pixel of a band tells.
+/// Whether no pixel of a band shows data.
 fn is_empty(scene: &dyn Scene, band: usize, optional: bool) -> Result<bool> {
     let info = scene.info();
     let [height, cols] = info.size;
@@ -107,7 +107,7 @@ fn is_empty(scene: &dyn Scene, band: usize, optional: bool) -> Result<bool> {
         };
         let read = scene.read(&[band], window)?;
         let own = &info.bands[band];
-        if read.iter().any(|value| tells(*value, own, optional)) {
+        if read.iter().any(|value| shows_data(*value, own, optional)) {
             return Ok(false);
         }
     }
@@ -123,7 +123,7 @@ mod tests {
     use crate::scene::{Georeference, MemoryScene};
 
     /// `red` required, `nir` and `cirrus` optional; each band's numbers by `fill`.
-    fn look(fill: impl Fn(usize, usize) -> f32) -> Result<(Inputs, Option<String>)> {
+    fn inputs_of(fill: impl Fn(usize, usize) -> f32) -> Result<(Inputs, Option<String>)> {
         let text = "[data]\nbands = ['red', 'nir', 'cirrus']\noptional_bands = ['nir', 'cirrus']";
         let data = Config::parse(text, "t.toml", &[]).unwrap().data;
         let pixels = Array3::from_shape_fn((3, 300, 300), |(band, row, _)| fill(band, row));
@@ -133,15 +133,16 @@ mod tests {
     }
 
     #[test]
-    fn a_band_that_holds_nothing_is_absent() {
+    fn an_empty_optional_band_is_absent() {
         for nothing in [f32::NAN, 0.0] {
-            let (inputs, empty) = look(|band, _| if band == 2 { nothing } else { 0.3 }).unwrap();
+            let (inputs, empty) =
+                inputs_of(|band, _| if band == 2 { nothing } else { 0.3 }).unwrap();
             assert_eq!(inputs.absent(), ["cirrus"]);
             assert!(empty.unwrap().starts_with("cirrus is empty"));
             assert_eq!(inputs.positions(), [0, 1]);
         }
         // A single row with numbers is enough.
-        let (inputs, empty) = look(|band, row| match band {
+        let (inputs, empty) = inputs_of(|band, row| match band {
             2 if row != 299 => 0.0,
             _ => 0.3,
         })
@@ -150,14 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn a_required_band_that_holds_nothing_is_an_error() {
-        let error = look(|band, _| if band == 0 { f32::NAN } else { 0.3 }).unwrap_err();
+    fn an_empty_required_band_is_an_error() {
+        let error = inputs_of(|band, _| if band == 0 { f32::NAN } else { 0.3 }).unwrap_err();
         assert!(
             error.to_string().contains("band red has no data"),
             "{error}"
         );
-        // Black is data, and a scene without any says so itself.
-        assert!(look(|band, _| if band == 0 { 0.0 } else { 0.3 }).is_ok());
-        assert!(look(|_, _| f32::NAN).unwrap().1.is_none());
+        // Black is data, and a scene without any data is another error.
+        assert!(inputs_of(|band, _| if band == 0 { 0.0 } else { 0.3 }).is_ok());
+        assert!(inputs_of(|_, _| f32::NAN).unwrap().1.is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Samples as a model sees them: chosen bands, scaled, with labels 0..=3 or 255.
+//! Samples as model input: chosen bands, scaled, with labels 0..=3 or 255.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,13 +23,13 @@ pub struct Dataset {
     pub(super) source: Arc<dyn SampleSource>,
     path: PathBuf,
     pub(super) config: DataConfig,
-    /// What its labels mean; of a mixed data set its parts say it.
+    /// What its labels mean; a mixed data set has one per part.
     pub(super) annotation: Arc<Annotation>,
     /// The containers of a mixed data set, else none.
     pub(super) parts: Vec<Part>,
-    /// How the samples are read, as far as it was found out.
+    /// How the samples are read, as far as it was determined.
     pub(super) readings: Arc<Readings>,
-    /// What is to be said of how the samples are read.
+    /// Notes on how the samples are read.
     pub(super) notes: Vec<String>,
 }
 
@@ -87,7 +87,7 @@ impl Dataset {
         })
     }
 
-    /// What is to be said of how the samples are read, a sentence each.
+    /// Notes on how the samples are read, one sentence each.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -141,8 +141,8 @@ impl Dataset {
         self.example(index, label)
     }
 
-    /// Reads sample `index` without looking at its label, which is all 255: it need not be
-    /// there, nor be whole.
+    /// Reads sample `index` without reading its label, which is all 255: it need not
+    /// exist, nor be valid.
     ///
     /// # Errors
     /// A broken file, or a band the sample lacks.
@@ -198,13 +198,13 @@ impl Dataset {
         }
         let missing = pixels.inputs.absences();
         let example = self.masked(index, pixels, label);
-        self.say_gaps(index, &example, &missing);
+        self.warn_of_gaps(index, &example, &missing);
         Ok(example)
     }
 
-    /// Warns, once of a container, of an optional band that has no data in all or some
+    /// Warns, once per container, of an optional band that has no data in all or some
     /// pixels; `missing` are the bands that the sample does not have at all.
-    fn say_gaps(&self, index: usize, example: &Example, missing: &[bool]) {
+    fn warn_of_gaps(&self, index: usize, example: &Example, missing: &[bool]) {
         let optional = self.config.optional_positions();
         for band in optional.into_iter().filter(|band| !missing[*band]) {
             let empty = example.absent[band];
@@ -215,7 +215,7 @@ impl Dataset {
             }
             let name = &self.config.bands[band];
             let key = format!("{name} {empty}");
-            self.say(index, key, || match empty {
+            self.warn_once(index, key, || match empty {
                 true => {
                     format!("{name} is empty (no data or 0 in every pixel), and is declared absent")
                 }
@@ -233,7 +233,7 @@ impl Dataset {
 
     /// The pixels of sample `index`, with its label: 0 where a required band has no data, NaN
     /// where an optional band alone has none, until [`Dataset::declare`]. Where other bands
-    /// hold something, an optional band that holds nothing is absent.
+    /// have data, an optional band that is empty is absent.
     pub(super) fn masked(
         &self,
         index: usize,
@@ -299,8 +299,8 @@ impl Dataset {
     }
 
     /// Adds the channels that declare bands absent to an image of bands alone, where an
-    /// optional band has no data (NaN) too. Where another band has lost its number on the
-    /// way the pixel is not valid any more.
+    /// optional band has no data (NaN) too. Where another band has lost its value in
+    /// between, the pixel is no longer valid.
     pub(super) fn declare(&self, mut example: Example) -> Example {
         let optional = self.config.optional_positions();
         if optional.is_empty() {

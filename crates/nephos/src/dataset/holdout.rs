@@ -9,7 +9,7 @@ use super::split::{Filter, Metadata};
 use super::{Dataset, epoch_order, open_mix};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::scene::{self, Routed, SampleSource, Table};
+use crate::scene::{self, SampleSource, SubsetOf, Table};
 use crate::text;
 
 /// Some samples of another source, in a chosen order.
@@ -28,10 +28,10 @@ impl Subset {
         let len = source.len();
         match indices.iter().find(|index| **index >= len) {
             Some(index) => Err(Error::usage(format!(
-                "sample {index} was asked for, but there are only {len}"
+                "sample {index} was requested, but there are only {len}"
             ))),
             None => Ok(Self {
-                // A table of other than one row a sample says nothing of any.
+                // A table without exactly one row per sample is ignored.
                 metadata: (source.metadata())
                     .filter(|table| table.len() == len)
                     .map(|table| table.select(&indices)),
@@ -52,7 +52,7 @@ impl Dataset {
         let mut chosen = self.clone();
         chosen.source = Arc::new(subset);
         chosen.parts.clear();
-        // What was found out is by position.
+        // Readings are by position.
         chosen.readings = Arc::default();
         Ok(chosen)
     }
@@ -65,7 +65,7 @@ impl Dataset {
         }
     }
 
-    /// What the samples' metadata say in the column of that name, of each sample.
+    /// The samples' metadata in the column of that name, one per sample.
     ///
     /// # Errors
     /// The samples have no metadata, or no such column.
@@ -82,7 +82,7 @@ impl Dataset {
     }
 }
 
-impl Routed for Subset {
+impl SubsetOf for Subset {
     fn count(&self) -> usize {
         self.indices.len()
     }
@@ -113,7 +113,7 @@ pub fn open_training(config: &Config) -> Result<(Dataset, Option<Dataset>)> {
     let filters: Vec<Filter> = (data.filter.iter())
         .map(|filter| filter.parse())
         .collect::<Result<_>>()?;
-    // What `data.labels.drawn` says is about the container, not about a part of it.
+    // `data.labels.annotated_in` is about the container, not about a part of it.
     let open = |path: &Path| Dataset::open(path, data)?.filtered(&filters);
     let mut whole = open(path)?;
     if let Some(list) = &data.without {

@@ -1,4 +1,4 @@
-//! Which channels of a source are a model's bands, and which bands it is told are
+//! Which channels of a source are a model's bands, and which bands are declared
 //! absent.
 
 use ndarray::{Array3, s};
@@ -9,7 +9,7 @@ use crate::config::DataConfig;
 use crate::error::Result;
 use crate::scene::SceneInfo;
 
-/// Where a model's bands lie in one source.
+/// Positions of a model's bands in one source.
 ///
 /// The model's input is its bands, 0 where one is absent, then a channel for each
 /// optional band: 1 where the band is absent, 0 where it is there. A band may be absent
@@ -18,7 +18,7 @@ use crate::scene::SceneInfo;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inputs {
     names: Vec<String>,
-    /// One a band of the model, in its order.
+    /// One per band of the model, in its order.
     positions: Vec<Option<usize>>,
     /// Positions in `names` of the optional bands, in the order of their channels.
     optional: Vec<usize>,
@@ -26,9 +26,9 @@ pub struct Inputs {
 
 impl Inputs {
     /// Finds the bands of `data` by `find`, which gives the position of a name and may
-    /// take a stand-in for it ([`band::stand_in`]) where asked to.
+    /// return a substitute for it ([`band::substitute`]) on request.
     ///
-    /// A stand-in is not taken for an optional band where the model has that one too:
+    /// A substitute is not taken for an optional band where the model has that one too:
     /// it would see the same numbers twice.
     ///
     /// # Errors
@@ -38,8 +38,8 @@ impl Inputs {
         find: impl Fn(&str, bool) -> Option<usize>,
     ) -> std::result::Result<Self, &str> {
         let optional = data.optional_positions();
-        let has = |wanted: &str, names: &[String]| {
-            names.iter().any(|name| band::canonical(name) == wanted)
+        let has = |requested: &str, names: &[String]| {
+            names.iter().any(|name| band::canonical(name) == requested)
         };
         let places = data.bands.iter().enumerate().map(|(place, name)| {
             if !optional.contains(&place) {
@@ -48,7 +48,7 @@ impl Inputs {
             if has(&band::canonical(name), &data.withhold) {
                 return Ok(None);
             }
-            let stands_in = band::stand_in(name).is_some_and(|other| !has(other, &data.bands));
+            let stands_in = band::substitute(name).is_some_and(|other| !has(other, &data.bands));
             Ok(find(name, stands_in))
         });
         Ok(Self {
@@ -59,13 +59,13 @@ impl Inputs {
     }
 
     /// The bands of `data` in a scene, by common or agency name; where a sensor lacks
-    /// one, that of [`band::stand_in`].
+    /// one, that of [`band::substitute`].
     ///
     /// # Errors
     /// The first band that the scene lacks and that is not optional, with a list of
     /// those it has.
     pub fn of_scene(info: &SceneInfo, data: &DataConfig) -> Result<Self> {
-        Self::find(data, |name, stand_in| info.position(name, stand_in))
+        Self::find(data, |name, substitute| info.position(name, substitute))
             .map_err(|name| info.missing(name))
     }
 
@@ -79,12 +79,12 @@ impl Inputs {
         self.names(|position| position.is_some())
     }
 
-    /// Names of the model's bands that it is told are absent, in its order.
+    /// Names of the model's bands that are declared absent, in its order.
     pub fn absent(&self) -> Vec<String> {
         self.names(|position| position.is_none())
     }
 
-    /// Whether the model is told which bands are absent.
+    /// Whether the input declares which bands are absent.
     pub fn declares(&self) -> bool {
         !self.optional.is_empty()
     }
@@ -100,7 +100,7 @@ impl Inputs {
         self.positions.iter().map(Option::is_none).collect()
     }
 
-    /// The bands at their places, 0 where absent.
+    /// The bands in the model's order, 0 where absent.
     ///
     /// # Shapes
     /// - present: `[positions().len(), height, width]`
@@ -198,9 +198,9 @@ mod tests {
     }
 
     fn among<'a>(have: &'a [&'a str]) -> impl Fn(&str, bool) -> Option<usize> + 'a {
-        move |name, stand_in| {
+        move |name, substitute| {
             let at = |name: &str| have.iter().position(|have| *have == name);
-            at(name).or_else(|| at(band::stand_in(name).filter(|_| stand_in)?))
+            at(name).or_else(|| at(band::substitute(name).filter(|_| substitute)?))
         }
     }
 
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_pixel_without_any_band_has_no_data() {
-        // A configuration asks for one band at least that is not optional.
+        // A configuration needs one band at least that is not optional.
         let names = ["red", "nir"].map(String::from).to_vec();
         let data = DataConfig {
             bands: names.clone(),

@@ -9,10 +9,10 @@ use rand::RngExt;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Batch, Dataset, Example, Feed, Visit};
+use super::{Batch, DataSource, Dataset, Draw, Example};
 use crate::error::{Error, Result};
 
-/// The order in which an epoch visits `len` samples: a function of its arguments
+/// The order in which an epoch draws `len` samples: a function of its arguments
 /// alone, on every machine.
 pub fn epoch_order(len: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -52,22 +52,22 @@ impl Loader {
         })
     }
 
-    /// Starts to read the samples of epoch `epoch` of `feed` from place `first` on;
-    /// `visits` are all of the epoch's.
+    /// Starts to read the samples of epoch `epoch` of `source` from position `first` on;
+    /// `draws` are all of the epoch's.
     ///
     /// # Errors
     /// As for [`Loader::start`].
-    pub fn feed(
-        feed: &Arc<Feed>,
+    pub fn start_epoch(
+        source: &Arc<DataSource>,
         epoch: u64,
-        visits: Vec<Visit>,
+        draws: Vec<Draw>,
         first: usize,
         batch_size: usize,
         ahead: usize,
     ) -> Result<Self> {
-        let (feed, count) = (feed.clone(), visits.len());
+        let (source, count) = (source.clone(), draws.len());
         Self::spawn(first.min(count)..count, batch_size, ahead, move |slot| {
-            feed.get(visits[slot], epoch, slot)
+            source.get(draws[slot], epoch, slot)
         })
     }
 
@@ -80,7 +80,7 @@ impl Loader {
         if batch_size == 0 {
             return Err(Error::usage("`train.batch_size` must be at least 1"));
         }
-        // Room for more batches than there are would be memory for nothing.
+        // No more capacity than there are batches.
         let (sender, batches) = sync_channel(ahead.min(slots.len()));
         let worker = std::thread::Builder::new()
             .name("nephos-loader".to_owned())
@@ -90,7 +90,7 @@ impl Loader {
                     let examples: Result<Vec<Example>> = (first..last).map(&read).collect();
                     let batch = examples.and_then(|examples| Batch::stack(&examples));
                     let failed = batch.is_err();
-                    // A closed channel means that nobody wants more.
+                    // A closed channel means that the loader was dropped.
                     if sender.send(batch).is_err() || failed {
                         return;
                     }
@@ -235,7 +235,7 @@ mod tests {
         let mut loader = Loader::start(&dataset, (0..20).collect(), 1, 2).unwrap();
         loader.next().unwrap().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(200));
-        // One in use, two that wait, one that the worker holds.
+        // One in use, two in the channel, one in the worker.
         assert!(source.reads.load(Ordering::SeqCst) <= 4);
         drop(loader);
     }

@@ -1,4 +1,4 @@
-//! Containers one after another, as one.
+//! Data sets of several containers.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use super::Dataset;
 use super::annotation::Annotation;
 use crate::config::{DataConfig, MixConfig};
 use crate::error::{Error, Result};
-use crate::scene::{Routed, SampleSource};
+use crate::scene::{SampleSource, SubsetOf};
 
 /// One container among those of a mixed [`Dataset`].
 #[derive(Clone)]
@@ -25,7 +25,7 @@ pub struct Part {
 }
 
 impl Dataset {
-    /// This data set with others after it, each with its share of an epoch; the rest of
+    /// Concatenates this data set with others, each with its share of an epoch; the rest of
     /// the epoch is this one's. All are read as this one is, but for what labels mean.
     pub fn mixed(self, others: Vec<(Dataset, MixConfig)>) -> Self {
         if others.is_empty() {
@@ -38,38 +38,38 @@ impl Dataset {
         };
         let own = (self.clone(), rest);
         let others = (others.into_iter()).map(|(set, mix)| (set, mix.share * scale));
-        self.chained(std::iter::once(own).chain(others))
+        self.concat(std::iter::once(own).chain(others))
     }
 
-    /// Containers of `data.mix` by themselves, in the proportion of their shares; `None`
+    /// Concatenates the containers of `data.mix`, in the proportion of their shares; `None`
     /// where there are none.
-    pub(crate) fn of_mix(containers: &[(Dataset, MixConfig)]) -> Option<Self> {
+    pub(crate) fn concatenated(containers: &[(Dataset, MixConfig)]) -> Option<Self> {
         let total: f64 = containers.iter().map(|(_, mix)| mix.share).sum();
         let (first, _) = containers.first()?;
         let parts = containers
             .iter()
             .map(|(set, mix)| (set.clone(), mix.share / total));
-        Some(first.clone().chained(parts))
+        Some(first.clone().concat(parts))
     }
 
-    /// Parts one after another, read as this data set is: each with its share of an epoch.
-    fn chained(mut self, parts: impl Iterator<Item = (Dataset, f64)>) -> Self {
-        let (mut chain, mut notes) = (Chain::default(), Vec::new());
+    /// Concatenates parts, read as this data set is: each with its share of an epoch.
+    fn concat(mut self, parts: impl Iterator<Item = (Dataset, f64)>) -> Self {
+        let (mut source, mut notes) = (ConcatDataset::default(), Vec::new());
         self.parts = parts
             .map(|(dataset, share)| {
-                let start = chain.len();
-                chain.push(dataset.source.clone());
+                let start = source.len();
+                source.push(dataset.source.clone());
                 notes.extend(dataset.notes.iter().cloned());
                 Part {
                     path: dataset.path().to_owned(),
-                    samples: start..chain.len(),
+                    samples: start..source.len(),
                     share,
                     annotation: dataset.annotation.clone(),
                 }
             })
             .collect();
         self.notes = notes;
-        self.source = Arc::new(chain);
+        self.source = Arc::new(source);
         self.readings = Arc::default();
         self
     }
@@ -107,7 +107,7 @@ pub(crate) fn open_mix(data: &DataConfig) -> Result<Vec<(Dataset, MixConfig)>> {
         let mut own = data.clone();
         match &mix.labels {
             Some(labels) => own.labels = labels.clone(),
-            None if mix.drawn => own.labels.drawn.clear(),
+            None if mix.fully_annotated => own.labels.annotated_in.clear(),
             None => {}
         }
         own.teacher = mix.teacher.clone();
@@ -156,27 +156,27 @@ pub(super) fn without(dataset: Dataset, list: &Path) -> Result<Dataset> {
     }
 }
 
-/// Sources one after another.
+/// Concatenated sources.
 #[derive(Default)]
-pub(super) struct Chain {
+pub(super) struct ConcatDataset {
     sources: Vec<Arc<dyn SampleSource>>,
     /// The position after the last sample of each.
     ends: Vec<usize>,
 }
 
-impl Chain {
+impl ConcatDataset {
     pub(super) fn push(&mut self, source: Arc<dyn SampleSource>) {
         self.ends.push(self.len() + source.len());
         self.sources.push(source);
     }
 }
 
-impl Routed for Chain {
+impl SubsetOf for ConcatDataset {
     fn count(&self) -> usize {
         self.ends.last().copied().unwrap_or(0)
     }
 
-    /// One past the end is past the end of the last source, which says so.
+    /// An index past the end is passed to the last source, which returns the error.
     fn route(&self, index: usize) -> Result<(&dyn SampleSource, usize)> {
         let part = self
             .ends

@@ -1,11 +1,11 @@
-//! Samples, splits and simulated data: what a model learns from.
+//! Samples, splits and simulated data for training and evaluation.
 
 mod annotation;
 pub mod augment;
 mod batch;
+mod data_source;
 mod empty;
 mod example;
-mod feed;
 mod gaps;
 mod holdout;
 mod inputs;
@@ -17,21 +17,20 @@ mod scene;
 pub mod simulate;
 pub mod split;
 mod teacher;
-mod undrawn;
+mod unannotated;
 mod unlabelled;
 
 pub(crate) use annotation::label_table;
 pub use batch::Batch;
-pub(crate) use batch::{image_tensor, label_tensor};
+pub use data_source::DataSource;
 pub use example::{Dataset, Example};
-pub use feed::Feed;
 pub use holdout::{Subset, open_filtered, open_training};
 pub use inputs::Inputs;
 pub use loader::{Loader, epoch_order};
 pub use mix::Part;
 pub(crate) use mix::{listed_names, open_mix};
-pub use sampler::{Sampler, Visit};
-pub(crate) use undrawn::{hidden, leave_open};
+pub use sampler::{Draw, Sampler};
+pub(crate) use unannotated::{possible_classes, set_possible_classes};
 pub use unlabelled::open_unlabelled;
 
 /// Names of the splits, in the order in which they are counted everywhere; a split's

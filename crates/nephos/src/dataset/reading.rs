@@ -1,9 +1,9 @@
 //! How the stored numbers of a sample become a model's input.
 //!
-//! A sample whose file says how its numbers become reflectance is read as the scene that
-//! it is; so is one of which the user says it. What no file says the configuration does
-//! (`data.scale`, `data.offset`), unless the numbers contradict it: then they are judged as
-//! those of scenes are, which is said once of a container.
+//! A sample whose file states how its numbers become reflectance is read as a scene;
+//! so is one for which the user states it. Otherwise the configuration decides
+//! (`data.scale`, `data.offset`), unless the numbers contradict it: then the scale is inferred
+//! as for scenes, with one warning per container.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,13 +16,14 @@ use crate::band;
 use crate::config::DataConfig;
 use crate::error::{Error, Result};
 use crate::scene::{
-    self, DType, Numbers, Origin, Radiometry, Scene, SceneInfo, SceneOptions, Unstated, Window,
+    self, DType, Numbers, Origin, Radiometry, Scene, SceneInfo, SceneOptions, UndeclaredRadiometry,
+    Window,
 };
 
-/// Samples of a container that are looked at together where one of them contradicts the
+/// Samples of a container that are sampled together where one of them contradicts the
 /// configuration.
-const LOOKED_AT: usize = 16;
-/// Numbers of a band that are looked at in one sample.
+const SAMPLES_READ: usize = 16;
+/// Numbers of a band that are sampled in one sample.
 const NUMBERS: usize = 1 << 14;
 /// A last axis as short as this may be that of the channels.
 const MOST_CHANNELS: usize = 32;
@@ -32,17 +33,17 @@ const SHORT_SIDE: usize = 16;
 /// A scale, and what the numbers then are.
 type Guess = (f64, &'static str);
 
-/// What has been found out of the samples of a data set; clones share it.
+/// Radiometry of the samples of a data set, as determined so far; clones share it.
 #[derive(Default)]
 pub(super) struct Readings {
     samples: Mutex<BTreeMap<usize, Arc<Known>>>,
-    /// What unstated numbers of a format look like in a container, and how that is called.
+    /// The inferred scale by container and number format, and its description.
     guesses: Mutex<BTreeMap<(PathBuf, &'static str), Guess>>,
-    /// What was said, of which container.
+    /// Warnings given, by container.
     said: Mutex<BTreeSet<(PathBuf, String)>>,
 }
 
-/// What is known of one sample.
+/// Metadata of one sample.
 pub(super) struct Known {
     /// Names of its channels, or of its bands where it is a raster; `None`: those of
     /// `data.channels`.
@@ -53,7 +54,7 @@ pub(super) struct Known {
     dtype: DType,
     /// How it is read where its file does not say; found with its numbers.
     stored: OnceLock<Stored>,
-    /// Whether its numbers were looked at.
+    /// Whether its numbers were checked.
     checked: OnceLock<()>,
 }
 
@@ -80,13 +81,13 @@ struct Stored {
     origin: Origin,
 }
 
-/// A sample's bands as a model sees them.
+/// A sample's bands as model input.
 pub(super) struct Pixels {
     pub inputs: Inputs,
     /// `[bands that are there, rows, cols]` in units of the model's input, NaN where there
     /// is no data.
     pub image: Array3<f32>,
-    /// Whether each of them holds nothing but no data and what the stored number 0 becomes.
+    /// Whether each of them is empty: only no data and the stored number 0.
     pub empty: Vec<bool>,
     /// What was done to each of them.
     pub radiometry: Vec<Radiometry>,
@@ -158,7 +159,7 @@ impl Dataset {
     }
 
     /// Bands of sample `index`, NaN where there is no data: stored numbers, or reflectance
-    /// with what made it.
+    /// with its radiometry.
     fn numbers(
         &self,
         index: usize,
@@ -194,12 +195,12 @@ impl Dataset {
         }
     }
 
-    /// Makes what the configuration or the user says is no data NaN, and fills that no one
-    /// declared, which is said once.
+    /// Replaces the no-data number of the configuration or the user by NaN, and fills that are
+    /// not declared, with one warning.
     fn blank(&self, index: usize, image: &mut Array3<f32>, known: &Known) {
         let nodata = self.nodata(known).map(|nodata| nodata as f32);
         let (offset, unit) = (self.config.offset, self.config.quantification);
-        // NaN says that no number is no data.
+        // NaN: no number is no data.
         if nodata.is_none_or(|number| !number.is_nan()) {
             let mut filled = None;
             image.mapv_inplace(|number| {
@@ -213,7 +214,7 @@ impl Dataset {
                 f32::NAN
             });
             if let Some(number) = filled {
-                self.say(index, format!("fill {number}"), || {
+                self.warn_once(index, format!("fill {number}"), || {
                     format!(
                         "{number} is no reflectance and taken as no data; data.nodata or --nodata \
                          says otherwise"
@@ -229,20 +230,20 @@ impl Dataset {
         );
     }
 
-    /// The stored number that means no data in a sample, beside what its file says.
+    /// The stored number that means no data in a sample, beside those of its file.
     fn nodata(&self, known: &Known) -> Option<f64> {
         let stated = matches!(known.source, Source::Raster { nodata: true });
         let configured = self.config.nodata.filter(|_| !stated).map(f64::from);
         self.config.given.nodata.or(configured)
     }
 
-    /// The same as an option of a raster, which takes only what its numbers can be.
+    /// The same as an option of a raster, which accepts only numbers of its format.
     fn configured_nodata(&self, dtype: DType) -> Option<f64> {
         let configured = self.config.nodata.map(f64::from)?;
         crate::scene::fit_nodata(configured, dtype)
     }
 
-    /// What is known of sample `index` without its numbers.
+    /// Metadata of sample `index`, without its numbers.
     fn known(&self, index: usize) -> Result<Arc<Known>> {
         if let Some(known) = lock(&self.readings.samples).get(&index) {
             return Ok(known.clone());
@@ -272,7 +273,7 @@ impl Dataset {
         let info = scene.info();
         let names: Vec<String> = info.bands.iter().map(|band| band.name.clone()).collect();
         // Names that the file gives; else those usual for such a file, where the
-        // configuration says nothing of its own.
+        // configuration names none.
         let usual = || {
             !self.config.given.channels
                 && self.config.channels == DataConfig::default().channels
@@ -293,7 +294,7 @@ impl Dataset {
         Ok(known)
     }
 
-    /// How a raster is opened: as the user says, but for the offset.
+    /// How a raster is opened: with the user's options, but for the offset.
     fn options(&self, index: usize) -> Result<SceneOptions> {
         let given = &self.config.given;
         let count = self.source.shape(index)?[0];
@@ -319,12 +320,12 @@ impl Dataset {
         }
         let names = known.names.as_ref().unwrap_or(&self.config.channels);
         let names = &names[..names.len().min(known.channels)];
-        let find = |wanted: &str| {
-            let wanted = band::canonical(wanted);
-            (names.iter()).position(|name| band::canonical(name) == wanted)
+        let find = |requested: &str| {
+            let requested = band::canonical(requested);
+            (names.iter()).position(|name| band::canonical(name) == requested)
         };
-        let inputs = Inputs::find(&self.config, |name, stand_in| {
-            find(name).or_else(|| find(band::stand_in(name).filter(|_| stand_in)?))
+        let inputs = Inputs::find(&self.config, |name, substitute| {
+            find(name).or_else(|| find(band::substitute(name).filter(|_| substitute)?))
         });
         inputs.map_err(|missing| {
             let origin = match known.names {
@@ -341,7 +342,7 @@ impl Dataset {
         })
     }
 
-    /// Refuses arrays whose channels lie where they are not looked for.
+    /// Refuses arrays whose channels are on an unexpected axis.
     fn check_layout(&self, index: usize) -> Result<()> {
         let [first, second, last] = self.source.shape(index)?;
         let seems_last = |[first, second, last]: [usize; 3]| {
@@ -357,7 +358,7 @@ impl Dataset {
                 self.called(index)
             )));
         }
-        // As it lies in the file: [second, last, first].
+        // As stored: [second, last, first].
         if self.config.channels_last && second <= MOST_CHANNELS && first > MOST_CHANNELS {
             return Err(Error::usage(format!(
                 "{} is an array of shape [{second}, {last}, {first}], whose channels come first: \
@@ -368,7 +369,7 @@ impl Dataset {
         Ok(())
     }
 
-    /// How a sample is read whose file does not say; `image` holds its stored numbers.
+    /// Radiometry of a sample whose file states none; `image` holds its stored numbers.
     fn stored(
         &self,
         index: usize,
@@ -397,15 +398,16 @@ impl Dataset {
             origin,
         };
         let reflective = reflective(inputs);
-        let numbers = Unstated::of(known.dtype, some(image, &reflective));
-        let fits = |scale: f32, numbers: &Unstated| numbers.fits(scale.into(), offset.into());
+        let numbers = UndeclaredRadiometry::of(known.dtype, some(image, &reflective));
+        let fits =
+            |scale: f32, numbers: &UndeclaredRadiometry| numbers.fits(scale.into(), offset.into());
         let Some(numbers) = numbers.filter(|_| !config.assume_reflectance) else {
             return Ok(configured);
         };
         if fits(config.quantification, &numbers) {
             return Ok(configured);
         }
-        // A model whose `quantification` says nothing of its own samples.
+        // A model whose `quantification` does not apply to its own samples.
         if fits(config.scale, &numbers) {
             return Ok(Stored {
                 reflectance: config.scale.into(),
@@ -416,11 +418,11 @@ impl Dataset {
         if scale == f64::from(config.quantification) {
             return Ok(configured);
         }
-        self.say(index, "scale", || {
+        self.warn_once(index, "scale", || {
             format!(
                 "no scale is stated, and {} can't be reflectance × {} as the configuration says \
-                 (data.quantification): they are taken as {meaning}, judged by number format and \
-                 range; --scale and --offset change it",
+                 (data.quantification): they are taken as {meaning}, inferred from number format \
+                 and range; --scale and --offset change it",
                 numbers.describe(),
                 config.quantification
             )
@@ -428,19 +430,19 @@ impl Dataset {
         Ok(of_scale(config, scale, Origin::Guessed))
     }
 
-    /// What the numbers of a container look like that are of one format.
-    fn guess(&self, index: usize, dtype: DType, own: &Unstated) -> Result<Guess> {
+    /// The inferred scale of a container's samples of one number format.
+    fn guess(&self, index: usize, dtype: DType, own: &UndeclaredRadiometry) -> Result<Guess> {
         let key = (self.origin(index).to_owned(), dtype.name());
         if let Some(guess) = lock(&self.readings.guesses).get(&key) {
             return Ok(*guess);
         }
         let range = (self.part(index)).map_or(0..self.len(), |part| part.samples.clone());
-        let step = range.len().div_ceil(LOOKED_AT).max(1);
+        let step = range.len().div_ceil(SAMPLES_READ).max(1);
         let mut numbers = Vec::new();
         for other in range.step_by(step) {
             let known = match self.known(other) {
                 Ok(known) if known.dtype == dtype => known,
-                // What is wrong with it is said when it is its turn.
+                // Its errors are returned when it is read.
                 _ => continue,
             };
             if matches!(known.source, Source::Stated { .. }) {
@@ -452,13 +454,13 @@ impl Dataset {
             let (image, _) = self.numbers(other, &known, &inputs.positions())?;
             numbers.extend(some(&image, &reflective(&inputs)));
         }
-        let pooled = Unstated::of(dtype, numbers.into_iter());
+        let pooled = UndeclaredRadiometry::of(dtype, numbers.into_iter());
         let guess = pooled.as_ref().unwrap_or(own).guess();
         lock(&self.readings.guesses).insert(key, guess);
         Ok(guess)
     }
 
-    /// Refuses numbers that can't be reflectance, and warns, once of a container, of others
+    /// Refuses numbers that can't be reflectance, and warns, once per container, of others
     /// that are odd. Reflectance = `image` × `per_input`.
     fn check(
         &self,
@@ -478,7 +480,7 @@ impl Dataset {
         match numbers.doubt(false) {
             Some(doubt) if doubt.refuses => Err(doubt.error(&self.called(index))),
             Some(doubt) => {
-                self.say(index, "odd", || doubt.to_string());
+                self.warn_once(index, "odd", || doubt.to_string());
                 Ok(())
             }
             None => Ok(()),
@@ -495,7 +497,12 @@ impl Dataset {
     }
 
     /// Warns of something about the container of sample `index`, once.
-    pub(super) fn say(&self, index: usize, what: impl Into<String>, message: impl Fn() -> String) {
+    pub(super) fn warn_once(
+        &self,
+        index: usize,
+        what: impl Into<String>,
+        message: impl Fn() -> String,
+    ) {
         let key = (self.origin(index).to_owned(), what.into());
         if lock(&self.readings.said).insert(key) {
             tracing::warn!(

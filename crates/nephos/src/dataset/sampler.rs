@@ -1,4 +1,4 @@
-//! Which samples an epoch visits.
+//! Which samples an epoch draws.
 
 use std::ops::Range;
 
@@ -11,9 +11,9 @@ use crate::class::CLASS_COUNT;
 use crate::config::{DataConfig, SamplingConfig};
 use crate::error::Result;
 
-/// One sample of an epoch.
+/// One sample drawn for an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Visit {
+pub struct Draw {
     /// Position in the data set.
     pub index: usize,
     /// The class for which it was drawn, if it was.
@@ -22,7 +22,7 @@ pub struct Visit {
 
 /// A container's samples, and its share of an epoch.
 #[derive(Debug, Clone)]
-struct Share {
+struct PartSamples {
     samples: Range<usize>,
     share: f64,
 }
@@ -36,9 +36,9 @@ struct Share {
 pub struct Sampler {
     config: SamplingConfig,
     seed: u64,
-    parts: Vec<Share>,
-    /// Pixels of each class, a row a sample, sets counting as their first; empty where they
-    /// are of no account.
+    parts: Vec<PartSamples>,
+    /// Pixels of each class, one row per sample, sets counting as their first; empty where they
+    /// are not needed.
     counts: Vec<[u64; CLASS_COUNT]>,
     length: usize,
 }
@@ -58,8 +58,8 @@ impl Sampler {
                 .collect::<Result<_>>()?,
             false => Vec::new(),
         };
-        let parts: Vec<Share> = (dataset.parts().into_iter())
-            .map(|Part { samples, share, .. }| Share { samples, share })
+        let parts: Vec<PartSamples> = (dataset.parts().into_iter())
+            .map(|Part { samples, share, .. }| PartSamples { samples, share })
             .collect();
         // Each sample of the first container once.
         let natural = parts[0].samples.len() as f64 / parts[0].share;
@@ -84,39 +84,39 @@ impl Sampler {
     }
 
     /// The samples of epoch `epoch`, in order. `losses` are the running losses of the
-    /// samples, NaN where none is known yet; too few are as good as unknown.
-    pub fn epoch(&self, epoch: u64, losses: &[f64]) -> Vec<Visit> {
+    /// samples, NaN where there is none yet; missing ones count as NaN.
+    pub fn epoch(&self, epoch: u64, losses: &[f64]) -> Vec<Draw> {
         if self.config.is_default() && self.parts.len() == 1 {
-            let plain = |index| Visit { index, class: None };
+            let plain = |index| Draw { index, class: None };
             let order = epoch_order(self.parts[0].samples.len(), self.seed, epoch);
             return order.into_iter().map(plain).collect();
         }
         // Other numbers than those of the plain order.
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ 0x5a4d_504c_4552_0001);
         rng.set_stream(epoch);
-        let mut visits = Vec::with_capacity(self.length);
+        let mut draws = Vec::with_capacity(self.length);
         let mut share = 0.0;
         for part in &self.parts {
             let before = (share * self.length as f64).round();
             share += part.share;
             let count = ((share * self.length as f64).round() - before) as usize;
-            self.visit(part, count, losses, &mut rng, &mut visits);
+            self.draw_from(part, count, losses, &mut rng, &mut draws);
         }
-        for last in (1..visits.len()).rev() {
+        for last in (1..draws.len()).rev() {
             let other = rng.random_range(0..=last as u64) as usize;
-            visits.swap(last, other);
+            draws.swap(last, other);
         }
-        visits
+        draws
     }
 
     /// Draws `count` samples of one container.
-    fn visit(
+    fn draw_from(
         &self,
-        part: &Share,
+        part: &PartSamples,
         count: usize,
         losses: &[f64],
         rng: &mut ChaCha8Rng,
-        visits: &mut Vec<Visit>,
+        draws: &mut Vec<Draw>,
     ) {
         let hardness = self.hardness(part, losses);
         let weights = |class: Option<usize>| -> Vec<f64> {
@@ -138,7 +138,7 @@ impl Sampler {
         }
         let mut take = |class: Option<usize>, count: usize| {
             let chosen = systematic(&weights(class), count, rng.random::<f64>());
-            visits.extend(chosen.into_iter().map(|place| Visit {
+            draws.extend(chosen.into_iter().map(|place| Draw {
                 index: part.samples.start + place,
                 class: class.map(|class| class as u8),
             }));
@@ -151,8 +151,8 @@ impl Sampler {
     }
 
     /// The weight of each sample of a container by its loss; all 1 where difficulty is
-    /// of no account.
-    fn hardness(&self, part: &Share, losses: &[f64]) -> Vec<f64> {
+    /// ignored.
+    fn hardness(&self, part: &PartSamples, losses: &[f64]) -> Vec<f64> {
         let loss = |index: usize| losses.get(index).copied().filter(|loss| loss.is_finite());
         let known: Vec<f64> = part.samples.clone().filter_map(loss).collect();
         let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
@@ -165,14 +165,14 @@ impl Sampler {
     }
 }
 
-/// `count` positions in `weights`, ascending, each as often as its weight asks, rounded
-/// down or up as `start` in [0, 1) says.
+/// `count` positions in `weights`, ascending, each in proportion to its weight, rounded
+/// down or up depending on `start` in [0, 1).
 fn systematic(weights: &[f64], count: usize, start: f64) -> Vec<usize> {
     let total: f64 = weights.iter().sum();
     let mut chosen = Vec::with_capacity(count);
     let (mut place, mut reached) = (0, weights.first().copied().unwrap_or(0.0));
-    for draw in 0..count {
-        let point = (start + draw as f64) / count as f64 * total;
+    for step in 0..count {
+        let point = (start + step as f64) / count as f64 * total;
         while reached <= point && place + 1 < weights.len() {
             place += 1;
             reached += weights[place];
@@ -191,7 +191,7 @@ mod tests {
         let parts = parts.iter().map(|(len, share)| {
             let samples = start..start + len;
             start += len;
-            Share {
+            PartSamples {
                 samples,
                 share: *share,
             }
@@ -205,19 +205,19 @@ mod tests {
         }
     }
 
-    fn times(visits: &[Visit], len: usize) -> Vec<usize> {
+    fn times(draws: &[Draw], len: usize) -> Vec<usize> {
         let mut times = vec![0; len];
-        visits.iter().for_each(|visit| times[visit.index] += 1);
+        draws.iter().for_each(|draw| times[draw.index] += 1);
         times
     }
 
     #[test]
-    fn plain_epochs_are_permutations_as_ever() {
+    fn plain_epochs_are_the_permutations_of_epoch_order() {
         let sampler = sampler(SamplingConfig::default(), &[(9, 1.0)], 9);
         let order: Vec<usize> = sampler
             .epoch(2, &[])
             .iter()
-            .map(|visit| visit.index)
+            .map(|draw| draw.index)
             .collect();
         assert_eq!(order, epoch_order(9, 1, 2));
     }
@@ -236,9 +236,9 @@ mod tests {
     #[test]
     fn shares_of_a_mixture_are_kept() {
         let sampler = sampler(SamplingConfig::default(), &[(10, 0.5), (100, 0.5)], 20);
-        let epochs: Vec<Vec<Visit>> = (0..10).map(|epoch| sampler.epoch(epoch, &[])).collect();
-        for visits in &epochs {
-            let times = times(visits, 110);
+        let epochs: Vec<Vec<Draw>> = (0..10).map(|epoch| sampler.epoch(epoch, &[])).collect();
+        for draws in &epochs {
+            let times = times(draws, 110);
             assert_eq!(times[..10], [1; 10]);
             assert_eq!(times[10..].iter().sum::<usize>(), 10);
         }
@@ -256,15 +256,15 @@ mod tests {
         // Class 3 is in one sample alone, class 2 in none.
         sampler.counts = vec![[90, 10, 0, 0]; 10];
         sampler.counts[4] = [90, 0, 0, 10];
-        let visits = sampler.epoch(0, &[]);
+        let draws = sampler.epoch(0, &[]);
         let drawn = |class: u8| {
-            visits
+            draws
                 .iter()
-                .filter(|visit| visit.class == Some(class))
+                .filter(|draw| draw.class == Some(class))
                 .count()
         };
         assert_eq!([drawn(0), drawn(1), drawn(2), drawn(3)], [13, 13, 0, 14]);
-        assert!(times(&visits, 10)[4] >= 14);
+        assert!(times(&draws, 10)[4] >= 14);
     }
 
     #[test]
@@ -274,8 +274,8 @@ mod tests {
             ..SamplingConfig::default()
         };
         let sampler = sampler(config, &[(4, 1.0)], 8);
-        let visits = sampler.epoch(0, &[1.0, 1.0, 2.0, f64::NAN]);
-        let times = times(&visits, 4);
+        let draws = sampler.epoch(0, &[1.0, 1.0, 2.0, f64::NAN]);
+        let times = times(&draws, 4);
         assert!(times[2] > times[0] && times[2] >= 3, "{times:?}");
         assert!(times[3] >= 1);
     }

@@ -8,10 +8,10 @@ use crate::error::Result;
 use crate::scene::MemoryScene;
 
 impl Dataset {
-    /// Sample `index` as a scene, so that it goes through a model as scenes do. Its
+    /// Sample `index` as a scene, so that it is predicted like a scene. Its
     /// bands are those of the configured ones that it has, in units of the model's
-    /// input: gain 1; their radiometries say how that came about. Optional bands that hold
-    /// nothing are none of the scene's, and named in its notes. Its label is not looked at.
+    /// input: gain 1; their radiometries record the conversion. Optional bands that are
+    /// empty are left out, and named in its notes. Its label is not read.
     ///
     /// # Errors
     /// As for [`Dataset::image`].

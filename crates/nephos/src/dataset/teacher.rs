@@ -1,4 +1,4 @@
-//! Soft targets from a teacher network where labels leave classes open.
+//! Soft targets from a teacher network where labels are sets of classes.
 //!
 //! A teacher gives each pixel a probability of cloud and one of cloud shadow, or none. Each
 //! time a sample is drawn, one level in [0, 1) is drawn for all its pixels: the target is
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn open_labels_become_the_teachers_target() {
+    fn sets_of_classes_become_the_teachers_target() {
         let (clouds, dark) = (either(&[1, 2]), either(&[0, 3]));
         assert_eq!(narrowed(IGNORE, 250, 0, 0.5), clouds);
         assert_eq!(narrowed(IGNORE, 0, 250, 0.5), 3);
@@ -212,10 +212,10 @@ mod tests {
     #[test]
     fn targets_have_the_frequencies_of_the_probabilities() {
         let levels = Array::linspace(0.0005, 0.9995, 1000);
-        let count = |wanted: u8| {
+        let count = |requested: u8| {
             let hits = levels
                 .iter()
-                .filter(|level| narrowed(IGNORE, 75, 50, **level) == wanted);
+                .filter(|level| narrowed(IGNORE, 75, 50, **level) == requested);
             hits.count()
         };
         // 75 / 250 and 50 / 250.

@@ -1,16 +1,16 @@
-//! Images without labels, to learn from alone.
+//! Images without labels, for pre-training.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ndarray::{Array2, Array3};
 
-use super::mix::Chain;
+use super::mix::ConcatDataset;
 use super::{Dataset, Inputs};
 use crate::config::DataConfig;
 use crate::error::{Error, Result};
 use crate::predict::Plan;
-use crate::scene::{self, DType, Routed, SampleSource, Scene, SceneOptions, Window};
+use crate::scene::{self, DType, SampleSource, Scene, SceneOptions, SubsetOf, Window};
 
 /// Opens scenes, cut into tiles of `side` × `side` pixels (the whole scene along a side
 /// that is shorter), and containers of samples as one data set of clear pixels: what
@@ -27,7 +27,7 @@ pub fn open_unlabelled(
     if side == 0 {
         return Err(Error::usage("a tile of 0 pixels has no image"));
     }
-    let mut chain = Chain::default();
+    let mut chain = ConcatDataset::default();
     for path in paths {
         if scene::is_container(path) {
             chain.push(Arc::from(scene::open_as(path, data.channels_last)?));
@@ -49,7 +49,7 @@ pub fn open_unlabelled(
     }
 }
 
-/// Tiles of a scene, side by side; the last of a row or column reaches back into the one
+/// Tiles of a scene, side by side; the last of a row or column overlaps the one
 /// before it.
 struct Tiles {
     scene: Box<dyn Scene>,
@@ -84,7 +84,7 @@ impl Tiles {
 
     fn place(&self, index: usize) -> Result<Window> {
         self.places.get(index).copied().ok_or_else(|| {
-            let message = format!("tile {index} was asked for, of {}", self.places.len());
+            let message = format!("tile {index} was requested, of {}", self.places.len());
             Error::format(&self.scene.info().path, message)
         })
     }
@@ -128,11 +128,11 @@ impl SampleSource for Tiles {
     }
 }
 
-/// Samples whose pixels are all labelled clear, whatever their labels say: where there is
-/// data is all that counts.
-struct Unlabelled(Chain);
+/// Samples whose pixels are all labelled clear, whatever their labels: only where there is
+/// data counts.
+struct Unlabelled(ConcatDataset);
 
-impl Routed for Unlabelled {
+impl SubsetOf for Unlabelled {
     fn count(&self) -> usize {
         self.0.count()
     }
@@ -165,7 +165,7 @@ mod tests {
         let text = "[data]\nbands = ['nir', 'red']\nscale = 10000.0\noffset = -1000.0\n\
                     labels = { ignore = [255] }";
         let data = Config::parse(text, "t.toml", &[]).unwrap().data;
-        let mut chain = Chain::default();
+        let mut chain = ConcatDataset::default();
         chain.push(Arc::new(Tiles::new(Box::new(scene), &data, 4).unwrap()));
         let source = Arc::new(Unlabelled(chain));
         let dataset = Dataset::from_source(source, Path::new("s"), &data).unwrap();

@@ -93,7 +93,7 @@ impl Chains {
     }
 }
 
-/// Things with numbers that are used again.
+/// A slab: items with numbers that are reused.
 #[derive(Debug, Default)]
 struct Slots<T> {
     items: Vec<T>,

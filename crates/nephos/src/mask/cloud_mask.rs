@@ -10,8 +10,8 @@ use crate::class::{Class, IGNORE};
 use crate::error::Result;
 use crate::scene::Georeference;
 
-/// The classes that count as cloud unless said otherwise: thick and thin. Shadow
-/// is ground that is seen, if darkly.
+/// The classes that count as cloud by default: thick and thin. Shadow
+/// is visible ground.
 pub const CLOUDY: [Class; 2] = [Class::Thick, Class::Thin];
 
 /// A class mask as 1 where it has one of the classes `cloudy`, 0 where it has

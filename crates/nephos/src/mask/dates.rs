@@ -10,7 +10,7 @@ const FIRST_SATELLITE: &str = "1957-10-04T00:00:00Z";
 /// A whole day but its last second.
 const DAY: i64 = 86_400;
 
-/// When a scene was taken, as far as it is known. Times are RFC 3339 in UTC, as in
+/// When a scene was taken, where it is known. Times are RFC 3339 in UTC, as in
 /// `2022-10-05T11:54:11Z`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dates {
@@ -76,12 +76,12 @@ impl FromStr for Dates {
     }
 }
 
-/// The time now, or that of the variable `SOURCE_DATE_EPOCH` (seconds since 1970), by
-/// which others can make the same file again.
+/// The time now, or, for reproducible files, that of the variable `SOURCE_DATE_EPOCH`
+/// (seconds since 1970).
 pub fn created() -> String {
-    let told = std::env::var("SOURCE_DATE_EPOCH").ok();
-    let told = told.and_then(|text| text.trim().parse::<i64>().ok());
-    text(told.unwrap_or_else(|| seconds(SystemTime::now())))
+    let epoch = std::env::var("SOURCE_DATE_EPOCH").ok();
+    let epoch = epoch.and_then(|text| text.trim().parse::<i64>().ok());
+    text(epoch.unwrap_or_else(|| seconds(SystemTime::now())))
 }
 
 /// Seconds since 1970, and the digits after the point as they were stated.
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn invalid_times_are_refused() {
         for text in [
             "",
             "yesterday",

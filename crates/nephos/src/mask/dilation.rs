@@ -10,7 +10,7 @@ use crate::class::{Class, IGNORE};
 use crate::error::{Error, Result};
 use crate::scene::Georeference;
 
-/// Largest reach in rows: bounds the memory, about three bytes a pixel and row.
+/// Largest reach in rows: bounds the memory, about three bytes per pixel and row.
 const MAX_ROWS: f64 = 4096.0;
 
 /// Rows that are made final at a time, at least.
@@ -19,7 +19,7 @@ const BATCH: usize = 64;
 /// Grows cloud, and shadow on request, by a radius on the ground, in rows from the
 /// top down.
 ///
-/// Each pixel takes the gravest class within the radius, measured from centre to
+/// Each pixel takes the class of highest priority within the radius, measured from centre to
 /// centre: thick before thin, thin before shadow, shadow before clear. So what is
 /// grown and then collapsed to a cloud mask is what is collapsed and then grown.
 /// Pixels without data stay so. Work is linear in the pixels, whatever the radius.
@@ -28,7 +28,7 @@ pub struct Dilation {
     ground: Ground,
     /// Rows above and below that a pixel can reach.
     reach: usize,
-    /// Classes that grow, the gravest last.
+    /// Classes that grow, the highest priority last.
     classes: Vec<Class>,
     /// Rows that came and are not final.
     rows: VecDeque<Row>,
@@ -55,8 +55,8 @@ impl Dilation {
     /// Web Mercator, it is that of the pixel that grows.
     ///
     /// # Errors
-    /// A radius that is negative or reaches over more than 4096 rows, or a place
-    /// that does not say how large pixels are.
+    /// A radius that is negative or reaches over more than 4096 rows, or a georeference
+    /// without the size of pixels.
     pub fn new(radius: f64, place: &Georeference, size: [usize; 2], shadow: bool) -> Result<Self> {
         let [height, width] = size;
         if !(radius >= 0.0 && radius.is_finite()) {
@@ -189,24 +189,24 @@ fn horizontal(codes: &[u8], class: u8, reaches: &[u16]) -> Vec<u16> {
     row
 }
 
-/// Goes on by one row.
+/// Advances by one row.
 fn step(left: &mut [u16], row: &[u16]) {
     for (left, reach) in left.iter_mut().zip(row) {
         *left = left.saturating_sub(1).max(*reach);
     }
 }
 
-/// Sets the pixels that are reached to `class` where that is graver.
+/// Sets the pixels that are reached to `class` where that has higher priority.
 fn paint(codes: Option<&mut [u8]>, reached: &[u16], class: Class) {
     for (code, reached) in codes.into_iter().flatten().zip(reached) {
-        if *reached > 0 && *code != IGNORE && gravity(*code) < gravity(class as u8) {
+        if *reached > 0 && *code != IGNORE && priority(*code) < priority(class as u8) {
             *code = class as u8;
         }
     }
 }
 
 /// Rank of a code: clear, shadow, thin, thick.
-fn gravity(code: u8) -> u8 {
+fn priority(code: u8) -> u8 {
     match code {
         0 => 0,
         code => u8::MAX - code,
@@ -236,7 +236,7 @@ mod tests {
                 let [width, height] = ground.pixel(y);
                 let distance = (r.abs_diff(y) as f64 * height).hypot(c.abs_diff(x) as f64 * width);
                 let grows = matches!(code, 1 | 2) || *code == 3 && shadow;
-                if grows && distance <= radius * (1.0 + 1e-9) && gravity(*code) > gravity(*to) {
+                if grows && distance <= radius * (1.0 + 1e-9) && priority(*code) > priority(*to) {
                     *to = *code;
                 }
             }
@@ -257,7 +257,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn it_is_what_it_is_defined_as(
+        fn it_equals_its_definition(
             seed in any::<u64>(),
             (rows, cols) in (1usize..90, 1usize..60),
             chunk in 1usize..100,
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cant_be_grown_is_refused() {
+    fn impossible_radii_and_georeferences_are_refused() {
         let refused = |radius, place: &Georeference| {
             let error = Dilation::new(radius, place, [4, 4], false).err().unwrap();
             error.to_string()

@@ -19,7 +19,7 @@ const LEAST_SHARE: f64 = 0.005;
 
 /// Polygons in pixels (column, row), each an outer ring and then its holes, the first
 /// point not repeated; empty where no pixel is valid. Rings turn as those of regions do:
-/// the valid pixels lie on the left on a screen, rows downwards.
+/// the valid pixels are on the left on a screen, rows downwards.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Footprint(pub(super) Vec<Vec<Vec<[f64; 2]>>>);
 
@@ -85,7 +85,7 @@ pub fn footprint(mask: &Path) -> Result<Footprint> {
     Ok(Footprint(polygons.into_iter().map(rings).collect()))
 }
 
-/// Area in pixels, whichever way the ring turns.
+/// Area in pixels, in either orientation.
 fn area(ring: &[Corner]) -> f64 {
     super::regions::signed_area(ring).unsigned_abs() as f64
 }

@@ -1,10 +1,10 @@
-//! Which file format a mask gets.
+//! File formats of masks.
 
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 
-use super::{geotiff, numpy, picture_place, png};
+use super::{geotiff, numpy, png, world_file};
 use crate::error::{Error, Result};
 use crate::scene::Georeference;
 
@@ -38,17 +38,17 @@ impl MaskFormat {
         }
     }
 
-    /// What a mask of this format can't keep of where the scene lies: a sentence for the
+    /// What a mask of this format can't keep of the georeference: a sentence for the
     /// user, `None` where nothing is lost.
-    pub fn loses(self, place: &Georeference) -> Option<String> {
+    pub fn georeference_loss(self, place: &Georeference) -> Option<String> {
         let placed = place.transform.is_some() || !place.points.is_empty() || !place.rpc.is_empty();
         match self {
             Self::Numpy if placed => Some(
-                "The mask as .npy has no place: NumPy arrays have none. Write it as .tif or \
+                "The mask as .npy has no georeference: NumPy arrays have none. Write it as .tif or \
                  .png to keep it."
                     .to_owned(),
             ),
-            Self::Png if placed && place.keys.is_some() && !picture_place::has_system(place) => {
+            Self::Png if placed && place.keys.is_some() && !world_file::has_system(place) => {
                 Some(
                     "The mask as .png keeps its transform, but not its coordinate system, which \
                      has no EPSG code. Write it as .tif to keep it."
@@ -59,12 +59,12 @@ impl MaskFormat {
         }
     }
 
-    /// Files that belong to a mask of this format at `path`, whatever else is asked for:
-    /// `.aux.xml` with class names or place, the world file of a PNG.
+    /// Files that belong to a mask of this format at `path`, whatever other outputs there are:
+    /// `.aux.xml` with class names or georeference, the world file of a PNG.
     pub fn side_files(self, path: &Path) -> Vec<PathBuf> {
         match self {
-            Self::GeoTiff => picture_place::paths(path)[1..].to_vec(),
-            Self::Png => picture_place::paths(path).to_vec(),
+            Self::GeoTiff => world_file::paths(path)[1..].to_vec(),
+            Self::Png => world_file::paths(path).to_vec(),
             Self::Numpy => Vec::new(),
         }
     }
@@ -97,7 +97,7 @@ pub fn write(path: &Path, mask: &Array2<u8>, place: Option<&Georeference>) -> Re
         MaskFormat::GeoTiff => geotiff::write_mask(path, mask, place),
         MaskFormat::Png => {
             if let Some(place) = place {
-                picture_place::write(path, place)?;
+                world_file::write(path, place)?;
             }
             png::write_mask(path, mask)
         }
@@ -108,7 +108,7 @@ pub fn write(path: &Path, mask: &Array2<u8>, place: Option<&Georeference>) -> Re
 /// Reads a class mask as [`write()`] writes it: codes, not colours.
 ///
 /// # Errors
-/// An unknown extension, a broken file, or one that does not hold one uint8 a
+/// An unknown extension, a broken file, or one that does not hold one uint8 per
 /// pixel.
 pub fn read(path: &Path) -> Result<Array2<u8>> {
     match MaskFormat::of(path)? {

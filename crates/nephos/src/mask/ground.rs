@@ -1,4 +1,4 @@
-//! How large pixels are on the ground.
+//! Size of pixels on the ground.
 
 use super::system::{System, metres};
 use crate::error::{Error, Result};
@@ -26,7 +26,7 @@ pub(super) struct Ground {
 /// Width and height in metres and area in m² of pixels.
 #[derive(Debug, Clone, PartialEq)]
 enum Rows {
-    /// All alike: a system true to scale.
+    /// All equal: a system true to scale.
     Same([f64; 3]),
     /// In degrees: width and height, and the latitude of the first row's upper edge
     /// and from one row to the next.
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn projected_pixels_are_alike_everywhere() {
+    fn projected_pixels_are_equal_everywhere() {
         let utm = place([5e5, 8.0, 6.0, 5e6, 6.0, -8.0], GeoKeys::projected(32633));
         let ground = Ground::of(&utm, [10, 10], "x").unwrap();
         assert_eq!((ground.pixel(0), ground.area(9)), ([10.0, 10.0], 100.0));
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lacks_is_named() {
+    fn errors_name_the_missing_part() {
         let error = Ground::of(&Georeference::default(), [1, 1], "--dilate").unwrap_err();
         assert!(error.to_string().starts_with("--dilate needs"), "{error}");
         let points = Georeference {

@@ -4,7 +4,7 @@ use super::system::System;
 use crate::scene::Georeference;
 
 /// Largest step in degrees between points of a ring in a geographic system: longitudes
-/// are told apart from those on the other side of the Earth.
+/// are distinguished from those on the other side of the Earth.
 const STEP_DEGREES: f64 = 45.0;
 
 /// From pixels to degrees of longitude and latitude on WGS 84.
@@ -29,7 +29,7 @@ impl LonLat {
         self.system.code()
     }
 
-    /// Longitude and latitude of a place in pixels, counted from the first pixel's
+    /// Longitude and latitude of a point in pixels, counted from the first pixel's
     /// corner; `None` where the system has none.
     pub(super) fn at(&self, col: f64, row: f64) -> Option<[f64; 2]> {
         self.system.lon_lat(self.place.to_map(col, row)?)
@@ -37,7 +37,7 @@ impl LonLat {
 
     /// A line that is closed, in degrees: at each of `corners` and at least every
     /// `step` pixels between, since what is straight in one system is not in the
-    /// other. Longitudes do not jump at the 180th meridian but go on past it. A line
+    /// other. Longitudes do not jump at the 180th meridian but continue past it. A line
     /// around a pole is closed along the pole, as RFC 7946 has it.
     pub(super) fn ring(&self, corners: &[[f64; 2]], step: f64) -> Option<Vec<[f64; 2]>> {
         let step = match self.system.is_geographic() {

@@ -9,10 +9,10 @@ pub(super) type Polygon = Vec<Ring>;
 
 /// Longitude of the meridian.
 const MERIDIAN: f64 = 180.0;
-/// Degrees below which a place counts as on the meridian.
+/// Degrees below which a point counts as on the meridian.
 const NEAR: f64 = 1e-9;
 
-/// A polygon whose longitudes go on past the 180th meridian as polygons none of which
+/// A polygon whose longitudes continue past the 180th meridian as polygons none of which
 /// crosses it, all within −180 to 180 degrees.
 pub(super) fn split(mut polygon: Polygon) -> Vec<Polygon> {
     let Some(outer) = polygon.first() else {
@@ -75,7 +75,7 @@ struct End {
     is_entry: bool,
 }
 
-/// What lies on one side of the meridian. `None` where the rings cross one another.
+/// The part on one side of the meridian. `None` where the rings cross one another.
 fn half(polygon: &[Ring], west: bool) -> Option<Vec<Polygon>> {
     // Points on the meridian are on neither side: lines along it are no part of a half,
     // the ends of its chains are tied along it.
@@ -153,7 +153,7 @@ fn tied(chains: &[Chain]) -> Option<Vec<Ring>> {
         }
     }
     ends.sort_by(|a, b| a.latitude.total_cmp(&b.latitude));
-    // The chain that goes on where one goes out.
+    // The chain that continues where one ends.
     let mut next = vec![None; chains.len()];
     for first in (0..ends.len()).step_by(2) {
         let one = ends[first];
@@ -195,7 +195,7 @@ fn tied(chains: &[Chain]) -> Option<Vec<Ring>> {
     Some(rings)
 }
 
-/// Whether a point lies within a ring (even-odd).
+/// Whether a point is within a ring (even-odd).
 pub(super) fn contains(ring: &[[f64; 2]], [x, y]: [f64; 2]) -> bool {
     ring.windows(2)
         .filter(|pair| {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_cross_stays() {
+    fn polygons_that_do_not_cross_are_unchanged() {
         let square = vec![closed(&[[1.0, 1.0], [2.0, 1.0], [2.0, 2.0], [1.0, 2.0]])];
         assert_eq!(split(square.clone()), std::slice::from_ref(&square));
         let mut beyond = square.clone();

@@ -1,4 +1,4 @@
-//! What goes out: class masks and probabilities as Cloud-Optimised GeoTIFF, PNG or
+//! Outputs: class masks and probabilities as Cloud-Optimised GeoTIFF, PNG or
 //! NumPy array, and what is made of them.
 //!
 //! [`CogWriter`] takes a raster in rows from the top down. What else is made of a
@@ -19,7 +19,6 @@ mod lonlat;
 mod meridian;
 mod numpy;
 mod palette;
-mod picture_place;
 mod png;
 mod polygons;
 mod reader;
@@ -30,6 +29,7 @@ mod sidecar;
 mod stac;
 mod summary;
 mod system;
+mod world_file;
 mod xml;
 
 pub use cloud_mask::{CLOUDY, collapse, write_cloud_mask};

@@ -3,7 +3,7 @@
 use crate::class::{Class, IGNORE};
 
 /// Colour of each of the 256 codes: the classes' own, black for all others.
-/// Code 255 is not a colour but transparent, or no data, where a format can say so.
+/// Code 255 is not a colour but transparent, or no data, where a format can express it.
 pub(super) fn palette() -> [[u8; 3]; 256] {
     let mut colours = [[0; 3]; 256];
     for class in Class::ALL {

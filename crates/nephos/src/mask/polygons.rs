@@ -21,7 +21,7 @@ const STEP: f64 = 128.0;
 /// Which regions become polygons.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PolygonOptions {
-    /// Classes, a polygon a connected region of one.
+    /// Classes; one polygon per connected region of one class.
     pub classes: Vec<Class>,
     /// Least area in m²; smaller regions are left out.
     pub min_area: f64,
@@ -37,7 +37,7 @@ impl Default for PolygonOptions {
     }
 }
 
-/// Refuses a place of which no polygons can be made.
+/// Refuses a georeference that is insufficient for polygons.
 ///
 /// # Errors
 /// What it lacks.
@@ -45,20 +45,20 @@ pub fn check_polygons(place: &Georeference) -> Result<()> {
     Ground::of(place, [1, 1], "--with polygons").map(|_| ())
 }
 
-/// Writes the regions of the class mask in the GeoTIFF `mask` as GeoJSON: a feature
-/// a region of pixels that share sides, with `class`, `code`, `pixels` and
+/// Writes the regions of the class mask in the GeoTIFF `mask` as GeoJSON: one feature
+/// per region of pixels that share sides, with `class`, `code`, `pixels` and
 /// `area_m2`; returns their number. Memory grows with the outlines of the regions
 /// that are open at once, not with the mask.
 ///
 /// Coordinates are longitude and latitude on WGS 84, outer rings counter-clockwise,
 /// where the mask's system is known; else they are the system's own, and a member
-/// `crs` and a `note` say so. What crosses the 180th meridian is cut there into a
+/// `crs` and a `note` record it. What crosses the 180th meridian is cut there into a
 /// `MultiPolygon`. Areas are those of the pixels on the ground: in the plane of a
 /// projected system that is true to scale, on a sphere for a geographic one and for one
 /// that is not, as Web Mercator.
 ///
 /// # Errors
-/// A broken mask, one without a place, or the file can't be written.
+/// A broken mask, one without a georeference, or the file can't be written.
 pub fn write_polygons(path: &Path, mask: &Path, options: &PolygonOptions) -> Result<u64> {
     let reader = MaskReader::open(mask)?;
     let place = reader.georeference();
@@ -159,13 +159,13 @@ fn opening(place: &Georeference, projected: bool) -> String {
             }),
         };
         let note = "coordinates are those of the mask, not longitude and latitude: its \
-                    coordinate system has no EPSG code that nephos knows";
+                    coordinate system has no EPSG code that nephos supports";
         members = format!("\"crs\":{crs},\"note\":{},", json!(note));
     }
     format!("{{\"type\":\"FeatureCollection\",{members}\"features\":[")
 }
 
-/// A ring's coordinates, closed. The region lies on the left of the ring on
+/// A ring's coordinates, closed. The region is on the left of the ring on
 /// screen; in a mirrored raster the ring is turned round so that it does on the map.
 fn coordinates(
     ring: &[Corner],

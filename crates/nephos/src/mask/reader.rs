@@ -1,4 +1,4 @@
-//! A finished mask, read a strip at a time.
+//! A finished mask, read strip by strip.
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,7 @@ impl MaskReader {
         let kind = (layout.samples_per_pixel, layout.bytes_per_sample);
         if kind != (1, 1) || layout.sample_format != 1 {
             let message = format!(
-                "expected one uint8 band, got {} of {} bytes a number",
+                "expected one uint8 band, got {} of {} bytes per number",
                 kind.0, kind.1
             );
             return Err(Error::format(path, message));
@@ -52,7 +52,7 @@ impl MaskReader {
         self.size
     }
 
-    /// Where the mask lies.
+    /// Georeference of the mask.
     pub fn georeference(&self) -> &Georeference {
         &self.georeference
     }
@@ -69,7 +69,7 @@ impl MaskReader {
         Ok(())
     }
 
-    /// The mask reduced to at most `side` pixels a side, by an overview where the
+    /// The mask reduced to at most `side` pixels per side, by an overview where the
     /// file has one that is not smaller, then by picking pixels. `[rows, cols]`.
     ///
     /// # Errors
@@ -109,7 +109,7 @@ impl MaskReader {
     }
 }
 
-/// A mask of any format reduced to at most `side` pixels a side, as
+/// A mask of any format reduced to at most `side` pixels per side, as
 /// [`MaskReader::reduced`].
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! What nephos has written into its rasters of how they were made.
+//! Provenance records in nephos's rasters.
 
 use std::path::{Path, PathBuf};
 
@@ -31,9 +31,9 @@ pub struct MaskRecord {
     pub kind: MaskKind,
     /// Rows and columns.
     pub size: [usize; 2],
-    /// Where it lies.
+    /// Georeference.
     pub georeference: Georeference,
-    /// Names and values of what made it, in their order; empty where the file has none.
+    /// Names and values of its provenance, in their order; empty where the file has none.
     pub tags: Vec<(String, String)>,
     /// The summary beside it that names it, for formats that hold no record.
     pub summary: Option<PathBuf>,
@@ -107,7 +107,7 @@ fn of_png(path: &Path) -> Result<Option<MaskRecord>> {
         return Ok(None);
     }
     let codes = png::read_mask(path)?;
-    let place = crate::scene::place_files::with_files(path, Georeference::default());
+    let place = crate::scene::georeference_files::with_files(path, Georeference::default());
     Ok(Some(whole(path, codes.view(), place)))
 }
 

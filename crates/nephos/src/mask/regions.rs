@@ -1,12 +1,12 @@
 //! Connected regions of a raster and their outlines, traced row by row.
 //!
 //! Regions are of pixels that share sides. Outlines run along pixel edges and have
-//! a corner wherever they turn. Only regions that the last row still touches are
-//! held; what is complete is handed out.
+//! a corner wherever they turn. Only regions that the last row still touches are in
+//! memory; complete ones are returned.
 //!
 //! Outlines are directed with the region on their left, rows downwards: down along
 //! the left side of a run of pixels, to the right along its lower side, up along
-//! its right side. So below a run two ends of chains hang: the head of the one
+//! its right side. So below a run there are two ends of chains: the head of the one
 //! along its left side, and the tail of the one along its right side.
 
 use std::collections::HashMap;
@@ -35,7 +35,7 @@ struct Run {
     end: u32,
     /// Position in [`Tracer::regions`].
     region: usize,
-    /// What hangs below its left and right sides.
+    /// The open ends below its left and right sides.
     ends: [End; 2],
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Tracer {
 }
 
 impl Tracer {
-    /// Takes the next row: `is` tells of each pixel whether it is of the kind,
+    /// Takes the next row: `is` returns whether a pixel is of the kind,
     /// `area` is that of one pixel. Gives the regions that are complete.
     pub(super) fn push(&mut self, is: impl Iterator<Item = bool>, area: f64) -> Vec<Region> {
         let mut spans: Vec<(u32, u32)> = Vec::new();
@@ -114,7 +114,7 @@ impl Tracer {
     fn trace(&mut self, below: &mut [Run], sets: &mut Sets) {
         let above = std::mem::take(&mut self.runs);
         let (mut next_above, mut next_below) = (0, 0);
-        // The end that goes on to the right along the line.
+        // The end that continues to the right along the line.
         let mut along: Option<End> = None;
         loop {
             let up = side(&above, next_above);
@@ -172,7 +172,7 @@ impl Tracer {
     }
 
     /// A new chain at the upper corner of a run's left or right side: the end that
-    /// goes down the side, and the one that goes on to the right.
+    /// goes down the side, and the one that continues to the right.
     fn begin(&mut self, corner: Corner, right: usize) -> (End, Option<End>) {
         let [head, tail] = self.chains.begin(corner);
         match right {
@@ -260,7 +260,7 @@ impl Region {
     }
 
     /// The outer ring first, then the holes, none with a corner twice: where an
-    /// outline comes back to a corner, what lies between is a ring of its own.
+    /// outline comes back to a corner, the part between is a ring of its own.
     fn with_simple_rings(mut self) -> Self {
         self.rings = self.rings.into_iter().flat_map(simple).collect();
         // There is one outer ring: a second would not be connected by sides.
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_that_touch_at_a_corner_are_apart() {
+    fn pixels_that_touch_at_a_corner_are_separate_regions() {
         let found = regions(&picture(&["#.", ".#"]));
         assert_eq!(found.len(), 2);
         // A ring that touches itself at a corner: one outer ring and one hole.
@@ -344,7 +344,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn outlines_hold_what_they_surround(
+        fn outlines_enclose_their_pixels(
             bits in proptest::collection::vec(any::<u16>(), 1..24),
             dense in any::<bool>(),
         ) {

@@ -1,4 +1,4 @@
-//! When a scene was taken, by what its file says.
+//! Acquisition date of a scene, from its file.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ const NAMES: [&str; 10] = [
 ];
 
 /// When a scene was taken: as its product states it, else the date that its file
-/// carries. A file's own tag (TIFFTAG_DATETIME) is the date of the picture in the words of
+/// carries. A file's own tag (TIFFTAG_DATETIME) is the date of the picture by
 /// the standard, and without a zone; it is taken as UTC.
 pub fn stated_date(info: &SceneInfo) -> Option<String> {
     info.acquired.clone().or_else(|| of_file(&info.path))
@@ -53,7 +53,7 @@ fn first_tiff(folder: &Path) -> Option<PathBuf> {
         .min()
 }
 
-/// A time in the words of ISO 8601; TIFF's own has colons in its date. HLS states several
+/// A time in ISO 8601; TIFF's own has colons in its date. HLS states several
 /// of one composite, the first of which counts.
 fn time(text: &str) -> Option<String> {
     let text = text.split(';').next()?.trim();

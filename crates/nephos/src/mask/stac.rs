@@ -70,7 +70,7 @@ pub struct StacInput<'a> {
     pub created: &'a str,
     /// Rows and columns of the mask.
     pub size: [usize; 2],
-    /// Where the mask lies.
+    /// Georeference of the mask.
     pub georeference: &'a Georeference,
     /// Outline of its valid pixels.
     pub footprint: &'a Footprint,
@@ -80,15 +80,15 @@ pub struct StacInput<'a> {
     pub assets: &'a [(AssetKind, String)],
 }
 
-/// Refuses a place that no item can have.
+/// Refuses a georeference that no item can have.
 ///
 /// # Errors
-/// A place on the Earth that is not known: STAC has no such items.
+/// An unknown coordinate system: STAC has no such items.
 pub fn check_stac(place: &Georeference) -> Result<()> {
     projection(place, "--with stac").map(|_| ())
 }
 
-/// The projection and EPSG code of a place.
+/// The projection and EPSG code of a georeference.
 fn projection(place: &Georeference, subject: &str) -> Result<(LonLat, u16)> {
     let found = LonLat::of(place).and_then(|projection| {
         let code = projection.code()?;
@@ -117,7 +117,7 @@ fn projection(place: &Georeference, subject: &str) -> Result<(LonLat, u16)> {
 /// `start_datetime` and `end_datetime` that bound it.
 ///
 /// # Errors
-/// A raster whose place on the Earth is not known: STAC has no such items.
+/// A raster of unknown coordinate system: STAC has no such items.
 pub fn stac_item(input: &StacInput<'_>) -> Result<Value> {
     let [height, width] = input.size;
     let place = input.georeference;

@@ -42,7 +42,7 @@ const UNIT_SIZE: u16 = 3077;
 const MERCATOR: u16 = 7;
 const USER_DEFINED: u16 = 32767;
 
-/// A coordinate system whose places have a longitude and latitude.
+/// A coordinate system whose points have a longitude and latitude.
 pub(super) struct System {
     from: Proj,
     to: Proj,
@@ -54,7 +54,7 @@ pub(super) struct System {
 impl System {
     /// The system of these keys: by its EPSG code; Web Mercator also as GDAL writes
     /// it where it has none (ESRI:102100, EPSG:900913), and UTM zones of WGS 84.
-    /// `None` where nephos does not know it.
+    /// `None` where it is not supported.
     pub(super) fn of(keys: &GeoKeys) -> Option<Self> {
         let code = keys.epsg().or_else(|| derived_code(keys))?;
         let from = Proj::from_epsg_code(code).ok()?;

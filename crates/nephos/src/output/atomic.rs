@@ -39,17 +39,17 @@ fn temporary(folder: &Path, path: &Path) -> io::Result<NamedTempFile> {
             .prefix(PREFIX)
             .permissions_like(path)
             .tempfile_in(folder)?;
-        // On a file system without locks nobody takes the file for abandoned either.
+        // On a file system without locks no file counts as abandoned either.
         let _ = temporary.as_file().lock();
-        // Whoever cleans the folder may have been first.
+        // Another process that cleans the folder may have been first.
         if is_at(temporary.as_file(), temporary.path()) {
             return Ok(temporary);
         }
     }
 }
 
-/// A file without a name in the folder that `path` is to be written to, for what
-/// is kept until it can be written. It is gone with the process. Missing folders
+/// A file without a name in the folder that `path` is to be written to, for data that
+/// is spooled until it can be written. It is gone with the process. Missing folders
 /// are made.
 ///
 /// # Errors

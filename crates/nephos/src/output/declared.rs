@@ -1,4 +1,4 @@
-//! What a run reads and writes, and that the one does not destroy the other.
+//! Declared inputs and outputs of a run: outputs must not overwrite inputs.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// Files beside a raster that are read with it, by what is added to its name.
 const SIDECARS: [&str; 3] = [".aux.xml", ".msk", ".ovr"];
-/// Entries of a folder that is read whose hard links are known.
+/// Most entries of an input folder whose hard links are checked.
 const MOST_ENTRIES: usize = 50_000;
 
 /// What a run reads and will write, declared before it computes.
@@ -41,7 +41,7 @@ impl Declared {
     }
 
     /// With a file that may be the name of what comes with nephos instead, as of a model or
-    /// a configuration: a folder of that name is not meant.
+    /// a configuration: a folder of that name is ignored.
     #[must_use]
     pub fn reads_named(self, path: impl AsRef<Path>) -> Self {
         match path.as_ref().is_dir() {
@@ -71,7 +71,7 @@ impl Declared {
         self
     }
 
-    /// Refuses outputs that are inputs or lie among them, and two outputs that are one
+    /// Refuses outputs that are inputs or are among them, and two outputs that are one
     /// file, by whatever names; then removes what killed runs left in the folders of the
     /// outputs.
     ///
@@ -101,7 +101,7 @@ impl Declared {
     /// As [`Self::check_places`]; refuses outputs that are there, too, see [`may_write`].
     ///
     /// # Errors
-    /// The first output that can't be, and why.
+    /// The first output that is refused, and why.
     pub fn check(&self, overwrite: bool) -> Result<()> {
         self.check_places()?;
         (self.outputs.iter()).try_for_each(|output| may_write(output, overwrite))
@@ -112,7 +112,7 @@ impl Declared {
 /// [nephos wrote it](is_ours).
 ///
 /// # Errors
-/// The file, and what would help.
+/// The message names the file and a remedy.
 pub fn may_write(path: &Path, overwrite: bool) -> Result<()> {
     let refuse = |why: &str| Err(Error::usage(format!("{}: {why}", path.display())));
     if path.is_dir() {
@@ -134,7 +134,7 @@ pub fn may_write(path: &Path, overwrite: bool) -> Result<()> {
     }
 }
 
-/// Files by where they are, and what they were called.
+/// Files by their location, with their names as given.
 #[derive(Default)]
 struct Known<'a> {
     names: HashMap<PathBuf, &'a Path>,
@@ -153,7 +153,7 @@ impl<'a> Known<'a> {
         self.folded.insert(folded, (called, place));
     }
 
-    /// The file at this place.
+    /// The file at this location.
     fn find(&self, place: &Location) -> Option<&'a Path> {
         let by_id = || place.id.and_then(|id| self.ids.get(&id)).copied();
         let by_case = || {
@@ -170,7 +170,7 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Where the inputs are.
+/// Locations of the inputs.
 struct Inputs<'a> {
     files: Known<'a>,
     /// Folders that are read: all in them is input.
@@ -252,7 +252,7 @@ fn folders_of(path: &Path) -> Vec<PathBuf> {
     vec![folder.unwrap_or(Path::new(".")).to_owned()]
 }
 
-/// What the system knows the files of a folder by.
+/// The system's identifiers of the files of a folder.
 fn gather(folder: &Path, ids: &mut HashSet<FileId>, seen: &mut usize) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_nephos_wrote_is_overwritten() {
+    fn only_files_that_nephos_wrote_are_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("mine.json"), r#"{"a": 1}"#).unwrap();

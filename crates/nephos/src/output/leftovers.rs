@@ -1,7 +1,7 @@
-//! What killed runs leave behind.
+//! Temporary files of killed runs.
 //!
-//! Whoever writes a temporary file holds the system's lock on it, which ends with the
-//! process. So a file that can be locked belongs to nobody, on this machine or on another
+//! The process that writes a temporary file holds the system's lock on it, which ends with the
+//! process. So a file that can be locked is abandoned, on this machine or on another
 //! that shares the folder.
 
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ pub(super) const PREFIX: &str = ".nephos-";
 /// Letters and digits after that, as the library of temporary files has them.
 const RANDOM: usize = 6;
 
-/// Removes the temporary files that killed runs left in `folder`; those of living
+/// Removes the temporary files that killed runs left in `folder`; those of running
 /// processes stay. What can't be removed stays too.
 pub fn remove_leftovers(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
@@ -26,7 +26,7 @@ pub fn remove_leftovers(folder: &Path) {
         });
         if is_temporary {
             let path = entry.path();
-            // The lock is held while the file goes.
+            // The file is removed under its lock.
             if let Some(_lock) = abandoned(&path) {
                 let _ = fs::remove_file(&path);
             }
@@ -34,7 +34,7 @@ pub fn remove_leftovers(folder: &Path) {
     }
 }
 
-/// The file at `path`, locked, where no living process holds its lock; `None` where one
+/// The file at `path`, locked, where no process holds its lock; `None` where one
 /// does, where it is no plain file, or where the file system has no locks.
 pub fn abandoned(path: &Path) -> Option<File> {
     if !fs::symlink_metadata(path).is_ok_and(|entry| entry.is_file()) {
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_nobody_holds_is_removed() {
+    fn only_unlocked_files_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         for name in [

@@ -1,4 +1,4 @@
-//! Which file a path means, however it is spelt.
+//! Identity of the file that a path names, however it is spelt.
 
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 pub(super) struct Location {
     /// Absolute, without `.`, `..` and, as far as there is something, links.
     pub real: PathBuf,
-    /// What the system knows the file by; `None` where there is none yet.
+    /// The system's identifier of the file; `None` where there is none yet.
     pub id: Option<FileId>,
 }
 
@@ -38,7 +38,7 @@ impl Location {
     }
 }
 
-/// What the system knows a file by, where it tells.
+/// The system's identifier of a file, where it has one.
 #[cfg(unix)]
 pub(super) fn file_id(metadata: &Metadata) -> Option<FileId> {
     use std::os::unix::fs::MetadataExt;
@@ -65,7 +65,7 @@ pub(super) fn real(path: &Path) -> PathBuf {
             Component::CurDir => {}
             part => there.push(part),
         }
-        // Links are followed where they stand, so that `..` after one is right.
+        // Links are followed in place, so that `..` after one is right.
         if let Ok(real) = there.canonicalize() {
             there = real;
         }
@@ -73,8 +73,8 @@ pub(super) fn real(path: &Path) -> PathBuf {
     there
 }
 
-/// Whether the file system takes `A` for `a` in the folder of `path`, judged by a folder
-/// on its way that is there.
+/// Whether the file system takes `A` for `a` in the folder of `path`, tested with a folder
+/// on its path that exists.
 fn ignores_case(path: &Path) -> bool {
     let Some(folder) = path.ancestors().skip(1).find(|folder| folder.is_dir()) else {
         return false;

@@ -1,5 +1,5 @@
-//! What a run writes: files that are either whole or not there, in places where they
-//! destroy nothing.
+//! Outputs of a run: files that are either whole or not there, and that
+//! overwrite no input.
 //!
 //! A command [declares](Declared) what it reads and what it will write before it computes:
 //! an output that is an input is refused, and so is one that is there already, unless it is

@@ -9,7 +9,7 @@ use tiff_reader::TiffFile;
 
 use super::software::SOFTWARE;
 
-/// Bytes from a file's beginning that are looked at.
+/// Bytes from a file's beginning that are read.
 const BEGINNING: u64 = 64 << 10;
 /// Longest JSON file that is parsed whole.
 const LONGEST_JSON: u64 = 64 << 20;
@@ -25,7 +25,7 @@ const JSON_MEMBERS: [&[&str]; 5] = [
     &["nephos_samples", "parts"],
     &["folds", "models", "data"],
 ];
-/// How tables of ours begin: of simulated samples, of a training run, of skies over ground, of
+/// First bytes of tables of ours: of simulated samples, of a training run, of skies over ground, of
 /// scenes that were scored.
 const CSV: [&str; 4] = [
     "split,index,roi_id,proj_shape,landscape",
@@ -33,20 +33,20 @@ const CSV: [&str; 4] = [
     "split,image,ground,weather,",
     "model,bands,name,fold,kinds,",
 ];
-/// What an outline of a region says of itself.
+/// The key of an outline of a region.
 const REGION: [&str; 4] = ["class", "code", "pixels", "area_m2"];
 
-/// Whether nephos wrote the file at `path`, judged by what it writes into each kind of
+/// Whether nephos wrote the file at `path`, recognised by what it writes into each kind of
 /// file: the tag `NEPHOS_VERSION` of a GeoTIFF, the software of a PNG, the metadata of a
-/// bundle, members of JSON files. Formats without room for that (`.npy`, `.pkl`, `.pth`) are
-/// told by the details in which their writers differ.
+/// bundle, members of JSON files. Formats without metadata (`.npy`, `.pkl`, `.pth`) are
+/// recognised by the details in which their writers differ.
 ///
 /// `false` for what can't be read.
 pub fn is_ours(path: &Path) -> bool {
-    judge(path).unwrap_or(false)
+    recognise(path).unwrap_or(false)
 }
 
-fn judge(path: &Path) -> Option<bool> {
+fn recognise(path: &Path) -> Option<bool> {
     if !path.is_file() {
         return Some(false);
     }
@@ -67,7 +67,7 @@ fn judge(path: &Path) -> Option<bool> {
         [b'{', ..] if length <= LONGEST_JSON => json(path)?,
         [b'{', ..] => REGION.iter().all(|key| has(&format!("\"{key}\":"))),
         [b'<', ..] => has("thick cloud") || has("NEPHOS_VERSION"),
-        // What says where a picture lies is that of the picture.
+        // Georeference files of a picture belong to the picture.
         _ if extension == "pgw" => is_ours(&path.with_extension("png")),
         _ if extension == "csv" => CSV
             .iter()
@@ -81,8 +81,10 @@ fn judge(path: &Path) -> Option<bool> {
     })
 }
 
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
+fn contains(bytes: &[u8], requested: &[u8]) -> bool {
+    bytes
+        .windows(requested.len())
+        .any(|window| window == requested)
 }
 
 fn geotiff(path: &Path) -> Option<bool> {

@@ -1,11 +1,11 @@
-//! Who made a PNG.
+//! The software tag of a PNG.
 
 /// Bytes of a PNG up to the end of its header chunk.
 const HEADER: usize = 8 + 25;
 /// A text chunk's content: keyword, zero, text (PNG specification, 11.3.3.2).
 pub(super) const SOFTWARE: &[u8] = b"Software\0nephos";
 
-/// A PNG with a text chunk that names nephos, by which it is known as ours.
+/// A PNG with a text chunk that names nephos, by which it is recognised as ours.
 pub(crate) fn with_software(png: &[u8]) -> Vec<u8> {
     let (header, rest) = png.split_at(HEADER.min(png.len()));
     let chunk = [b"tEXt", SOFTWARE].concat();
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_picture_stays_what_it_was() {
+    fn the_picture_is_unchanged() {
         let picture = image::RgbImage::from_fn(5, 3, |x, y| image::Rgb([x as u8, y as u8, 7]));
         let mut png = std::io::Cursor::new(Vec::new());
         picture.write_to(&mut png, image::ImageFormat::Png).unwrap();

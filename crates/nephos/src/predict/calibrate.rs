@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use burn::tensor::Device;
 use ndarray::ArrayView1;
 use nephos_kernel::loss::{Label, SETS};
 
@@ -13,10 +12,11 @@ use super::recall::{Ranked, curves};
 use crate::class::IGNORE;
 use crate::config::{CalibrationConfig, ThresholdConfig};
 use crate::dataset::Dataset;
+use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::model::Bundle;
 use crate::report::{ConfusionMatrix, names};
 use crate::text;
+use crate::weights::Bundle;
 
 /// Pixels that are fitted on, at most: more change nothing that can be seen.
 const MOST: usize = 400_000;
@@ -167,7 +167,7 @@ pub fn calibrate(
             classes: target.classes.clone(),
             probability: found.probability,
             recall: Some(found.recall),
-            asked: false,
+            by_user: false,
         });
     }
     let decided = |config: &CalibrationConfig| {
@@ -287,7 +287,7 @@ fn worst(before: &Model, after: &Model, pixels: &[Pixel]) -> Option<(usize, f64,
 fn disagreement(what: &str) -> String {
     format!(
         "calibration refused: {what}. Labels and model don't mean the same by it; is the class \
-         annotated in all of these samples (else data.labels.drawn names those in which it is)? \
+         annotated in all of these samples (else data.labels.annotated_in names those in which it is)? \
          --temperature-only fits a temperature alone, which leaves the classes as they are"
     )
 }
@@ -326,7 +326,7 @@ pub(crate) fn labelled_pixels(
     progress: &mut dyn FnMut(&str),
 ) -> Result<Vec<Pixel>> {
     let model = &bundle.config.model;
-    let network = Network::new(bundle.segmenter.clone(), device);
+    let network = Network::new(bundle.clone(), device)?;
     let room = most.div_ceil(dataset.len().max(1));
     let mut pixels = Vec::new();
     for index in 0..dataset.len() {

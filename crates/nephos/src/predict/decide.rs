@@ -112,7 +112,7 @@ mod tests {
             (classes, scores)
         };
         assert_eq!(decided(None, 1.0).0, array![[0, 0, 255]]);
-        let cloud = |probability| Some(ThresholdConfig::asked(vec![1, 2], probability));
+        let cloud = |probability| Some(ThresholdConfig::by_user(vec![1, 2], probability));
         let (classes, scores) = decided(cloud(0.3), 1.0);
         assert_eq!(classes, array![[2, 0, 255]], "thin is the likelier cloud");
         assert!((scores[[2, 0, 0]] - 0.25).abs() < 1e-6 && scores[[0, 0, 2]].is_nan());

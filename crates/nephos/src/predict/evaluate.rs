@@ -1,6 +1,5 @@
 //! Loss and scores of a model over labelled samples.
 
-use burn::tensor::Device;
 use ndarray::{Array2, Array3};
 use nephos_kernel::loss::Label;
 use serde::Serialize;
@@ -9,10 +8,11 @@ use super::decision::Decision;
 use super::judge::Judge;
 use super::network::Network;
 use super::prediction::Prediction;
-use crate::dataset::{Dataset, Example, hidden, leave_open};
+use crate::dataset::{Dataset, Example, possible_classes, set_possible_classes};
+use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::model::Bundle;
 use crate::report::{ConfusionMatrix, Reliability};
+use crate::weights::Bundle;
 
 /// What [`evaluate`] found.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,7 +59,7 @@ pub fn evaluate(
     mut progress: impl FnMut(&SampleResult),
 ) -> Result<Evaluation> {
     let config = &bundle.config.model;
-    let network = Network::new(bundle.segmenter.clone(), device);
+    let network = Network::new(bundle.clone(), device)?;
     let decision = Decision::new(&bundle.config.calibration, config.classes);
     let mut confusion = ConfusionMatrix::new(config.classes);
     let mut reliability = Reliability::default();
@@ -77,8 +77,8 @@ pub fn evaluate(
         check_labels(&example, config.classes).map_err(in_sample)?;
         let undrawn = dataset.unannotated(index);
         let mut label = example.label.clone();
-        let hidden = hidden(undrawn.clone(), label.view());
-        leave_open(label.view_mut(), &hidden, config.classes);
+        let hidden = possible_classes(undrawn.clone(), label.view());
+        set_possible_classes(label.view_mut(), &hidden, config.classes);
         let mut scores =
             (network.class_scores(config, &example.image, &example.valid)).map_err(in_sample)?;
         decision.calibrate(&mut scores);

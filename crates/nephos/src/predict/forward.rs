@@ -1,22 +1,9 @@
-//! What the run needs of a model.
+//! Class scores that are checked.
 
 use ndarray::Array4;
 
 use crate::error::{Error, Result};
-
-/// A model that gives class scores for windows of any number.
-pub trait Forward {
-    /// Class scores (logits).
-    ///
-    /// # Shapes
-    /// - windows: `[n, bands, height, width]`, scaled as the model was trained, 0 where
-    ///   there is no data, reflected where the scene ends
-    /// - output: `[n, classes, height, width]`
-    ///
-    /// # Errors
-    /// The device or the model can't.
-    fn forward(&self, windows: Array4<f32>) -> Result<Array4<f32>>;
-}
+use crate::network::Forward;
 
 /// The model's answer, checked.
 pub(super) fn answer(

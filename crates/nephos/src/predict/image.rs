@@ -1,13 +1,12 @@
 //! One image in memory to one mask.
 
-use burn::tensor::Device;
 use ndarray::{Array2, Array3};
 
 use super::network::Network;
 use super::prediction::Prediction;
-use crate::config::ModelConfig;
+use crate::device::Device;
 use crate::error::Result;
-use crate::model::Segmenter;
+use crate::weights::Bundle;
 
 /// Segments an image.
 ///
@@ -20,7 +19,7 @@ use crate::model::Segmenter;
 ///
 /// # Shapes
 /// - image: `[bands, height, width]`, scaled as the model was trained; what
-///   stands at pixels that are not valid is of no account
+///   stands at pixels that are not valid is ignored
 /// - valid: `[height, width]`
 ///
 /// # Errors
@@ -28,15 +27,14 @@ use crate::model::Segmenter;
 /// are not finite.
 ///
 /// # Panics
-/// Another number of bands than `segmenter` takes.
+/// Another number of bands than the model takes.
 pub fn predict_image(
-    segmenter: &Segmenter,
-    config: &ModelConfig,
+    bundle: &Bundle,
     image: &Array3<f32>,
     valid: &Array2<bool>,
     device: &Device,
 ) -> Result<Prediction> {
-    Network::new(segmenter.clone(), device).predict(config, image, valid)
+    Network::new(bundle.clone(), device)?.predict(&bundle.config.model, image, valid)
 }
 
 /// Class scores (logits) of an image, `[classes, height, width]`; see
@@ -48,11 +46,10 @@ pub fn predict_image(
 /// # Panics
 /// As for [`predict_image`].
 pub fn class_scores(
-    segmenter: &Segmenter,
-    config: &ModelConfig,
+    bundle: &Bundle,
     image: &Array3<f32>,
     valid: &Array2<bool>,
     device: &Device,
 ) -> Result<Array3<f32>> {
-    Network::new(segmenter.clone(), device).class_scores(config, image, valid)
+    Network::new(bundle.clone(), device)?.class_scores(&bundle.config.model, image, valid)
 }

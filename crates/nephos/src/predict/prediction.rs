@@ -5,13 +5,14 @@ use ndarray::{Array2, Array3, ArrayView3, s};
 use super::blend::Blender;
 use super::decide::decide;
 use super::decision::Decision;
-use super::forward::{Forward, answer};
+use super::forward::answer;
 use super::plan::{Plan, window_for};
 use super::steps::{Step, assemble};
 use super::stream::BATCH_PIXELS;
 use super::strip::Strip;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::network::Forward;
 
 /// What a model says about an image.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::outputs::{Also, Outputs};
 use crate::error::{Error, Result};
 use crate::mask::sidecar_record;
-use crate::model::weights::{Identity, hex};
+use crate::weights::{Identity, hex};
 
 /// Bytes from a file's beginning that go into its digest.
 const BEGINNING: u64 = 1 << 20;

@@ -1,7 +1,5 @@
 //! One scene to its mask and the files beside it.
 
-use burn::tensor::Device;
-
 use super::decision::Decision;
 use super::model_scene::ModelScene;
 use super::network::Network;
@@ -15,11 +13,11 @@ use super::stream::{Progress, RowSink, RunOptions, RunStats, percent, run};
 use crate::class::CLASS_COUNT;
 use crate::config::Config;
 use crate::dataset::Inputs;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::mask::{Dates, Dilation, MaskSummary};
-use crate::model::Bundle;
-use crate::model::weights::Identity;
 use crate::scene::Scene;
+use crate::weights::{Bundle, Identity};
 
 /// A model that segments whole scenes.
 #[derive(Debug)]
@@ -96,15 +94,15 @@ impl Settings {
 
 impl Predictor {
     /// A predictor that runs a model on `device`.
-    pub fn new(bundle: Bundle, identity: Identity, device: &Device, graph: GraphScope) -> Self {
-        Self {
-            network: match graph {
-                GraphScope::Window => Network::new(bundle.segmenter, device),
-                GraphScope::Scene => Network::in_parts(bundle.segmenter, device),
-            },
-            config: bundle.config,
+    ///
+    /// # Errors
+    /// Weights that don't fit, or a kind of network that this build lacks.
+    pub fn new(bundle: Bundle, identity: Identity, device: &Device) -> Result<Self> {
+        Ok(Self {
+            config: bundle.config.clone(),
+            network: Network::new(bundle, device)?,
             identity,
-        }
+        })
     }
 
     /// Segments `scene` and writes `outputs`; each file is whole or not there.
@@ -203,7 +201,7 @@ impl Predictor {
         let mut stats = if settings.graph == GraphScope::Scene {
             self.network.check_graph(model, scene.info())?;
             run_scene_graph(
-                &self.network,
+                self.network.parts()?,
                 model,
                 scene,
                 &bands,

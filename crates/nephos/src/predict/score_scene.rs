@@ -65,7 +65,7 @@ impl Predictor {
             confusion: ConfusionMatrix::new(classes),
             loss: 0.0,
             reliability: Reliability::default(),
-            undrawn: mapping.undrawn(&scene.info().name),
+            undrawn: mapping.unannotated(&scene.info().name),
         };
         let stats = self.run(scene, inputs, gain, settings, true, &mut sink, progress)?;
         let (confusion, loss) = (sink.confusion, sink.loss);

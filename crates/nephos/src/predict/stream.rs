@@ -12,13 +12,14 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayView3, s};
 use super::blend::Blender;
 use super::decide::decide;
 use super::decision::Decision;
-use super::forward::{Forward, answer};
+use super::forward::answer;
 use super::plan::Plan;
 use super::steps::{Step, assemble};
 use super::strip::Strip;
 use crate::class::IGNORE;
 use crate::config::OVERLAP;
 use crate::error::{Error, Result};
+use crate::network::Forward;
 use crate::scene::{Scene, Window};
 
 /// Pixels that go through the model at once, unless asked otherwise: enough to keep a

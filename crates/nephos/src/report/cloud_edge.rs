@@ -1,11 +1,11 @@
-//! Where in an image a cloud ends.
+//! Finding the edge of a cloud in an image.
 
 use ndarray::{Array2, Array3, s};
 
 use crate::class::Class;
 
 /// Least change of the probability, from the patch before to the patch after, that is an
-/// edge: less is a model that is sure, or unsure, everywhere.
+/// edge: less is a nearly constant probability.
 const LEAST_CHANGE: f32 = 0.1;
 
 /// A patch at a cloud's edge.
@@ -39,7 +39,7 @@ impl CloudEdge {
         });
         let mut best: Option<Self> = None;
         for ((row, col), own) in patches.indexed_iter().filter(|(_, own)| own.is_finite()) {
-            // Beyond the edge and without data it is as here.
+            // Pixels beyond the edge and without data repeat this one.
             let at = |row: usize, col: usize| match patches.get([row, col]) {
                 Some(p) if p.is_finite() => *p,
                 _ => *own,
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_patch_on_the_edge_is_found_and_no_edge_is_none() {
+    fn the_patch_on_the_edge_is_found_if_there_is_one() {
         let edge = CloudEdge::steepest(&cloud(19), 8).unwrap();
         // Columns 16 to 23; where thick cloud becomes thin there is no edge of cloud.
         assert_eq!(edge.pixel, (4, 20));

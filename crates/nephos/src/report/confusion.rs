@@ -82,17 +82,17 @@ impl ConfusionMatrix {
         }
     }
 
-    /// Counts the pixels of a sample in which the classes of `undrawn` were not drawn:
-    /// what is predicted as one of them counts as clear. Numbers that are no class are left
+    /// Counts the pixels of a sample in which the classes of `unannotated` were not annotated:
+    /// pixels predicted as one of them count as clear. Numbers that are no class are left
     /// out.
     ///
     /// # Panics
     /// As for [`ConfusionMatrix::add`].
-    pub fn add_sample(&mut self, truth: &[u8], predicted: &[u8], undrawn: &[usize]) {
+    pub fn add_sample(&mut self, truth: &[u8], predicted: &[u8], unannotated: &[usize]) {
         let mut sample = Self::new(self.classes());
         sample.add(truth, predicted);
         let classes = self.classes();
-        for class in undrawn.iter().filter(|class| **class < classes) {
+        for class in unannotated.iter().filter(|class| **class < classes) {
             let moved = sample.counts.column(*class).to_owned();
             sample.counts.column_mut(*class).fill(0);
             let mut clear = sample.counts.column_mut(Class::Clear as usize);
@@ -146,12 +146,12 @@ impl ConfusionMatrix {
         Scores::new(self)
     }
 
-    /// The mIoU that the best constant answer would have on the same truth: the
-    /// bar below which a model has learned nothing. `None` without pixels.
+    /// The mIoU of the majority-class baseline on the same truth: the
+    /// lower bound of a useful model. `None` without pixels.
     ///
-    /// Answering class c everywhere gives c the IoU (pixels of c / all pixels)
+    /// Predicting class c everywhere gives c the IoU (pixels of c / all pixels)
     /// and every other class of the truth 0, so the commonest class is best.
-    pub fn constant_miou(&self) -> Option<f64> {
+    pub fn majority_class_miou(&self) -> Option<f64> {
         let truth: Vec<u64> = (0..self.classes()).map(|class| self.truth(class)).collect();
         let present = truth.iter().filter(|count| **count > 0).count();
         let commonest = truth.iter().max().copied().unwrap_or(0);
@@ -227,12 +227,12 @@ mod tests {
     }
 
     #[test]
-    fn the_best_constant_answer_is_the_commonest_class() {
+    fn the_majority_class_is_the_best_constant_prediction() {
         let truth = [0, 0, 0, 1, 2, 255];
         let mut matrix = ConfusionMatrix::new(4);
         matrix.add(&truth, &[3; 6]);
-        assert_eq!(matrix.constant_miou(), Some(3.0 / 5.0 / 3.0));
-        // The definition: try every constant answer and score it.
+        assert_eq!(matrix.majority_class_miou(), Some(3.0 / 5.0 / 3.0));
+        // The definition: score every constant prediction.
         let best = (0..4u8)
             .map(|class| {
                 let mut constant = ConfusionMatrix::new(4);
@@ -240,8 +240,8 @@ mod tests {
                 constant.scores().miou.unwrap()
             })
             .fold(0.0, f64::max);
-        assert!((matrix.constant_miou().unwrap() - best).abs() < 1e-15);
-        assert_eq!(ConfusionMatrix::new(4).constant_miou(), None);
+        assert!((matrix.majority_class_miou().unwrap() - best).abs() < 1e-15);
+        assert_eq!(ConfusionMatrix::new(4).majority_class_miou(), None);
     }
 
     #[test]

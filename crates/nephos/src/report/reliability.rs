@@ -1,11 +1,11 @@
-//! Whether probabilities mean what they say.
+//! Reliability of probabilities.
 
 use serde::{Deserialize, Serialize};
 
 /// Bins of confidence, all of one width.
 const BINS: usize = 15;
 
-/// How often answers of a given confidence are right (DeGroot & Fienberg 1983; Guo et
+/// How often predictions of a given confidence are right (DeGroot & Fienberg 1983; Guo et
 /// al. 2017, doi:10.48550/arXiv.1706.04599). Those of parts of a data set add up to
 /// that of the whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ impl Default for Reliability {
 }
 
 impl Reliability {
-    /// Counts a pixel whose answer has the probability `confidence`, in [0, 1].
+    /// Counts a pixel whose predicted class has the probability `confidence`, in [0, 1].
     pub fn add(&mut self, confidence: f32, right: bool) {
         let bins = self.bins.len();
         let place = ((f64::from(confidence) * bins as f64) as usize).min(bins.saturating_sub(1));
@@ -60,14 +60,14 @@ impl Reliability {
     }
 
     /// The expected calibration error, in [0, 1]: the mean distance of confidence and
-    /// share of right answers over the bins, by their pixels. `None` without pixels.
+    /// accuracy over the bins, by their pixels. `None` without pixels.
     pub fn expected_calibration_error(&self) -> Option<f64> {
         let pixels = self.pixels();
         let distance = |bin: &Bin| (bin.right as f64 - bin.confidence).abs();
         (pixels > 0).then(|| self.bins.iter().map(distance).sum::<f64>() / pixels as f64)
     }
 
-    /// Of each bin with pixels: mean confidence, share of right answers, share of all
+    /// Of each bin with pixels: mean confidence, accuracy, share of all
     /// pixels.
     pub fn points(&self) -> Vec<[f64; 3]> {
         let all = self.pixels().max(1) as f64;
@@ -92,7 +92,7 @@ mod tests {
     fn the_error_by_hand() {
         let mut reliability = Reliability::default();
         assert_eq!(reliability.expected_calibration_error(), None);
-        // Four answers of 0.9, three of them right; two of 0.5, one of them right.
+        // Four predictions of 0.9, three of them right; two of 0.5, one of them right.
         for right in [true, true, true, false] {
             reliability.add(0.9, right);
         }

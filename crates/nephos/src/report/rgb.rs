@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Stretch {
     /// Percentiles in [0, 100] over the valid pixels. Black is set by band, which
-    /// takes out the blue of the air over dark ground (Chavez 1988); what is left
+    /// removes the path radiance over dark ground (Chavez 1988); what is left
     /// is stretched alike in all three bands, so that clouds are white.
     Percentiles(f32, f32),
     /// Fixed numbers in the image's own units, the same for every image.
@@ -83,7 +83,7 @@ pub fn true_colour(
     })
 }
 
-/// Black of each band, and how far white lies above it; (0, 1) where no pixel is
+/// Black of each band, and how far white is above it; (0, 1) where no pixel is
 /// valid.
 fn percentiles(
     image: &Array3<f32>,
@@ -154,9 +154,9 @@ fn drawn(bands: &[String]) -> [usize; 3] {
 /// Positions in `bands` of the three bands to draw.
 ///
 /// # Errors
-/// `wanted` are not three, or one is not in `bands`.
-pub fn rgb_channels(bands: &[String], wanted: &[String]) -> Result<[usize; 3]> {
-    let positions = band::positions(wanted, bands).map_err(|missing| {
+/// `requested` are not three, or one is not in `bands`.
+pub fn rgb_channels(bands: &[String], requested: &[String]) -> Result<[usize; 3]> {
+    let positions = band::positions(requested, bands).map_err(|missing| {
         Error::usage(format!(
             "no band `{missing}` to draw; there are {}",
             bands.join(", ")
@@ -165,7 +165,7 @@ pub fn rgb_channels(bands: &[String], wanted: &[String]) -> Result<[usize; 3]> {
     positions.try_into().map_err(|_| {
         Error::usage(format!(
             "a picture in colour needs three bands, as in red,green,blue, got `{}`",
-            wanted.join(",")
+            requested.join(",")
         ))
     })
 }
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn an_even_offset_between_bands_is_no_colour() {
+    fn a_constant_offset_between_bands_is_removed() {
         let image = Array3::from_shape_fn((3, 10, 10), |(band, row, _)| {
             0.5 + 0.02 * band as f32 + 0.01 * row as f32
         });

@@ -1,8 +1,8 @@
 //! Scores of a segmentation, per class and over all.
 //!
-//! Notation: tp, fp and fn are the pixels of a class that are found, wrongly
-//! claimed and missed. A score whose denominator is 0 is `None`, not 0: a class
-//! that is absent says nothing about the model.
+//! Notation: tp, fp and fn are the true positives, false positives
+//! and false negatives of a class. A score whose denominator is 0 is `None`, not 0: a class
+//! that is absent does not count.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,10 +18,11 @@ pub struct Scores {
     pub miou: Option<f64>,
     /// Share of pixels whose class is right.
     pub overall_accuracy: Option<f64>,
-    /// Mean recall over the classes present in the truth.
+    /// Balanced accuracy: mean recall over the classes present in the truth.
     pub balanced_accuracy: Option<f64>,
-    /// The mIoU of the best constant answer on the same truth.
-    pub constant_miou: Option<f64>,
+    /// The mIoU of the majority-class baseline on the same truth.
+    #[serde(rename = "constant_miou")]
+    pub majority_class_miou: Option<f64>,
     /// Scores of each class, in the order of the codes.
     pub classes: Vec<ClassScores>,
     /// Cloud (thick or thin) against no cloud (clear or shadow); `None` unless
@@ -60,7 +61,7 @@ pub struct CloudScores {
     pub precision: Option<f64>,
     /// Producer's accuracy of cloud.
     pub recall: Option<f64>,
-    /// Mean recall of cloud and no cloud, over those present in the truth.
+    /// Balanced accuracy: mean recall of cloud and no cloud, over those present in the truth.
     pub balanced_accuracy: Option<f64>,
 }
 
@@ -79,7 +80,7 @@ impl Scores {
             miou: mean(tallies.iter().map(Tally::iou)),
             overall_accuracy: ratio(right, matrix.pixels()),
             balanced_accuracy: mean(tallies.iter().map(Tally::recall)),
-            constant_miou: matrix.constant_miou(),
+            majority_class_miou: matrix.majority_class_miou(),
             classes: tallies
                 .iter()
                 .zip(names(matrix.classes()))

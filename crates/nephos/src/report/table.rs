@@ -6,7 +6,7 @@ use super::scores::Scores;
 
 impl Scores {
     /// The scores as Markdown, in per cent: a table of the classes, then the
-    /// scores over all. A dash stands for a score that has no meaning, because
+    /// scores over all. A dash is a score that is undefined, because
     /// the class is absent.
     pub fn to_markdown(&self) -> String {
         let mut rows =
@@ -37,11 +37,11 @@ impl Scores {
             ["over all classes", "%"].map(str::to_owned),
             ["mIoU".to_owned(), percent(self.miou)],
             [
-                "mIoU of the best constant answer".to_owned(),
-                percent(self.constant_miou),
+                "mIoU of the majority-class baseline".to_owned(),
+                percent(self.majority_class_miou),
             ],
             [
-                "balanced overall accuracy".to_owned(),
+                "balanced accuracy".to_owned(),
                 percent(self.balanced_accuracy),
             ],
             [
@@ -143,7 +143,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("best constant answer      | 37.50 |"),
+            text.contains("| mIoU of the majority-class baseline   | 37.50 |"),
             "{text}"
         );
     }

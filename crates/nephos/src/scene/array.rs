@@ -1,4 +1,4 @@
-//! NumPy arrays as they lie in a file, and the samples in them.
+//! NumPy arrays as stored in a file, and the samples in them.
 
 use half::f16;
 use ndarray::Array3;
@@ -84,7 +84,7 @@ pub(crate) struct ArrayLayout {
     shape: [usize; 3],
 }
 
-/// Where one sample lies in the bytes of its array.
+/// Position of one sample in the bytes of its array.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SampleLayout {
     pub element: ElementType,

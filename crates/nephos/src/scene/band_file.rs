@@ -1,13 +1,13 @@
 //! Files of one band each, some of which may be broken or out of place.
 //!
-//! A file that no model asks for must not stop a scene, so that what is wrong with one is
-//! kept and is the error of reading its band.
+//! A broken file of a band that is not read must not stop a scene: its error is kept and
+//! returned when the band is read.
 
 use super::same_grid::same_grid;
 use super::tiff::TiffRaster;
 use crate::error::{Error, Result};
 
-/// The file whose grid is the scene's: that on which most of red, green and blue lie, then
+/// The file whose grid is the scene's: that that most of red, green and blue have, then
 /// most of all; the first of them. `None` where none can be read.
 pub(super) fn reference(files: &[Result<TiffRaster>], names: &[&str]) -> Option<usize> {
     let is_visible = |position: usize| ["red", "green", "blue"].contains(&names[position]);

@@ -1,4 +1,4 @@
-//! What nephos reads, in words: one list for help, errors and README.
+//! What nephos reads, as text: one list for help, errors and README.
 
 macro_rules! scenes {
     () => {

@@ -1,5 +1,5 @@
-//! Readers over single files, for fuzz targets and tests; no part of the library's
-//! face.
+//! Readers over single files, for fuzz targets and tests; no part of the public
+//! API.
 
 use std::path::Path;
 

@@ -7,7 +7,7 @@ use gdal::raster::{GdalDataType, RasterBand};
 use gdal::{Dataset, Metadata};
 use ndarray::{Array2, Array3, Axis};
 
-use super::judge::{self, Sampled};
+use super::infer_radiometry::{Sampled, infer_radiometry};
 use super::nodata::{self, NoData};
 use super::raster_names::given;
 use super::{
@@ -23,8 +23,8 @@ const READ_BYTES: usize = 8 << 30;
 /// A raster that GDAL reads.
 ///
 /// Bands are named by their descriptions. Reflectance is from the scale and offset that
-/// GDAL finds; where there are none they are judged by number format and range, as for
-/// GeoTIFFs, and [`SceneInfo::notes`] says so. GDAL reads one window at a time.
+/// GDAL finds; where there are none they are inferred from number format and range, as for
+/// GeoTIFFs, and [`SceneInfo::notes`] has a sentence on it. GDAL reads one window at a time.
 pub struct GdalScene {
     info: SceneInfo,
     /// GDAL's handles must not be used by two threads at once.
@@ -64,7 +64,7 @@ impl GdalScene {
         if let Some(names) = &options.bands {
             let named = given(path, names, count, &product, options)?;
             for (band, name) in bands.iter_mut().zip(named) {
-                // A band that is skipped keeps a name that no model asks for.
+                // A band that is skipped keeps a name that no model has.
                 band.name = name.unwrap_or_else(|| band::SKIP.to_owned());
                 band.source.clone_from(&band.name);
             }
@@ -107,7 +107,7 @@ impl GdalScene {
             scene.nodata = nodata;
         }
         let sampled = Sampled::of(&scene.info, |bands, window| scene.stored(bands, window))?;
-        judge::apply(&mut scene.info, &sampled, options);
+        infer_radiometry(&mut scene.info, &sampled, options);
         Ok(scene)
     }
 
@@ -129,7 +129,7 @@ impl GdalScene {
         let most = READ_BYTES / size_of::<f64>();
         let count = (rows.checked_mul(cols)).and_then(|plane| plane.checked_mul(bands.len()));
         if count.is_none_or(|count| count > most) {
-            let message = format!("{} bands of {window:?} are asked for at once", bands.len());
+            let message = format!("{} bands of {window:?} are requested at once", bands.len());
             return Err(Error::limits(self.info.path.display(), message));
         }
         let fail = |e| broken(&self.info.path, &e);
@@ -202,7 +202,7 @@ fn describe(
         Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
         _ => format!("band {position}"),
     };
-    // GDAL gives 1 and 0 for drivers that know of no scale.
+    // GDAL gives 1 and 0 for drivers without a scale.
     let (gain, bias) = (
         raster.scale().unwrap_or(1.0),
         raster.offset().unwrap_or(0.0),
@@ -237,7 +237,7 @@ fn georeference(dataset: &Dataset, notes: &mut Vec<String>) -> Georeference {
             })
             .flatten();
         let keys = match code {
-            // The keys speak of metres.
+            // The keys are in metres.
             Some(code) if system.is_projected() && system.linear_units() == 1.0 => {
                 Some(GeoKeys::projected(code))
             }

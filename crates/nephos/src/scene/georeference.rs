@@ -1,4 +1,4 @@
-//! Where a raster lies.
+//! Georeferences: coordinate system and transform of a raster.
 
 /// Coordinate system and transform of a raster, as a GeoTIFF has them; either may
 /// be absent.
@@ -18,11 +18,11 @@ pub struct Georeference {
     pub rpc: Vec<f64>,
 }
 
-/// A coordinate system as GeoTIFF keys (OGC 19-008r4), kept as they stand so that
+/// A coordinate system as GeoTIFF keys (OGC 19-008r4), kept unchanged so that
 /// they are copied exactly.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GeoKeys {
-    /// GeoKeyDirectoryTag (34735): a header of four numbers, then four a key.
+    /// GeoKeyDirectoryTag (34735): a header of four numbers, then four per key.
     pub directory: Vec<u16>,
     /// GeoDoubleParamsTag (34736).
     pub doubles: Vec<f64>,
@@ -98,7 +98,7 @@ impl GeoKeys {
         let code = codes
             .iter()
             .find(|(_, metres)| (metres / unit - 1.0).abs() < 1e-9);
-        // A system's own unit is meant where the key is not there.
+        // A system's own unit applies where the key is missing.
         match (code, keys.directory.last_mut()) {
             (Some((code, _)), Some(last)) => *last = *code,
             _ => {
@@ -136,7 +136,7 @@ impl GeoKeys {
     }
 
     /// Whether both are one system: of one EPSG code, or where it has none the same but
-    /// for names in words and for what of a pixel a place is.
+    /// for citations and for the raster type (pixel is area or point).
     pub fn is_same_system(&self, other: &Self) -> bool {
         match (self.epsg(), other.epsg()) {
             (None, None) => self.parameters() == other.parameters(),
@@ -173,14 +173,14 @@ impl GeoKeys {
         self.short(MODEL_TYPE) == Some(2)
     }
 
-    /// Whether the file's transform speaks of pixel centres.
+    /// Whether the file's transform refers to pixel centres.
     pub fn is_point(&self) -> bool {
         self.short(RASTER_TYPE) == Some(2)
     }
 }
 
 impl Georeference {
-    /// A place that is a transform and a coordinate system, either of which may be
+    /// A georeference of a transform and a coordinate system, either of which may be
     /// absent.
     pub fn new(transform: Option<[f64; 6]>, keys: Option<GeoKeys>) -> Self {
         Self {
@@ -199,8 +199,8 @@ impl Georeference {
         let kept = match (self.points.len(), self.rpc.is_empty()) {
             (0, true) => {
                 return Some(
-                    "The scene has no place (no transform, control points or RPCs), so its mask \
-                     has none either."
+                    "The scene has no georeference (no transform, control points or RPCs), so its \
+                     mask has none either."
                         .to_owned(),
                 );
             }

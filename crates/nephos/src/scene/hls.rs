@@ -14,7 +14,7 @@ const ZERO: f64 = 273.15;
 /// Kelvin of one unit of a thermal band.
 const UNIT: f64 = 100.0;
 
-/// Gives bands of an HLS product the scale and the fill that their tags don't state, and
+/// Gives bands of an HLS product the scale and the fill that their tags lack, and
 /// thermal bands, which are degrees Celsius, kelvin. A note where a scale or fill was
 /// taken from the specification.
 pub(super) fn complete(bands: &mut [SceneBand], options: &SceneOptions) -> Option<String> {

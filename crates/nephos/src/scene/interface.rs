@@ -1,4 +1,4 @@
-//! Whole scenes: rasters with a place, named bands and a known radiometry.
+//! Whole scenes: rasters with a georeference, named bands and a known radiometry.
 
 use std::path::{Path, PathBuf};
 
@@ -9,9 +9,9 @@ use crate::band;
 use crate::error::{Error, Result};
 use crate::text::one_line;
 
-/// A satellite scene that is read a window at a time, whatever its format.
+/// A satellite scene that is read window by window, whatever its format.
 pub trait Scene: Send + Sync {
-    /// What is known of the scene without reading a pixel.
+    /// Metadata of the scene, available without reading a pixel.
     fn info(&self) -> &SceneInfo;
 
     /// The chosen bands (positions in [`SceneInfo::bands`]) of a window,
@@ -27,13 +27,13 @@ pub trait Scene: Send + Sync {
     /// A band or window that is not within the scene, or a broken file.
     fn read(&self, bands: &[usize], window: Window) -> Result<Array3<f32>>;
 
-    /// What is taken as no data without being declared as such, a sentence each.
+    /// What is taken as no data without being declared as such, one sentence each.
     fn no_data(&self) -> &[String] {
         &[]
     }
 }
 
-/// What is known of a scene without reading a pixel.
+/// Metadata of a scene, available without reading a pixel.
 #[derive(Debug, Clone)]
 pub struct SceneInfo {
     /// Name for output files: a file's stem, or the product's identifier.
@@ -46,15 +46,15 @@ pub struct SceneInfo {
     pub size: [usize; 2],
     /// Rows and columns that are decoded as one.
     pub block: [usize; 2],
-    /// Where the scene lies.
+    /// Coordinate system and transform.
     pub georeference: Georeference,
-    /// The bands there are.
+    /// The bands of the scene.
     pub bands: Vec<SceneBand>,
-    /// Where the sun stood, as far as it is known.
+    /// Sun angles, where they are stated.
     pub sun: Option<SunAngles>,
-    /// When the scene was taken, ISO 8601 in UTC, as far as it is known.
+    /// When the scene was taken, ISO 8601 in UTC, where it is stated.
     pub acquired: Option<String>,
-    /// What had to be assumed, a sentence each, for the user to hear.
+    /// Assumptions that the user should read, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -121,7 +121,7 @@ impl Window {
     /// Refuses a window that is not within a raster of `size` rows and columns.
     ///
     /// # Errors
-    /// What is asked for, and what there is.
+    /// The message has the requested and the existing range.
     pub(crate) fn check(self, path: &Path, size: [usize; 2]) -> Result<()> {
         let [rows, cols] = size;
         let within = |first: usize, count: usize, length: usize| {
@@ -131,7 +131,7 @@ impl Window {
             return Ok(());
         }
         Err(Error::usage(format!(
-            "{}: {self:?} is asked for, the scene has {rows} rows and {cols} columns",
+            "{}: {self:?} is requested, the scene has {rows} rows and {cols} columns",
             path.display()
         )))
     }
@@ -146,7 +146,7 @@ pub struct SceneOptions {
     /// Names of the file's bands in order, in place of its own; [`band::SKIP`] for each
     /// that is to be no band of the scene.
     pub bands: Option<Vec<String>>,
-    /// Names that `bands` may have beside those that nephos knows: the model's.
+    /// Names that `bands` may have beside STAC's common names: the model's.
     pub model_bands: Vec<String>,
     /// Reflectance = (stored + `offset`) / `scale`, in place of the metadata's.
     pub scale: Option<f64>,
@@ -155,7 +155,7 @@ pub struct SceneOptions {
     /// Stored number that means no data, in place of the metadata's and of fills that are
     /// recognised; NaN: no number does.
     pub nodata: Option<f64>,
-    /// Goes on where the numbers can't be reflectance as they are read; see
+    /// Accepts numbers that can't be reflectance as they are read; see
     /// [`implausible`](super::implausible).
     pub assume_reflectance: bool,
     /// Only what the file itself declares is no data, and no fill is recognised: for
@@ -188,7 +188,7 @@ impl SceneBand {
 }
 
 impl SceneInfo {
-    /// How the numbers of `bands` become reflectance, a line for each group of bands
+    /// How the numbers of `bands` become reflectance, one line for each group of bands
     /// that share a radiometry, as in `blue, green: stored × 0.0001 − 0.1`.
     ///
     /// # Panics
@@ -208,44 +208,48 @@ impl SceneInfo {
         groups.into_iter().map(line).collect()
     }
 
-    /// Positions of the bands `wanted`, by common or agency name, in their order;
-    /// where a sensor lacks one, that of [`band::stand_in`].
+    /// Positions of the bands `requested`, by common or agency name, in their order;
+    /// where a sensor lacks one, that of [`band::substitute`].
     ///
     /// # Errors
     /// The first band that the scene lacks, with a list of those it has.
-    pub fn positions(&self, wanted: &[String]) -> Result<Vec<usize>> {
+    pub fn positions(&self, requested: &[String]) -> Result<Vec<usize>> {
         let find = |name: &String| self.position(name, true).ok_or_else(|| self.missing(name));
-        wanted.iter().map(find).collect()
+        requested.iter().map(find).collect()
     }
 
-    /// Position of the band `name`, or, where `stand_in` holds and there is none, of
-    /// that which may stand in for it.
-    pub(crate) fn position(&self, name: &str, stand_in: bool) -> Option<usize> {
-        let named = |wanted: &str| {
-            (self.bands.iter()).position(|band| band::canonical(&band.name) == wanted)
+    /// Position of the band `name`, or, where `substitute` holds and there is none, of
+    /// its substitute.
+    pub(crate) fn position(&self, name: &str, substitute: bool) -> Option<usize> {
+        let named = |requested: &str| {
+            (self.bands.iter()).position(|band| band::canonical(&band.name) == requested)
         };
         // A known name is a band by itself: `B05` of Sentinel-2 is not Landsat's.
         let is_own = |band: &SceneBand| band.source.eq_ignore_ascii_case(name);
         let own = || self.bands.iter().position(is_own);
         named(&band::canonical(name))
             .or_else(|| own().filter(|_| !band::is_known(name)))
-            .or_else(|| named(band::stand_in(name).filter(|_| stand_in)?))
+            .or_else(|| named(band::substitute(name).filter(|_| substitute)?))
     }
 
-    /// What [`SceneInfo::positions`] took in place of a band that the sensor lacks, a
+    /// What [`SceneInfo::positions`] took in place of a band that the sensor lacks, one
     /// sentence each.
     ///
     /// # Panics
-    /// `positions` are not those of `wanted`.
-    pub fn stand_ins(&self, wanted: &[String], positions: &[usize]) -> Vec<String> {
-        assert_eq!(wanted.len(), positions.len(), "one position a band");
+    /// `positions` are not those of `requested`.
+    pub fn substitutes(&self, requested: &[String], positions: &[usize]) -> Vec<String> {
+        assert_eq!(requested.len(), positions.len(), "one position per band");
         let sentence = |(name, position): (&String, &usize)| {
             let band = &self.bands[*position];
             let same = band::canonical(name) == band::canonical(&band.name)
                 || band.source.eq_ignore_ascii_case(name);
             (!same).then(|| format!("The model's band {name} is read from {}.", band.label()))
         };
-        wanted.iter().zip(positions).filter_map(sentence).collect()
+        requested
+            .iter()
+            .zip(positions)
+            .filter_map(sentence)
+            .collect()
     }
 
     pub(crate) fn missing(&self, name: &str) -> Error {
@@ -266,7 +270,7 @@ impl SceneInfo {
     /// Refuses bands and windows that are not within the scene.
     ///
     /// # Errors
-    /// What is asked for, and what there is.
+    /// The message has the requested and the existing range.
     pub fn check(&self, bands: &[usize], window: Window) -> Result<()> {
         window.check(&self.path, self.size)?;
         super::check_channels(&self.path, bands, self.bands.len())
@@ -278,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_lies_around_its_pixel_within_the_raster() {
+    fn a_window_is_around_its_pixel_within_the_raster() {
         let around = |at: usize, window, size, align| {
             let window = Window::around([at, 0], [window, 1], [size, 1], align);
             (window.row, window.rows)

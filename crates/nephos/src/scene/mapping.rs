@@ -8,7 +8,7 @@ use std::sync::Arc;
 use memmap2::Mmap;
 
 #[cfg(unix)]
-use super::fault::Watch;
+use super::fault_guard::FaultGuard;
 use crate::error::{Error, Result};
 
 /// A whole file, mapped; an empty file is refused.
@@ -18,9 +18,9 @@ use crate::error::{Error, Result};
 pub(crate) struct Mapping {
     path: PathBuf,
     file: File,
-    /// Goes before the map.
+    /// Dropped before the map.
     #[cfg(unix)]
-    watch: Watch,
+    guard: FaultGuard,
     map: Mmap,
 }
 
@@ -41,16 +41,16 @@ impl Mapping {
             return Err(Error::format(path, "the file is empty"));
         }
         // SAFETY: the map is read-only, and a file that is cut while it is read is noticed,
-        // see `fault`.
+        // see `fault_guard`.
         let map = unsafe { Mmap::map(&file) }.map_err(fail)?;
-        // Headers lie megabytes apart: reading ahead would read the numbers.
+        // Headers are megabytes apart: reading ahead would read the numbers.
         #[cfg(unix)]
         let _ = map.advise(memmap2::Advice::Random);
         Ok(Self {
             path: path.to_owned(),
             file,
             #[cfg(unix)]
-            watch: Watch::over(&map),
+            guard: FaultGuard::over(&map),
             map,
         })
     }
@@ -82,7 +82,7 @@ impl Mapping {
             return Err(Error::format(&self.path, message));
         }
         #[cfg(unix)]
-        if self.watch.has_faulted() {
+        if self.guard.has_faulted() {
             let message = "a part of the file could not be read: it was cut meanwhile, or the \
                            disk failed";
             return Err(Error::format(&self.path, message));
@@ -90,7 +90,7 @@ impl Mapping {
         Ok(())
     }
 
-    /// Lets go of the pages of `range`, so that a walk through a large file does
+    /// Releases the pages of `range`, so that a walk through a large file does
     /// not count as memory in use; they are read again when touched again.
     pub fn release(&self, range: Range<usize>) {
         #[cfg(unix)]
@@ -109,7 +109,7 @@ impl Mapping {
         let _ = range;
     }
 
-    /// Asks for the pages of `range` before they are touched.
+    /// Prefetches the pages of `range`.
     pub fn prefetch(&self, range: Range<usize>) {
         #[cfg(unix)]
         if !range.is_empty() {
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_is_cut_is_an_error_of_that_file_alone() {
+    fn truncating_a_mapped_file_is_an_error_of_that_file_alone() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         for name in ["cut", "whole"] {

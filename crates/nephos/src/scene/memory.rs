@@ -66,7 +66,7 @@ impl MemoryScene {
     /// Another number of radiometries than bands.
     #[must_use]
     pub fn described(mut self, radiometry: Vec<Radiometry>, dtype: DType) -> Self {
-        assert_eq!(radiometry.len(), self.info.bands.len(), "one a band");
+        assert_eq!(radiometry.len(), self.info.bands.len(), "one per band");
         for (band, radiometry) in self.info.bands.iter_mut().zip(radiometry) {
             band.radiometry = radiometry;
             band.dtype = dtype;

@@ -1,26 +1,26 @@
-//! What comes in: files as the agencies, CloudSEN12+ and NumPy write them.
+//! Readers of the files that agencies, CloudSEN12+ and NumPy write.
 //!
-//! Every container of samples is opened as a [`SampleSource`], which knows the
-//! shape of each sample and reads channels of one sample when asked; no
-//! container is ever held in memory.
+//! Every container of samples is opened as a [`SampleSource`], which has the
+//! shape of each sample and reads channels of one sample on request; no
+//! container is held in memory.
 
 mod array;
 mod band_file;
 mod channels_last;
 #[cfg(unix)]
-mod fault;
-mod foreign;
+mod fault_guard;
 pub mod formats;
 #[doc(hidden)]
 pub mod fuzz;
 #[cfg(feature = "gdal")]
 mod gdal;
 mod georeference;
+pub(crate) mod georeference_files;
 pub(crate) mod geotiff_tags;
 mod hls;
+mod infer_radiometry;
 mod interface;
 mod jp2;
-mod judge;
 pub mod landsat;
 mod mapping;
 mod memory;
@@ -32,25 +32,24 @@ mod open_scene;
 mod pairs;
 pub mod pickle;
 mod picture;
-pub(crate) mod place_files;
 mod plausibility;
 mod radiometry;
 mod raster;
 mod raster_names;
 mod raster_scene;
-mod routed;
 mod safe;
 mod same_grid;
-mod selection;
+mod sample_list;
 mod sidecar;
+mod subset_of;
 mod table;
 mod taco;
 mod tiff;
 pub mod torch;
-mod unstated;
+mod undeclared_radiometry;
+mod unsupported;
 pub(crate) mod xml;
 
-pub use foreign::refuse_remote;
 #[cfg(feature = "gdal")]
 pub use gdal::GdalScene;
 pub use georeference::{GeoKeys, Georeference};
@@ -69,14 +68,15 @@ pub use plausibility::{Doubt, implausible};
 pub(crate) use plausibility::{Numbers, places as spread_places};
 pub use radiometry::{Origin, Planck, Radiometry, SATURATED_REFLECTANCE};
 pub use raster_scene::RasterScene;
-pub(crate) use routed::Routed;
 pub use safe::SafeScene;
-pub use selection::{Part, Selection};
+pub use sample_list::{Part, SampleList};
+pub(crate) use subset_of::SubsetOf;
 pub use table::Table;
 pub use taco::TacoSource;
 pub(crate) use taco::parquet_table;
 pub(crate) use tiff::{fit_nodata, items as tiff_items};
-pub(crate) use unstated::Unstated;
+pub(crate) use undeclared_radiometry::UndeclaredRadiometry;
+pub use unsupported::refuse_remote;
 
 use std::path::Path;
 
@@ -166,8 +166,8 @@ pub trait SampleSource: Send + Sync {
         Ok(None)
     }
 
-    /// What the container itself says about its samples, a row a sample in their order;
-    /// `None`, as in most containers, where it says nothing.
+    /// The container's own metadata, one row per sample in their order;
+    /// `None`, as in most containers, where it has none.
     fn metadata(&self) -> Option<&Table> {
         None
     }
@@ -180,7 +180,7 @@ pub trait SampleSource: Send + Sync {
     fn read(&self, index: usize, channels: &[usize]) -> Result<Array3<f32>>;
 
     /// The label raster of sample `index`, `[height, width]` in stored values,
-    /// where labels lie apart from the channels; `None`, as in most containers,
+    /// where labels are stored separately from the channels; `None`, as in most containers,
     /// where a channel holds them.
     ///
     /// # Errors
@@ -190,7 +190,7 @@ pub trait SampleSource: Send + Sync {
         Ok(None)
     }
 
-    /// Where sample `index` lies; most containers don't say.
+    /// Georeference of sample `index`; most containers have none.
     ///
     /// # Errors
     /// The sample's header can't be read.
@@ -200,7 +200,7 @@ pub trait SampleSource: Send + Sync {
     }
 
     /// Sample `index` as the scene that it is, opened as `options` say, where it is a raster
-    /// file, so that what a scene honours a sample does: scale, offset, no-data number and
+    /// file, so that samples and scenes are read alike: scale, offset, no-data number and
     /// masks; `None`, as in most containers, where it is an array.
     ///
     /// # Errors
@@ -231,7 +231,7 @@ fn check_channels(path: &Path, channels: &[usize], count: usize) -> Result<()> {
     match channels.iter().find(|channel| **channel >= count) {
         None => Ok(()),
         Some(channel) => Err(Error::usage(format!(
-            "{}: channel {channel} is asked for, there are {count} (counted from 0)",
+            "{}: channel {channel} is requested, there are {count} (counted from 0)",
             path.display()
         ))),
     }
@@ -243,7 +243,7 @@ fn check_sample(path: &Path, index: usize, count: usize) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "{}: sample {index} is asked for, there are {count} (counted from 0)",
+        "{}: sample {index} is requested, there are {count} (counted from 0)",
         path.display()
     )))
 }

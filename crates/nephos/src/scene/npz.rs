@@ -26,7 +26,7 @@ pub struct NpzSource {
     path: PathBuf,
     mapping: Mapping,
     arrays: Vec<Entry>,
-    /// That of labels, or what is wrong with it: said where labels are asked for.
+    /// The entry of the labels, or its error, which is returned when labels are read.
     label: Option<std::result::Result<Entry, String>>,
     samples: usize,
 }
@@ -122,7 +122,7 @@ impl NpzSource {
         if expected != *size {
             return Err(Error::format(
                 &self.path,
-                format!("`{name}`: the shape asks for {expected} bytes, the entry has {size}"),
+                format!("`{name}`: the shape needs {expected} bytes, the entry has {size}"),
             ));
         }
         Ok(Entry {

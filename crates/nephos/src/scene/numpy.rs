@@ -1,9 +1,9 @@
 //! NumPy's `.npy` and `.npz` files.
 //!
 //! The header is read here and not by `ndarray-npy`, which maps a file only when
-//! its numbers are aligned, of the machine's byte order and of one type known at
+//! its numbers are aligned, of the machine's byte order and of one type fixed at
 //! compile time; this reader serves any type, order and layout from the file as
-//! it lies, with the code that serves pickles.
+//! it is, with the code that reads pickles.
 
 use std::path::{Path, PathBuf};
 
@@ -38,7 +38,7 @@ impl Header {
         let (start, len) = match *rest {
             [1, _, a, b, ..] => (10, usize::from(u16::from_le_bytes([a, b]))),
             [2 | 3, _, a, b, c, d, ..] => (12, u32::from_le_bytes([a, b, c, d]) as usize),
-            [version, ..] => return Err(format!(".npy version {version}; 1 to 3 are known")),
+            [version, ..] => return Err(format!(".npy version {version}; 1 to 3 are supported")),
             [] => return Err(broken()),
         };
         if len > LONGEST_HEADER {
@@ -101,7 +101,7 @@ impl NpySource {
     ///
     /// # Errors
     /// The file can't be read, its header is broken, or its size is not what the
-    /// header asks for.
+    /// header needs.
     pub fn open(path: &Path) -> Result<Self> {
         let mapping = Mapping::open(path)?;
         let header = mapping
@@ -115,7 +115,7 @@ impl NpySource {
                 path,
                 header.data as u64,
                 format!(
-                    "the shape {:?} asks for {expected} bytes, the data are {found}",
+                    "the shape {:?} needs {expected} bytes, the data are {found}",
                     header.axes
                 ),
             ));

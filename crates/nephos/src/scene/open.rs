@@ -1,4 +1,4 @@
-//! Which reader a path gets.
+//! Choice of the reader of a path.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,7 +6,6 @@ use std::path::Path;
 
 use super::SampleSource;
 use super::channels_last::ChannelsLast;
-use super::foreign;
 use super::formats::READ;
 use super::mapping::Mapping;
 use super::npz::NpzSource;
@@ -14,11 +13,12 @@ use super::numpy::{self, NpySource};
 use super::pairs::RasterSource;
 use super::pickle::PickleSource;
 use super::raster::RasterFormat;
-use super::selection::{self, Selection};
+use super::sample_list::{self, SampleList};
 use super::taco::{self, TacoSource};
+use super::unsupported;
 use crate::error::{Error, Result};
 
-/// What a path holds, judged by its first bytes and, where they don't tell, by
+/// What a path holds, detected from its first bytes and, where they are ambiguous, from
 /// its extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -38,7 +38,7 @@ pub enum Kind {
     /// A container of the TACO Foundation, as CloudSEN12+ comes in.
     Taco,
     /// A list of samples of other containers.
-    Selection,
+    SampleList,
     /// Weights that PyTorch saved.
     Torch,
     /// Weights as safetensors; a nephos bundle is one.
@@ -47,7 +47,7 @@ pub enum Kind {
 
 /// Opens a container of samples: a Python pickle, `.npy`, `.npz`, a GeoTIFF, PNG or
 /// JPEG, a `.taco`, `.tortilla`, `.tacozip` or `.mlstac`, a list of samples
-/// ([`Selection`]), or a folder with `image/NAME.tif` and `label/NAME.tif`; see
+/// ([`SampleList`]), or a folder with `image/NAME.tif` and `label/NAME.tif`; see
 /// [`detect`].
 ///
 /// # Errors
@@ -69,7 +69,7 @@ pub fn open_as(path: &Path, channels_last: bool) -> Result<Box<dyn SampleSource>
         Kind::Npy => Box::new(NpySource::open(path)?),
         Kind::Npz => Box::new(NpzSource::open(path)?),
         Kind::Taco => Box::new(TacoSource::open(path)?),
-        Kind::Selection => Box::new(Selection::open_as(path, channels_last)?),
+        Kind::SampleList => Box::new(SampleList::open_as(path, channels_last)?),
         Kind::Tiff | Kind::Picture => Box::new(RasterSource::open_file(path)?),
         Kind::Torch | Kind::Safetensors => {
             return Err(Error::unsupported(
@@ -87,7 +87,7 @@ pub fn open_as(path: &Path, channels_last: bool) -> Result<Box<dyn SampleSource>
 }
 
 /// Whether `path` holds samples, which [`open`] takes, rather than a scene, which
-/// [`open_scene`](super::open_scene) takes. A broken or unknown file is taken for a
+/// [`open_scene`](super::open_scene) takes. A broken or unknown file counts as a
 /// scene: opening it says what is wrong.
 pub fn is_container(path: &Path) -> bool {
     match detect(path) {
@@ -105,10 +105,10 @@ pub fn is_container(path: &Path) -> bool {
 /// # Errors
 /// The path is not there, or nothing that nephos reads.
 pub fn detect(path: &Path) -> Result<Kind> {
-    foreign::refuse_remote(path)?;
+    unsupported::refuse_remote(path)?;
     let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
-    if let Some(foreign) = foreign::of(path)? {
-        return Err(foreign.error());
+    if let Some(unsupported) = unsupported::of(path)? {
+        return Err(unsupported.error());
     }
     if metadata.is_dir() {
         return Ok(Kind::Folder);
@@ -136,7 +136,7 @@ pub fn detect(path: &Path) -> Result<Kind> {
         // Old PyTorch files are several pickles, the first a large number.
         [0x80, 0..=5, ..] if named(&["pth", "pt"]) => Ok(Kind::Torch),
         [0x80, 0..=5, ..] => Ok(Kind::Pickle),
-        [b'{', ..] if selection::is_listing(path)? => Ok(Kind::Selection),
+        [b'{', ..] if sample_list::is_sample_list(path)? => Ok(Kind::SampleList),
         // Protocol 0 has no magic; its opcodes are letters.
         _ if named(&["pkl", "pickle", "p"]) => Ok(Kind::Pickle),
         _ => Err(Error::unsupported(

@@ -1,22 +1,22 @@
-//! Which reader a scene gets.
+//! Choice of the reader of a scene.
 
 use std::path::{Path, PathBuf};
 
-use super::foreign;
 use super::formats::READ;
 use super::open::{Kind, detect, first_bytes};
 use super::picture::PictureScene;
 use super::raster::RasterFormat;
 use super::raster_scene::RasterScene;
+use super::unsupported;
 use super::{LandsatScene, SafeScene, Scene, SceneOptions, landsat, raster_names, safe};
 use crate::error::{Error, Result};
 
-/// Files and folders of a folder that are looked at for products.
+/// Files and folders of a folder that are searched for products.
 const MOST_ENTRIES: usize = 4096;
 /// Products that a message lists.
 const MOST_LISTED: usize = 8;
 
-/// What a path holds, judged by the names in a folder and the first bytes of a file.
+/// What a path holds, detected from the names in a folder and the first bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SceneKind {
     Sentinel2,
@@ -26,7 +26,7 @@ enum SceneKind {
     Tiff,
     TiffFolder,
     Picture,
-    /// Anything else; a build with the feature `gdal` asks GDAL.
+    /// Anything else; a build with the feature `gdal` opens it with GDAL.
     Other,
 }
 
@@ -66,7 +66,7 @@ pub fn open_scene(path: &Path, options: &SceneOptions) -> Result<Box<dyn Scene>>
     })
 }
 
-/// The error of a file that no one knows.
+/// The error of a file of unknown format.
 #[cfg_attr(feature = "gdal", allow(dead_code))]
 fn unknown(path: &Path) -> Error {
     let what = match detect(path) {
@@ -79,20 +79,20 @@ fn unknown(path: &Path) -> Error {
     Error::unsupported(path.display(), format!("{what}. {READ}. {gdal}"))
 }
 
-/// What a path holds, and where that is: in the folder itself, or in the one product
-/// that is in it.
+/// What a path holds, and its path: the folder itself, or the one product
+/// in it.
 fn locate(path: &Path) -> Result<(SceneKind, PathBuf)> {
-    foreign::refuse_remote(path)?;
+    unsupported::refuse_remote(path)?;
     let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
     // A pipe must not be opened to look what it holds.
     let is_on_disk = metadata.is_dir() || metadata.is_file();
     if let Some(product) = is_on_disk.then(|| product(path)).flatten() {
         return Ok(product);
     }
-    if let Some(foreign) = foreign::of(path)?
-        && !(foreign.gdal && cfg!(feature = "gdal"))
+    if let Some(unsupported) = unsupported::of(path)?
+        && !(unsupported.gdal && cfg!(feature = "gdal"))
     {
-        return Err(foreign.error());
+        return Err(unsupported.error());
     }
     if metadata.is_dir() {
         return in_folder(path);
@@ -107,7 +107,7 @@ fn locate(path: &Path) -> Result<(SceneKind, PathBuf)> {
 
 /// What a file or folder is that is a product, and its path.
 fn product(path: &Path) -> Option<(SceneKind, PathBuf)> {
-    if path.is_dir() && foreign::of(path).is_ok_and(|foreign| foreign.is_some()) {
+    if path.is_dir() && unsupported::of(path).is_ok_and(|unsupported| unsupported.is_some()) {
         return None;
     }
     if safe::is_product(path) {
@@ -120,8 +120,8 @@ fn product(path: &Path) -> Option<(SceneKind, PathBuf)> {
             _ => path,
         };
         // Metadata beside images, without the product's folders.
-        let is_loose = !folder.join("GRANULE").is_dir() && safe::has_bands(folder);
-        return Some(match is_loose {
+        let is_unpacked = !folder.join("GRANULE").is_dir() && safe::has_bands(folder);
+        return Some(match is_unpacked {
             true => (SceneKind::Sentinel2Bands, folder.to_owned()),
             false => (SceneKind::Sentinel2, path.to_owned()),
         });

@@ -29,7 +29,7 @@ struct Sample {
     name: String,
     image: PathBuf,
     label: Option<PathBuf>,
-    /// Read when it is first asked for.
+    /// Read on first use.
     header: OnceLock<(RasterFormat, RasterHeader)>,
 }
 
@@ -185,7 +185,7 @@ impl SampleSource for RasterSource {
         if shape != [1, h, w] {
             return Err(Error::format(
                 path,
-                format!("a label of shape {shape:?}; its image asks for [1, {h}, {w}]"),
+                format!("a label of shape {shape:?}; its image needs [1, {h}, {w}]"),
             ));
         }
         let label = format.read(path, &[0])?;

@@ -17,12 +17,12 @@
 //! | reflectance × 3, clouds | blue | 0.47 | 0.60 | 2.63 |
 //! | the same, clear land | nir08 | 0.23 | 1.41 | 2.43 |
 //!
-//! What no histogram tells: an offset of 0.1 left out where nothing is dark, or a scale
+//! Not detectable in a histogram: an offset of 0.1 left out where nothing is dark, or a scale
 //! wrong by less than half.
 //!
-//! Numbers of which nobody states the scale are refused where they can't be reflectance;
+//! Numbers without a stated scale are refused where they can't be reflectance;
 //! of others that is a warning, but for an offset that was applied twice. What the limits
-//! of a refusal were held against, beside the table:
+//! of a refusal were tested on, beside the table:
 //!
 //! | seen in | what | limit |
 //! |---|---|---|
@@ -32,7 +32,7 @@
 //! | the same, red, green and blue alone | of the 1st percentiles, red's is 20 % below blue's; 11 % in real images as bright | 15 % |
 //! | Sentinel-2 L2A, 64² to 256² pixels | at most 1.8 % of a band is below −0.05, at most 0.4 % of 256² pixels | 5 % |
 //!
-//! Whether 1000 was added to Sentinel-2's numbers is told from the darkest band of each
+//! Whether 1000 was added to Sentinel-2's numbers is inferred from the darkest band of each
 //! pixel: see [`Numbers::added`].
 
 use std::fmt;
@@ -43,7 +43,7 @@ use super::{Origin, Radiometry, Scene, SceneBand, SceneInfo, Window};
 use crate::band::{canonical, is_known, is_thermal};
 use crate::error::{Error, Result};
 
-/// The 99th percentile is below: brighter than clouds get, and than
+/// Bound of the 99th percentile: brighter than clouds get, and than
 /// [`SATURATED_REFLECTANCE`](super::SATURATED_REFLECTANCE).
 const BRIGHTEST: f32 = 2.1;
 /// The median is below, even where all is cloud, but under a low sun.
@@ -67,17 +67,17 @@ const BRIGHT_FLOOR: f32 = 0.45;
 /// are brighter than [`BRIGHT_FLOOR`].
 const COLOURED_FLOOR: f32 = 0.15;
 
-/// Most places that are looked at.
+/// Most sampled windows.
 const PLACES: usize = 64;
 /// Fewest, in scenes with large blocks.
 const FEWEST_PLACES: usize = 4;
 /// Pixels of a band that are decoded for it, about.
 const DECODED: usize = 1 << 23;
-/// Largest side of the window that is looked at in a place.
+/// Largest side of a sampled window.
 const SIDE: usize = 128;
-/// Fewest pixels that say something on constancy.
+/// Fewest pixels from which constancy is inferred.
 const FEWEST_PIXELS: usize = 100;
-/// Fewest pixels that say enough to refuse them.
+/// Fewest pixels that may be refused.
 const FEWEST_TO_REFUSE: usize = 256;
 
 /// Why numbers can hardly be reflectance.
@@ -85,7 +85,7 @@ const FEWEST_TO_REFUSE: usize = 256;
 pub struct Doubt {
     /// One for each kind of oddity, with the bands that show it and their percentiles.
     pub reasons: Vec<String>,
-    /// Whether they are not to be segmented unless the user says so.
+    /// Whether they are not to be segmented unless the user accepts them.
     pub refuses: bool,
 }
 
@@ -95,7 +95,7 @@ impl Doubt {
         Error::usage(format!(
             "{what}: its numbers can't be reflectance as they are read: {self}. Say how they \
              become reflectance with --scale and --offset, reflectance = (stored + offset) / \
-             scale; or go on as they are with --assume-reflectance"
+             scale; or accept them with --assume-reflectance"
         ))
     }
 }
@@ -106,11 +106,11 @@ impl fmt::Display for Doubt {
     }
 }
 
-/// Looks at a sample of pixels, spread evenly over the scene, and says what can't be
-/// reflectance. `None` where nothing is odd. Thermal bands are left out; where nobody
-/// states a scale, other bands of the scene are asked too whether 1000 was added.
+/// Checks a sample of pixels, spread evenly over the scene, and returns what can't be
+/// reflectance. `None` where nothing is odd. Thermal bands are left out; where no scale is
+/// stated, other bands of the scene are read too, to detect whether 1000 was added.
 ///
-/// At most a million pixels of each band are looked at, in at most 64 of the scene's
+/// At most a million pixels of each band are sampled, in at most 64 of the scene's
 /// blocks.
 ///
 /// # Errors
@@ -143,17 +143,17 @@ pub fn implausible(scene: &dyn Scene, bands: &[usize]) -> Result<Option<Doubt>> 
     Ok(numbers.doubt(is_product(info)))
 }
 
-/// Whether the radiometry is from an agency's own metadata: these are not doubted.
+/// Whether the radiometry is from an agency's own metadata: these are trusted.
 fn is_product(info: &SceneInfo) -> bool {
     ["Sentinel-2", "Landsat"]
         .iter()
         .any(|agency| info.product.starts_with(agency))
 }
 
-/// Reflectance of some bands, to be judged.
+/// Reflectance of some bands, to be checked.
 pub(crate) struct Numbers {
     bands: Vec<Band>,
-    /// The first bands, which are wanted; those after them only tell whether 1000 was
+    /// The requested bands come first; those after them only show whether 1000 was
     /// added.
     used: usize,
     /// The least of all bands' reflectance at each pixel that has them all.
@@ -216,7 +216,7 @@ impl Numbers {
         seen.truncate(used);
         let seen: Vec<&Seen> = seen.iter().flatten().collect();
         if seen.is_empty() {
-            let empty = "no pixel of those looked at, spread over the image, has data; where \
+            let empty = "no sampled pixel, spread over the image, has data; where \
                          numbers are taken for no data that are none, say the right one with \
                          --nodata";
             return (used > 0).then(|| Doubt {
@@ -227,7 +227,7 @@ impl Numbers {
         let used = &origins[..used];
         let unstated = used.iter().any(|origin| origin.is_unstated());
         let assumed = |origin: &Origin| matches!(origin, Origin::Assumed | Origin::MetadataAssumed);
-        let may_refuse = !used.iter().any(assumed) && seen.iter().all(|band| band.tells());
+        let may_refuse = !used.iter().any(assumed) && seen.iter().all(|band| band.is_enough());
         let mut found = Reasons::default();
         found.bright(&seen, unstated);
         found.negative(
@@ -252,8 +252,8 @@ impl Numbers {
 /// the infrared, shadow and forest in the red, the cirrus band all over. With 1000 added
 /// these lie just above 0.1, and next to nothing below; but for the noise of surface
 /// reflectance, which in four bands and more has floors at 0.1 all the same. Snow, sand and
-/// closed cloud have such floors too, but higher, or are bright. Held against 523 real
-/// images: none of four bands or more is taken for such, 5 of 514 in the visible alone; with
+/// closed cloud have such floors too, but higher, or are bright. Tested on 523 real
+/// images: none of four bands or more is classified so, 5 of 514 in the visible alone; with
 /// 1000 added, all 31 and 106 of 111 of seven bands are, of four bands 21 and 44.
 fn added(bands: &[&Seen], mut darkest: Vec<f32>) -> bool {
     if darkest.len() < FEWEST_TO_REFUSE || bands.is_empty() {
@@ -275,7 +275,7 @@ fn added(bands: &[&Seen], mut darkest: Vec<f32>) -> bool {
     hard_edge || beyond_visible && floors >= 4 && noise <= 0.005
 }
 
-/// What is odd, and whether it is odd enough.
+/// Reasons for doubt, and whether they suffice to refuse.
 #[derive(Default)]
 struct Reasons {
     reasons: Vec<String>,
@@ -382,7 +382,7 @@ impl Reasons {
         if !constant.is_empty() {
             let value = |band: &Seen| format!("{} ({})", band.name, short(band.percentiles[0]));
             self.reasons.push(format!(
-                "all pixels looked at are the same in {}, which no land, sea or cloud is; where \
+                "all sampled pixels are the same in {}, which no land, sea or cloud is; where \
                  it means no data, say so with --nodata",
                 listed(&constant, value)
             ));
@@ -390,7 +390,7 @@ impl Reasons {
     }
 }
 
-/// What was seen of one band.
+/// Statistics of one band.
 struct Seen {
     name: String,
     /// 1st, 50th and 99th.
@@ -426,7 +426,7 @@ impl Seen {
     }
 
     /// Whether there are enough pixels to refuse them.
-    fn tells(&self) -> bool {
+    fn is_enough(&self) -> bool {
         self.pixels >= FEWEST_TO_REFUSE
     }
 
@@ -549,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn reflectance_is_not_doubted() {
+    fn reflectance_is_plausible() {
         for (name, low, high) in [
             ("red", 0.0, 0.4),
             ("nir", 0.6, 1.4),
@@ -579,7 +579,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_reflectance_is_refused_where_nobody_states_it() {
+    fn implausible_numbers_of_unstated_scale_are_refused() {
         type Case<'a> = (&'a [&'a str], &'a [[f32; 2]], &'a str);
         let cases: [Case<'_>; 8] = [
             (&["red"], &[[0.0, 4000.5]], "too bright is red"),
@@ -625,7 +625,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_applied_twice_is_refused_whoever_states_it_but_the_user() {
+    fn an_offset_applied_twice_is_refused_unless_the_user_states_it() {
         let numbers = ramps(&[[-0.1, 0.1], [0.0, 0.4]]);
         let names = ["red", "nir"];
         assert!(doubt(&names, Origin::Metadata, &numbers).unwrap().refuses);
@@ -635,7 +635,7 @@ mod tests {
                 .refuses
         );
         assert!(!doubt(&names, Origin::Given, &numbers).unwrap().refuses);
-        // What an agency says is not doubted.
+        // An agency's metadata are trusted.
         let radiometry = Radiometry::scaled(10_000.0, -1000.0, Origin::Metadata);
         let mut product = Numbers::new(names.iter().map(|name| (*name, &radiometry)), 2);
         product.add(numbers.view());
@@ -648,11 +648,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_only_odd_is_said() {
+    fn odd_numbers_are_a_warning() {
         for (low, high, text) in [
             (0.0, 0.00004, "in daylight"),
             (0.2, 0.2, "--nodata"),
-            (f32::NAN, 1.0, "no pixel"),
+            (f32::NAN, 1.0, "no sampled pixel"),
         ] {
             let found = doubt(&["red"], Origin::Guessed, &ramps(&[[low, high]])).unwrap();
             assert!(!found.refuses && found.reasons.len() == 1, "{found}");
@@ -675,7 +675,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_few_within_the_scene_and_spread() {
+    fn sampled_windows_are_few_and_spread_over_the_scene() {
         for (size, block, count) in [
             ([10_980, 10_980], [512, 512], 30),
             ([10_980, 10_980], [1024, 1024], 8),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Reflectance given to saturated pixels: they are as bright as clouds get, and a
-/// number that says "at least the sensor's maximum" is no measurement.
+/// number at the sensor's maximum is only a lower bound.
 pub const SATURATED_REFLECTANCE: f32 = 2.0;
 
 /// How one band's stored numbers become reflectance (thermal bands: brightness
@@ -51,7 +51,7 @@ impl Planck {
 pub enum Origin {
     /// The product's own metadata.
     Metadata,
-    /// The same, where the user says to go on whatever the numbers look like.
+    /// The same, where the user accepts implausible numbers.
     MetadataAssumed,
     /// The user's options.
     Given,
@@ -59,14 +59,14 @@ pub enum Origin {
     Configuration,
     /// What the product's specification states for all products of its kind.
     Specification,
-    /// Judged by number format and range.
+    /// Inferred from number format and range.
     Guessed,
-    /// The same, where the user says to go on whatever the numbers look like.
+    /// The same, where the user accepts implausible numbers.
     Assumed,
 }
 
 impl Origin {
-    /// Whether nobody said how these numbers become reflectance.
+    /// Whether no source states how these numbers become reflectance.
     pub fn is_unstated(self) -> bool {
         matches!(self, Self::Configuration | Self::Guessed | Self::Assumed)
     }

@@ -13,7 +13,7 @@ pub(crate) struct RasterHeader {
     pub dtype: DType,
     /// `[bands, height, width]`.
     pub shape: [usize; 3],
-    /// One name a band, where the file names them.
+    /// One name per band, where the file names them.
     pub names: Option<Vec<String>>,
 }
 

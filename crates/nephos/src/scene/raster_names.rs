@@ -19,7 +19,7 @@ pub(super) struct Named {
     /// The band of the file that is opacity and so no band of the scene.
     pub alpha: Option<usize>,
     pub notes: Vec<String>,
-    /// What the names tell of the product.
+    /// The product by the names.
     pub product: Product,
 }
 
@@ -143,8 +143,8 @@ pub(super) fn of_folder(folder: &Path, files: &[PathBuf], options: &SceneOptions
     refuse_doubles(&bands, |first, second, name| {
         let message = format!(
             "band `{name}` as {} is: a scene has each band once, of one date and one pixel size. \
-             Move the others elsewhere, or name the folder's files with --bands, in the order of \
-             their names, `{}` for each to skip",
+             Move the others to another folder, or name the folder's files with --bands, in the \
+             order of their names, `{}` for each to skip",
             files[places[first]].display(),
             band::SKIP
         );
@@ -213,7 +213,7 @@ pub(super) fn given(
 }
 
 /// Name and name in the product: the common name where there is one, else the name as
-/// it stands.
+/// it is.
 fn name_each(meanings: impl Iterator<Item = Meaning>, sources: Vec<String>) -> Vec<[String; 2]> {
     let mut bands: Vec<[String; 2]> = Vec::with_capacity(sources.len());
     for (meaning, source) in meanings.zip(sources) {

@@ -1,4 +1,4 @@
-//! GeoTIFFs as scenes: one file of several bands, or a folder of one file a band.
+//! GeoTIFFs as scenes: one file of several bands, or a folder of one file per band.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::band_file::{again, reference};
 use super::hls;
-use super::judge::{self, Sampled};
+use super::infer_radiometry::{self, Sampled, infer_radiometry};
 use super::nodata::{self, Combination, NoData};
 use super::raster_names::{self, Named};
 use super::same_grid::same_grid;
@@ -16,16 +16,16 @@ use super::{Origin, Radiometry, Scene, SceneBand, SceneInfo, SceneOptions, Windo
 use crate::error::{Error, Result};
 use crate::text::count;
 
-/// Blocks of a band with more bytes are not decoded for each look.
+/// Blocks of a band with more bytes are not decoded for each sampled window.
 const LARGE_BLOCK: usize = 4 << 20;
 
 /// A GeoTIFF, or a folder of GeoTIFFs with one band each, as a scene.
 ///
 /// Reflectance is from the scale and offset that the file states as GDAL does; where
-/// it states none they are judged by number format and range, see
-/// [`Origin::Guessed`], and [`SceneInfo::notes`] says so. Pixels are no data where
+/// it states none they are inferred from number format and range, see
+/// [`Origin::Guessed`], and [`SceneInfo::notes`] has a sentence on it. Pixels are no data where
 /// they are the file's no-data number, NaN, masked by the file's own mask or the one
-/// beside it (`.msk`), or fully transparent; and where they hold a fill that no one
+/// beside it (`.msk`), or fully transparent; and where they hold a fill that is not
 /// declared ([`Scene::no_data`]).
 pub struct RasterScene {
     info: SceneInfo,
@@ -38,7 +38,7 @@ pub struct RasterScene {
     /// The band that holds opacity; only where there is one file.
     alpha: Option<usize>,
     nodata: NoData,
-    /// Stored numbers of all bands in places that are looked at while the scene is opened.
+    /// Stored numbers of all bands in windows that are sampled while the scene is opened.
     looked_at: Vec<(Window, Array3<f64>)>,
 }
 
@@ -77,7 +77,7 @@ impl RasterScene {
 
     /// A folder of files with one band each, named after their bands.
     ///
-    /// A file that can't be read, has several bands or lies on another grid than red (or
+    /// A file that can't be read, has several bands or has another grid than red (or
     /// else most of the files) is an error when its band is read, and not before: it must
     /// not stop a model that does without.
     ///
@@ -155,7 +155,7 @@ impl RasterScene {
         }
         if files.iter().any(|file| file.has_palette) && !options.declared_only {
             notes.push(
-                "The file has a palette: its numbers are places in it, and no brightness; \
+                "The file has a palette: its numbers are palette indices, not brightness; \
                  gdal_translate -expand rgb makes colours of them."
                     .to_owned(),
             );
@@ -200,31 +200,31 @@ impl RasterScene {
             nodata: NoData::default(),
             looked_at: Vec::new(),
         };
-        scene.look()?;
+        scene.read_samples()?;
         scene.recognise(options)?;
-        scene.judge(options)?;
+        scene.infer_scale(options)?;
         scene.looked_at = Vec::new();
         Ok(scene)
     }
 
-    /// Reads places that are going to be looked at ahead, file by file and band by band, so
-    /// that a block is not decoded for each look.
-    fn look(&mut self) -> Result<()> {
+    /// Reads windows that will be sampled ahead, file by file and band by band, so
+    /// that a block is not decoded for each window.
+    fn read_samples(&mut self) -> Result<()> {
         let info = &self.info;
         let number = info.bands.iter().map(|band| band.dtype.size()).max();
         let block = info.block[0].saturating_mul(info.block[1]);
-        // Places in which fills are looked for, where the scale is judged too; of large blocks
-        // also those that are looked at only where these show next to nothing.
+        // Windows in which fills are searched for and the scale is inferred; of large blocks
+        // also those that are sampled only where these have almost no data.
         let mut windows = nodata::places(info);
         if block.saturating_mul(number.unwrap_or(1)) > LARGE_BLOCK {
-            for window in judge::places(info) {
+            for window in infer_radiometry::places(info) {
                 if !windows.contains(&window) {
                     windows.push(window);
                 }
             }
         }
         let bands: Vec<usize> = (0..info.bands.len()).collect();
-        // Bands that lie in the same blocks are read together.
+        // Bands that are in the same blocks are read together.
         let together = match &self.files[..] {
             [file] if file.is_interleaved() => bands.len().max(1),
             _ => 1,
@@ -247,7 +247,7 @@ impl RasterScene {
         Ok(())
     }
 
-    /// Finds what no data is beside the declared numbers.
+    /// Finds no-data numbers beside the declared ones.
     fn recognise(&mut self, options: &SceneOptions) -> Result<()> {
         if options.nodata.is_some() {
             return Ok(());
@@ -275,8 +275,8 @@ impl RasterScene {
         Ok(())
     }
 
-    /// Replaces what no one stated by what the numbers look like.
-    fn judge(&mut self, options: &SceneOptions) -> Result<()> {
+    /// Replaces what is not stated by what is inferred from the numbers.
+    fn infer_scale(&mut self, options: &SceneOptions) -> Result<()> {
         let unknown = |band: &SceneBand| band.radiometry.origin == Origin::Guessed;
         let zero_known = self
             .info
@@ -287,7 +287,7 @@ impl RasterScene {
             return Ok(());
         }
         let sampled = Sampled::of(&self.info, |bands, window| self.stored(bands, window))?;
-        judge::apply(&mut self.info, &sampled, options);
+        infer_radiometry(&mut self.info, &sampled, options);
         Ok(())
     }
 
@@ -304,7 +304,7 @@ impl RasterScene {
     }
 
     /// Stored numbers, NaN where there is no data, as everywhere in files of a folder that
-    /// can't be read: that is an error when their band is asked for.
+    /// can't be read: that is an error when their band is requested.
     fn stored(&self, bands: &[usize], window: Window) -> Result<Array3<f64>> {
         let known = self.looked_at.iter().find(|(own, _)| *own == window);
         let mut stored = match known {

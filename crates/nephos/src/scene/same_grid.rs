@@ -1,10 +1,10 @@
-//! Whether rasters are of one scene.
+//! Whether rasters have the same grid.
 
 use super::GeoKeys;
 use super::tiff::TiffRaster;
 use crate::error::{Error, Result};
 
-/// Refuses files of one scene that don't lie on the same grid.
+/// Refuses files of one scene that don't have the same grid.
 pub(super) fn same_grid(first: &TiffRaster, other: &TiffRaster) -> Result<()> {
     let differ = |what: &str, one: String, two: String| {
         let message = format!(

@@ -12,18 +12,16 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::history::EpochRecord;
 use super::loss_scale::LossScale;
-use super::optimizer::Moments;
 use crate::config::Config;
+use crate::engine::Parameter;
 use crate::error::{Error, Result};
-use crate::model::{ModulePath, keep_path};
+use crate::network::Moments;
 use crate::output;
 
 /// Name of the checkpoint in a run's folder.
@@ -74,8 +72,9 @@ pub(super) struct State {
     /// Epochs since the best.
     pub stale: usize,
     pub best: Option<Best>,
-    /// Mean IoU of the best constant answer on the validation labels.
-    pub constant_miou: Option<f64>,
+    /// Mean IoU of the majority-class baseline on the validation labels.
+    #[serde(rename = "constant_miou")]
+    pub majority_class_miou: Option<f64>,
     /// Set once early stopping ended the run.
     pub stopped_early: bool,
     pub loss_scale: LossScale,
@@ -100,7 +99,7 @@ impl State {
             train_samples,
             stale: 0,
             best: None,
-            constant_miou: None,
+            majority_class_miou: None,
             stopped_early: false,
             loss_scale: LossScale::default(),
             updates: BTreeMap::new(),
@@ -135,25 +134,25 @@ impl State {
     }
 }
 
-/// Writes a checkpoint, replacing the one at `path`. One tensor at a time is
-/// held in memory beside the network.
+/// Writes a checkpoint, replacing the one at `path`; `average` and `moments` are in the order
+/// of the parameters.
 ///
 /// # Errors
 /// The file can't be written; the former one is kept.
-pub(super) fn save<M: Module>(
+pub(super) fn save(
     path: &Path,
     state: &mut State,
-    module: &M,
-    average: Option<&M>,
-    moments: &BTreeMap<String, Moments>,
+    parameters: &[Parameter],
+    average: Option<&[Parameter]>,
+    moments: &[Option<Moments>],
 ) -> Result<()> {
-    state.updates = moments
-        .iter()
-        .map(|(name, m)| (name.clone(), m.time))
+    let moments: BTreeMap<&str, &Moments> = (parameters.iter().zip(moments))
+        .filter_map(|(parameter, moments)| Some((&*parameter.name, moments.as_ref()?)))
+        .collect();
+    state.updates = (moments.iter())
+        .map(|(name, moments)| ((*name).to_owned(), moments.updates))
         .collect();
     let text = toml::to_string(state).map_err(|e| Error::usage(format!("training state: {e}")))?;
-    let mut shapes = Shapes::default();
-    module.visit(&mut shapes);
     let mut header = serde_json::Map::new();
     header.insert(
         "__metadata__".to_owned(),
@@ -169,15 +168,15 @@ pub(super) fn save<M: Module>(
         });
         header.insert(name, entry);
     };
-    for (name, shape) in &shapes.found {
-        entry(format!("weights.{name}"), shape);
+    for tensor in parameters {
+        entry(format!("weights.{}", tensor.name), &tensor.shape);
     }
-    for (name, shape) in shapes.found.iter().filter(|_| average.is_some()) {
-        entry(format!("average.{name}"), shape);
+    for tensor in average.unwrap_or_default() {
+        entry(format!("average.{}", tensor.name), &tensor.shape);
     }
-    for (name, moments) in moments {
-        entry(format!("first.{name}"), &moments.moment_1.dims());
-        entry(format!("second.{name}"), &moments.moment_2.dims());
+    for (name, moments) in &moments {
+        entry(format!("first.{name}"), &[moments.first.len()]);
+        entry(format!("second.{name}"), &[moments.second.len()]);
     }
     header.insert(
         CHECKSUM.to_owned(),
@@ -200,19 +199,12 @@ pub(super) fn save<M: Module>(
         file.write_all(&(header.len() as u64).to_le_bytes())
             .map_err(fail)?;
         file.write_all(header.as_bytes()).map_err(fail)?;
-        let mut writer = Weights {
-            file,
-            path,
-            result: Ok(()),
-        };
-        module.visit(&mut writer);
-        if let Some(average) = average {
-            average.visit(&mut writer);
+        for tensor in parameters.iter().chain(average.unwrap_or_default()) {
+            write_values(file, &tensor.values).map_err(fail)?;
         }
-        writer.result?;
         for moments in moments.values() {
-            write_tensor(file, path, moments.moment_1.clone())?;
-            write_tensor(file, path, moments.moment_2.clone())?;
+            write_values(file, &moments.first).map_err(fail)?;
+            write_values(file, &moments.second).map_err(fail)?;
         }
         let sum = file.hash.clone().finalize();
         file.write_all(&sum).map_err(fail)
@@ -237,55 +229,13 @@ impl<W: Write> Write for Hashed<'_, W> {
     }
 }
 
-fn write_tensor<const D: usize>(
-    file: &mut impl Write,
-    path: &Path,
-    tensor: Tensor<D>,
-) -> Result<()> {
-    let data = tensor
-        .try_into_vec_as::<f32>()
-        .map_err(|e| Error::unsupported(path.display(), format!("reading a tensor: {e}")))?;
-    // Whole buffers on little-endian machines; safetensors are little-endian.
-    let bytes: std::borrow::Cow<'_, [u8]> = if cfg!(target_endian = "little") {
-        bytemuck::cast_slice(&data).into()
-    } else {
-        data.iter()
-            .flat_map(|v| v.to_le_bytes())
-            .collect::<Vec<u8>>()
-            .into()
-    };
-    file.write_all(&bytes).map_err(|e| Error::io(path, e))
-}
-
-/// Names and shapes of the float parameters, in the order of the module.
-#[derive(Default)]
-struct Shapes {
-    path: ModulePath,
-    found: Vec<(String, Vec<usize>)>,
-}
-
-impl ModuleVisitor for Shapes {
-    keep_path!();
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let shape = param.val().dims().to_vec();
-        self.found.push((self.path.dotted(), shape));
+fn write_values(file: &mut impl Write, values: &[f32]) -> std::io::Result<()> {
+    // A block at a time: safetensors are little-endian.
+    for block in values.chunks(4096) {
+        let bytes: Vec<u8> = block.iter().flat_map(|value| value.to_le_bytes()).collect();
+        file.write_all(&bytes)?;
     }
-}
-
-/// Writes the float parameters in the order of the module; keeps the first error.
-struct Weights<'a, W: Write> {
-    file: &'a mut W,
-    path: &'a Path,
-    result: Result<()>,
-}
-
-impl<W: Write> ModuleVisitor for Weights<'_, W> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.result.is_ok() {
-            self.result = write_tensor(self.file, self.path, param.val());
-        }
-    }
+    Ok(())
 }
 
 /// A checkpoint as read.
@@ -330,73 +280,58 @@ impl Checkpoint {
         Ok(Self { state, bytes })
     }
 
-    /// `module` with the saved weights, and the saved moments.
-    ///
-    /// # Errors
-    /// A parameter is missing or has another shape, or moments have another length than
-    /// their parameter.
-    pub(super) fn restore<M: Module>(
-        &self,
-        path: &Path,
-        module: M,
-        device: &Device,
-    ) -> Result<(M, BTreeMap<String, Moments>)> {
-        let broken = |m: String| Error::format(path, m);
-        let tensors = SafeTensors::deserialize(&self.bytes).map_err(|e| broken(e.to_string()))?;
-        let mut loader = Restore {
-            tensors: &tensors,
-            prefix: "weights",
-            gradients: true,
-            path: ModulePath::default(),
-            error: None,
-        };
-        let module = module.map(&mut loader);
-        if let Some(message) = loader.error {
-            return Err(broken(message));
-        }
-        let mut shapes = Shapes::default();
-        module.visit(&mut shapes);
-        let lengths: BTreeMap<String, usize> = (shapes.found.into_iter())
-            .map(|(name, shape)| (name, shape.iter().product()))
-            .collect();
-        let inner = device.clone().without_autodiff();
-        let moments = self.state.updates.iter().map(|(name, updates)| {
-            let length = *(lengths.get(name))
-                .ok_or_else(|| format!("moments of `{name}`, which is no parameter"))?;
-            let read = |prefix: &str| -> std::result::Result<Tensor<1>, String> {
-                let data = floats(&tensors, &format!("{prefix}.{name}"), &[length])?;
-                Ok(Tensor::from_data(TensorData::new(data, [length]), &inner))
-            };
-            let moments = Moments::new(*updates, read("first")?, read("second")?);
-            Ok((name.clone(), moments))
-        });
-        let moments = moments
-            .collect::<std::result::Result<_, String>>()
-            .map_err(broken)?;
-        Ok((module, moments))
-    }
-}
-
-impl Checkpoint {
-    /// `module`, a network without autodiff, with the saved mean of the weights.
+    /// The saved tensors of one kind (`weights` or `average`), for the parameters of `own`.
     ///
     /// # Errors
     /// A parameter is missing or has another shape.
-    pub(super) fn restore_average<M: Module>(&self, path: &Path, module: M) -> Result<M> {
+    pub(super) fn parameters(
+        &self,
+        path: &Path,
+        kind: &str,
+        own: &[Parameter],
+    ) -> Result<Vec<Parameter>> {
         let broken = |m: String| Error::format(path, m);
         let tensors = SafeTensors::deserialize(&self.bytes).map_err(|e| broken(e.to_string()))?;
-        let mut loader = Restore {
-            tensors: &tensors,
-            prefix: "average",
-            gradients: false,
-            path: ModulePath::default(),
-            error: None,
+        let read = |parameter: &Parameter| {
+            let name = format!("{kind}.{}", parameter.name);
+            Ok(Parameter {
+                values: floats(&tensors, &name, &parameter.shape).map_err(broken)?,
+                name: parameter.name.clone(),
+                shape: parameter.shape.clone(),
+            })
         };
-        let module = module.map(&mut loader);
-        match loader.error {
-            Some(message) => Err(broken(message)),
-            None => Ok(module),
+        own.iter().map(read).collect()
+    }
+
+    /// The saved moments, in the order of the parameters of `own`.
+    ///
+    /// # Errors
+    /// Moments of no parameter, or of another length than it.
+    pub(super) fn moments(&self, path: &Path, own: &[Parameter]) -> Result<Vec<Option<Moments>>> {
+        let broken = |m: String| Error::format(path, m);
+        let tensors = SafeTensors::deserialize(&self.bytes).map_err(|e| broken(e.to_string()))?;
+        let known = |name: &str| own.iter().any(|parameter| parameter.name == name);
+        if let Some(name) = self.state.updates.keys().find(|name| !known(name)) {
+            return Err(broken(format!(
+                "moments of `{name}`, which is no parameter"
+            )));
         }
+        let read = |parameter: &Parameter| {
+            let Some(&updates) = self.state.updates.get(&parameter.name) else {
+                return Ok(None);
+            };
+            let moment = |kind: &str| {
+                let name = format!("{kind}.{}", parameter.name);
+                floats(&tensors, &name, &[parameter.values.len()]).map_err(broken)
+            };
+            let (first, second) = (moment("first")?, moment("second")?);
+            Ok(Some(Moments {
+                updates,
+                first,
+                second,
+            }))
+        };
+        own.iter().map(read).collect()
     }
 }
 
@@ -443,40 +378,4 @@ fn floats(
         .iter()
         .map(|bytes| f32::from_le_bytes(*bytes))
         .collect())
-}
-
-/// Replaces the float parameters by those of a file; keeps the first error.
-struct Restore<'a> {
-    tensors: &'a SafeTensors<'a>,
-    prefix: &'static str,
-    /// Whether the parameters are learned.
-    gradients: bool,
-    path: ModulePath,
-    error: Option<String>,
-}
-
-impl ModuleMapper for Restore<'_> {
-    keep_path!();
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (id, tensor, mapper) = param.consume();
-        let shape = tensor.dims();
-        let name = format!("{}.{}", self.prefix, self.path.dotted());
-        match floats(self.tensors, &name, &shape) {
-            Ok(data) => {
-                let device = tensor.device();
-                let data = TensorData::new(data, shape);
-                let restored = Tensor::<D>::from_data(data, &device);
-                let restored = match self.gradients {
-                    true => restored.require_grad(),
-                    false => restored,
-                };
-                Param::from_mapped_value(id, restored, mapper)
-            }
-            Err(message) => {
-                self.error.get_or_insert(message);
-                Param::from_mapped_value(id, tensor, mapper)
-            }
-        }
-    }
 }

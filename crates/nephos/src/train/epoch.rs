@@ -2,14 +2,9 @@
 
 use std::time::Instant;
 
-use burn::optim::GradientsAccumulator;
-use burn::tensor::Device;
-use nephos_kernel::pool;
-
 use super::LAST_FILE;
 use super::average;
 use super::checkpoint::Best;
-use super::gradients;
 use super::history::{self, EpochRecord};
 use super::observer::{BatchReport, EpochStart, TrainObserver};
 use super::schedule::learning_rate;
@@ -17,10 +12,8 @@ use super::tensorboard::EPOCH;
 use super::trainer::{Run, stale};
 use super::validate::{Validation, validate};
 use crate::config::{Precision, TrainConfig};
-use crate::dataset::{Dataset, Loader, Visit};
+use crate::dataset::{Dataset, Draw, Loader};
 use crate::error::{Error, Result};
-use crate::kernel;
-use crate::model::Segmenter;
 
 /// Whether the run goes on after an epoch.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,16 +29,6 @@ struct Step {
     loss: f64,
     norm: f64,
     images: usize,
-}
-
-/// Does `work` on a thread of the pool that its loops are spread over. A loop that is
-/// started there begins at once; from elsewhere a sleeping thread has to be woken for
-/// each of the hundreds of short loops of a step. On a CPU the others stay awake.
-fn in_pool<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
-    match kernel::is_cpu(device) {
-        true => pool::awake(work),
-        false => rayon::scope(|_| work()),
-    }
 }
 
 /// Optimiser steps of an epoch of so many samples.
@@ -78,9 +61,8 @@ impl Run {
         let validation = match val {
             None => None,
             Some(val) => {
-                let device = self.device.clone().without_autodiff();
-                let (model, step) = (self.scored(), self.state.step);
-                match validate(&model, val, &self.config, &device, step, observer)? {
+                let (network, step) = (self.scored_network()?, self.state.step);
+                match validate(&*network, val, &self.config, step, observer)? {
                     Some(validation) => Some(validation),
                     None => return self.stop(observer),
                 }
@@ -120,7 +102,8 @@ impl Run {
         let epoch = self.state.epochs as u64;
         let visits = self.feed.epoch(epoch, &self.state.losses);
         let (size, ahead) = (settings.batch_size, settings.prefetch);
-        let mut loader = Loader::feed(&self.feed, epoch, visits.clone(), images_done, size, ahead)?;
+        let mut loader =
+            Loader::start_epoch(&self.feed, epoch, visits.clone(), images_done, size, ahead)?;
         let (started, before) = (Instant::now(), images_done);
         let earlier = self.state.seconds;
         while self.state.epoch_step < steps {
@@ -168,8 +151,8 @@ impl Run {
     }
 
     /// One optimiser step over up to `train.accumulate` batches.
-    fn step(&mut self, loader: &mut Loader, visits: &[Visit], total_steps: usize) -> Result<Step> {
-        let (settings, device) = (self.config.train.clone(), self.device.clone());
+    fn step(&mut self, loader: &mut Loader, visits: &[Draw], total_steps: usize) -> Result<Step> {
+        let settings = self.config.train.clone();
         let lr = learning_rate(
             &settings.schedule,
             settings.optimizer.lr,
@@ -182,13 +165,12 @@ impl Run {
         } else {
             1.0
         };
-        let mut sum = GradientsAccumulator::new();
         let (mut names, mut losses) = (Vec::new(), Vec::new());
         for (part, batch) in loader.by_ref().take(settings.accumulate).enumerate() {
             let batch = batch?;
             let visits = &visits[names.len()..];
             names.extend(batch.names.iter().cloned());
-            let forward = in_pool(&device, || self.forward(batch, part, scale))?;
+            let forward = self.forward(batch, part, scale)?;
             self.remember(visits, &forward.each);
             // Half precision may overflow: the step is skipped, the loss not counted.
             if forward.loss.is_finite() {
@@ -196,18 +178,10 @@ impl Run {
                 self.state.loss_weight += forward.weight;
             }
             losses.push(forward.loss);
-            for gradients in forward.gradients {
-                sum.accumulate(&self.model, gradients);
-            }
         }
-        let gradients = sum.grads();
         let loss = losses.iter().sum::<f64>() / losses.len().max(1) as f64;
         let factor = 1.0 / (scale * losses.len().max(1) as f64);
-        let (model, gradients) = (&self.model, gradients);
-        let (norm, gradients) = in_pool(&device, move || {
-            (gradients::global_norm(model, &gradients), gradients)
-        });
-        let norm = norm * factor;
+        let norm = self.learner.gradient_norm()? * factor;
         let step = Step {
             lr,
             loss,
@@ -215,6 +189,7 @@ impl Run {
             images: names.len(),
         };
         if !norm.is_finite() || !loss.is_finite() {
+            self.learner.clear();
             if half && self.state.loss_scale.overflowed() {
                 return Ok(step);
             }
@@ -227,24 +202,16 @@ impl Run {
             // PyTorch's clip_grad_norm_.
             (f64::from(limit) / (norm + 1e-6)).min(1.0)
         });
-        // The model is taken, not copied, so that its weights change in place.
-        let empty = Segmenter::unset(&self.config.model, self.config.channels(), &self.device);
-        let model = std::mem::replace(&mut self.model, empty);
-        let optimizer = &mut self.optimizer;
-        self.model = in_pool(&device, || {
-            optimizer.step(model, gradients, factor * clip, lr)
-        });
-        if let Some(most) = settings.ema
-            && let Some(average) = self.average.take()
-        {
+        self.learner.step(factor * clip, lr)?;
+        if let (Some(most), Some(average)) = (settings.ema, &mut self.average) {
             let decay = average::decay(most, self.state.step);
-            self.average = Some(average::moved(average, &self.model, decay));
+            average::update(average, &self.learner.parameters()?, decay);
         }
         Ok(step)
     }
 
     /// Takes the losses of samples into their running means, which the next epoch sees.
-    fn remember(&mut self, visits: &[Visit], losses: &[f64]) {
+    fn remember(&mut self, visits: &[Draw], losses: &[f64]) {
         for (visit, loss) in visits.iter().zip(losses) {
             let known = &mut self.state.next_losses;
             if known.len() <= visit.index {
@@ -290,7 +257,7 @@ impl Run {
         );
         let scores = validation.as_ref().map(|v| v.confusion.scores());
         if let Some(scores) = &scores {
-            state.constant_miou = scores.constant_miou;
+            state.majority_class_miou = scores.majority_class_miou;
         }
         EpochRecord {
             epoch: state.epochs + 1,

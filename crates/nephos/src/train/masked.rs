@@ -1,6 +1,5 @@
 //! What a network learns from images alone: to tell what is hidden from what is around.
 
-use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, Array3, Array4, Axis, s};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -27,9 +26,9 @@ pub(super) struct Masked {
     /// `[B, channels, H, W]`: 0 in all channels, as without data, where hidden.
     pub images: Array4<f32>,
     /// `[B, bands, H, W]`: what is to be told, companded to [0, 1] for inputs of [0, 1].
-    truth: Array4<f32>,
+    pub truth: Array4<f32>,
     /// `[B, bands, H, W]`: 1 where a number was hidden, else 0.
-    counts: Array4<f32>,
+    pub counts: Array4<f32>,
 }
 
 impl Masking {
@@ -101,19 +100,6 @@ impl Masked {
     pub fn count(&self) -> f64 {
         self.counts.iter().map(|count| f64::from(*count)).sum()
     }
-
-    /// Mean distance of `told`, `[B, bands, H, W]`, from what was hidden; 0 where nothing
-    /// was.
-    pub fn loss(self, told: Tensor<4>, device: &Device) -> Tensor<1> {
-        let count = self.count().max(1.0);
-        let tensor = |array: Array4<f32>| {
-            let shape: [usize; 4] = array.dim().into();
-            let (values, _) = array.into_raw_vec_and_offset();
-            Tensor::<4>::from_data(TensorData::new(values, shape), device)
-        };
-        let (truth, counts) = (tensor(self.truth), tensor(self.counts));
-        ((told - truth).abs() * counts).sum().div_scalar(count)
-    }
 }
 
 #[cfg(test)]
@@ -161,16 +147,5 @@ mod tests {
             masking(0.5, 4).hide(images, &labels, 8).images,
             masked.images
         );
-    }
-
-    #[test]
-    fn the_loss_is_the_mean_distance_where_it_counts() {
-        let device = Device::flex();
-        let images = Array4::from_elem((1, 2, 4, 4), 1.0f32);
-        let masked = masking(0.5, 2).hide(images, &Array3::zeros((1, 4, 4)), 1);
-        assert_eq!(masked.count(), 16.0);
-        let told = Tensor::<4>::ones([1, 2, 4, 4], &device) * 0.75;
-        let loss = masked.loss(told, &device).into_scalar::<f64>();
-        assert!((loss - 0.25).abs() < 1e-6, "{loss}");
     }
 }

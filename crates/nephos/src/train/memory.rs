@@ -3,8 +3,8 @@
 use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::device;
+use crate::engine::check_network;
 use crate::error::Result;
-use crate::model::check_network;
 
 /// Bytes of a number.
 const NUMBER: u128 = 4;

@@ -19,18 +19,14 @@
 //! a run that is stopped, or killed, and resumed ends with the same weights as
 //! one that never stopped.
 
-mod apart;
 mod average;
 mod checkpoint;
 mod epoch;
-mod gradients;
 mod history;
-mod loss;
 mod loss_scale;
 mod masked;
 mod memory;
 mod observer;
-mod optimizer;
 mod pass;
 mod resume;
 mod schedule;
@@ -43,9 +39,7 @@ pub const LAST_FILE: &str = "last.nephos";
 
 pub use checkpoint::{Best, FILE_NAME as CHECKPOINT_FILE};
 pub use history::EpochRecord;
-pub use loss::Loss;
 pub use observer::{BatchReport, EpochStart, TrainObserver};
-pub use optimizer::Optimizer;
 pub use schedule::learning_rate;
 pub use tensorboard::{EventWriter, FILE_NAME as EVENT_FILE};
 pub(crate) use trainer::lock_run;

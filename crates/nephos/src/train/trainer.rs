@@ -3,28 +3,25 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use burn::module::Module;
-use burn::tensor::Device;
-
 use super::checkpoint::{self, Best, Checkpoint, State};
 use super::epoch::{Flow, steps_of_epoch};
 use super::history::{self, EpochRecord};
-use super::loss::Loss;
 use super::masked::Masking;
 use super::memory;
 use super::observer::TrainObserver;
-use super::optimizer::Optimizer;
 use super::resume;
 use super::tensorboard::{self, EventWriter};
 use crate::config::Config;
-use crate::dataset::{Dataset, Feed};
-use crate::device;
+use crate::dataset::{DataSource, Dataset};
+use crate::device::Device;
+use crate::engine::Parameter;
 use crate::error::{Error, Result};
 use crate::lock::Lock;
-use crate::model::{Bundle, Segmenter, Summary};
+use crate::network::{Learner, Network};
 use crate::output;
 use crate::report;
 use crate::text;
+use crate::weights::{Bundle, NamedTensor, Summary, exchange};
 
 /// Locked in a run's folder as long as a process trains there.
 const LOCK_FILE: &str = ".nephos.lock";
@@ -49,7 +46,7 @@ pub struct Outcome {
     /// The best epoch, once one is done.
     pub best: Option<Best>,
     /// Mean IoU on validation of always answering the one best class.
-    pub constant_miou: Option<f64>,
+    pub majority_class_miou: Option<f64>,
     /// One record a finished epoch.
     pub history: Vec<EpochRecord>,
     /// Optimiser steps.
@@ -62,13 +59,13 @@ pub struct Trainer {
     config: Config,
     folder: PathBuf,
     device: Device,
-    init: Option<Segmenter>,
+    init: Option<Vec<NamedTensor>>,
     resume: bool,
     checkpoint_every: Option<usize>,
 }
 
 impl Trainer {
-    /// A run of `config` on `device` (one without autodiff) in `folder`.
+    /// A run of `config` on `device` in `folder`.
     pub fn new(config: Config, folder: impl Into<PathBuf>, device: Device) -> Self {
         Self {
             config,
@@ -80,9 +77,10 @@ impl Trainer {
         }
     }
 
-    /// Starts from these weights instead of random ones; a resumed run has its own.
-    pub fn init(mut self, segmenter: Option<Segmenter>) -> Self {
-        self.init = segmenter;
+    /// Starts from these weights, under PyTorch's names, instead of random ones; a resumed run
+    /// has its own.
+    pub fn init(mut self, weights: Option<Vec<NamedTensor>>) -> Self {
+        self.init = weights;
         self
     }
 
@@ -134,7 +132,7 @@ impl Trainer {
         Ok(Outcome {
             ending,
             best: run.state.best,
-            constant_miou: run.state.constant_miou,
+            majority_class_miou: run.state.majority_class_miou,
             history: run.state.history,
             steps: run.state.step,
         })
@@ -151,11 +149,6 @@ impl Trainer {
             checkpoint_every,
         } = self;
         config.validate().map_err(Error::usage)?;
-        device::check_precision(&device, config.train.precision)?;
-        let device = match config.train.checkpointing {
-            true => device.autodiff().gradient_checkpointing(),
-            false => device.autodiff(),
-        };
         let path = folder.join(checkpoint::FILE_NAME);
         if !path.exists() && resume {
             return Err(Error::usage(format!(
@@ -173,12 +166,9 @@ impl Trainer {
             )));
         }
         memory::check(&config, train)?;
-        let feed = Arc::new(Feed::new(train, &config)?);
-        device.seed(config.seed);
-        let fresh = || Segmenter::new(&config.model, config.channels(), &device);
-        let mut optimizer = Optimizer::new(&config.train.optimizer, config.model.encoder.depth);
+        let feed = Arc::new(DataSource::new(train, &config)?);
         let averaged = config.train.ema.is_some();
-        let (state, model, average) = if resume {
+        let (state, learner, average) = if resume {
             let saved = Checkpoint::open(&path)?;
             resume::check(&saved.state.config, &config, saved.state.epochs)?;
             if saved.state.train_samples != train.len() {
@@ -194,24 +184,26 @@ impl Trainer {
             if let Some(told) = resume::learning_rates(then, &config, done, steps) {
                 observer.note(&told);
             }
-            let (model, moments) = saved.restore(&path, fresh(), &device)?;
-            optimizer.moments = moments;
+            let mut learner = device.learner(&config, None)?;
+            let own = learner.parameters()?;
+            let weights = saved.parameters(&path, "weights", &own)?;
+            learner.restore(weights, saved.moments(&path, &own)?)?;
             let average = match averaged {
-                true => Some(saved.restore_average(&path, model.valid())?),
+                true => Some(saved.parameters(&path, "average", &own)?),
                 false => None,
             };
             let mut state = saved.state;
             state.config = config.clone();
             // A larger train.patience may let a run go on that had stopped early.
             state.stopped_early = stale(&state, &config);
-            (state, model, average)
+            (state, learner, average)
         } else {
-            let model = match init {
-                Some(model) => model.to_device(&device).train(),
-                None => fresh(),
+            let learner = device.learner(&config, init)?;
+            let average = match averaged {
+                true => Some(learner.parameters()?),
+                false => None,
             };
-            let average = averaged.then(|| model.valid());
-            (State::new(&config, train.len()), model, average)
+            (State::new(&config, train.len()), learner, average)
         };
         output::remove_leftovers(&folder);
         write_config(&folder.join("config.toml"), &config)?;
@@ -222,15 +214,13 @@ impl Trainer {
         let epochs_end = state.history.last().map_or(0, |r| r.step as u64);
         let events = folder.join(tensorboard::FILE_NAME);
         Ok(Run {
-            loss: Loss::new(&config.loss, config.model.classes, &device),
             masking: (config.pretraining()).map(|pretrain| {
                 let data = &config.data;
                 Masking::new(pretrain, data.bands.len(), data.optional_positions())
             }),
             events: EventWriter::open(&events, state.step as u64, epochs_end)?,
-            model,
+            learner,
             average,
-            optimizer,
             feed,
             state,
             classes,
@@ -276,16 +266,13 @@ fn write_config(path: &Path, config: &Config) -> Result<()> {
 pub(super) struct Run {
     pub config: Config,
     pub folder: PathBuf,
-    /// With autodiff.
     pub device: Device,
-    pub model: Segmenter,
-    /// Without autodiff: the running mean of the weights, where there is one.
-    pub average: Option<Segmenter>,
-    pub optimizer: Optimizer,
-    pub loss: Loss,
+    pub learner: Box<dyn Learner>,
+    /// The running mean of the weights, where there is one.
+    pub average: Option<Vec<Parameter>>,
     /// In place of the loss, where there are no labels.
     pub masking: Option<Masking>,
-    pub feed: Arc<Feed>,
+    pub feed: Arc<DataSource>,
     pub state: State,
     pub events: EventWriter,
     pub classes: Vec<String>,
@@ -302,17 +289,29 @@ impl Run {
         checkpoint::save(
             &path,
             &mut self.state,
-            &self.model,
-            self.average.as_ref(),
-            &self.optimizer.moments,
+            &self.learner.parameters()?,
+            self.average.as_deref(),
+            &self.learner.moments()?,
         )?;
         observer.checkpoint_saved(&path);
         Ok(())
     }
 
-    /// The network that is validated and saved, for inference.
-    pub(super) fn scored(&self) -> Segmenter {
-        self.average.clone().unwrap_or_else(|| self.model.valid())
+    /// The weights that are validated and saved, under PyTorch's names.
+    fn scored(&self) -> Result<Vec<NamedTensor>> {
+        let parameters = match &self.average {
+            Some(average) => average.clone(),
+            None => self.learner.parameters()?,
+        };
+        let export =
+            |tensor: Parameter| exchange::export(&tensor.name, &tensor.shape, tensor.values);
+        Ok(parameters.into_iter().map(export).collect())
+    }
+
+    /// The network of [`Run::scored`].
+    pub(super) fn scored_network(&self) -> Result<Box<dyn Network>> {
+        let (model, channels) = (&self.config.model, self.config.channels());
+        (self.device).network(model, channels, self.scored()?, &self.folder)
     }
 
     /// Writes the weights as a bundle `name` into the folder.
@@ -329,7 +328,7 @@ impl Run {
                 val_miou: best.and_then(|b| b.val_miou),
                 train_samples: Some(state.train_samples),
             },
-            segmenter: self.scored(),
+            tensors: self.scored()?,
         };
         bundle.save(&self.folder.join(name))
     }

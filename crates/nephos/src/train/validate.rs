@@ -2,16 +2,14 @@
 
 use std::time::Instant;
 
-use burn::tensor::Device;
 use nephos_kernel::loss::Label;
 
-use super::loss::Loss;
 use super::observer::{BatchReport, TrainObserver};
 use crate::config::{Config, ModelConfig};
-use crate::dataset::{Batch, Dataset, Loader, hidden, image_tensor, label_tensor, leave_open};
-use crate::device;
+use crate::dataset::{Batch, Dataset, Loader, possible_classes, set_possible_classes};
 use crate::error::{Error, Result};
-use crate::model::Segmenter;
+use crate::loss::{Codes, batch_weight, objective};
+use crate::network::Forward;
 use crate::report::ConfusionMatrix;
 
 /// What a network scores on a data set.
@@ -23,23 +21,21 @@ pub struct Validation {
     pub confusion: ConfusionMatrix,
 }
 
-/// Runs `segmenter`, an inference network, over `dataset`; `None` when the
+/// Runs `network` over `dataset`; `None` when the
 /// observer stopped it. `step` is only passed on to the observer.
 ///
 /// # Errors
 /// A sample that can't be read or does not fit the network, no labelled pixel at
-/// all, a precision that the device does not compute in, or a loss that is not a number.
+/// all, or a loss that is not a number.
 pub fn validate(
-    segmenter: &Segmenter,
+    network: &(impl Forward + ?Sized),
     dataset: &Dataset,
     config: &Config,
-    device: &Device,
     step: usize,
     observer: &mut dyn TrainObserver,
 ) -> Result<Option<Validation>> {
-    device::check_precision(device, config.train.precision)?;
     let classes = config.model.classes;
-    let loss = Loss::new(&config.loss, classes, device);
+    let objective = objective(&config.loss);
     let mut confusion = ConfusionMatrix::new(classes);
     let (mut sum, mut weight, mut images_done) = (0.0, 0.0, 0);
     let started = Instant::now();
@@ -58,28 +54,24 @@ pub fn validate(
             .map(|index| dataset.unannotated(index))
             .collect();
         for (label, undrawn) in batch.labels.outer_iter_mut().zip(&undrawn) {
-            let hidden = hidden(undrawn.clone(), label.view());
-            leave_open(label, &hidden, classes);
+            let hidden = possible_classes(undrawn.clone(), label.view());
+            set_possible_classes(label, &hidden, classes);
         }
-        let batch_weight = loss.batch_weight(&batch.class_counts(classes));
+        let batch_weight = batch_weight(&config.loss, classes, &batch.class_counts(classes));
         let Batch {
             images,
             labels,
             names,
         } = batch;
-        let coarse = segmenter.forward_coarse(image_tensor(images, device), train.precision);
-        let aligned = config.model.aligns_corners();
-        let (batch_loss, predicted) = match loss.evaluate_coarse(&coarse, &labels, aligned) {
-            Some(evaluation) => evaluation,
-            None => {
-                let (_, height, width) = labels.dim();
-                let logits = segmenter.upsample(coarse, [height, width]);
-                let predicted = (logits.clone().argmax(1).try_into_vec_as::<u8>())
-                    .map_err(|e| Error::unsupported("the device", e.to_string()))?;
-                let loss = loss.forward(logits, label_tensor(&labels, device));
-                (loss.into_scalar::<f64>(), predicted)
-            }
-        };
+        let (_, height, width) = labels.dim();
+        let scores = network.forward(images)?; // [B, classes, H, W]
+        let scores: Vec<f32> = scores.iter().copied().collect();
+        let mut predicted = vec![0; labels.len()];
+        let codes = Codes::of(&labels);
+        let target = codes.target(&scores, classes, [height, width], false);
+        let batch_loss = objective
+            .evaluate_and_classify(&target, &mut predicted)
+            .loss;
         let pixels = truth.len() / names.len().max(1);
         let samples = truth.chunks(pixels).zip(predicted.chunks(pixels));
         for ((truth, predicted), undrawn) in samples.zip(&undrawn) {

@@ -41,7 +41,7 @@ fn with_bands(names: &str) -> SceneOptions {
     }
 }
 
-/// Numbers that tell the bands apart: band `b` starts at 1000 (b + 1).
+/// Numbers that identify the bands: band `b` starts at 1000 (b + 1).
 fn numbered(band: usize, row: usize, col: usize) -> u16 {
     (1000 * (band + 1) + row * COLS + col) as u16
 }
@@ -111,7 +111,7 @@ fn hls_of_landsat_has_landsats_numbers() {
             ..PIXEL
         };
         assert!(scene.read(&[1], fill).unwrap()[[0, 0, 0]].is_nan());
-        // Numbers are the specification's where the tags are silent, and that is said.
+        // Numbers are the specification's where the tags are missing, with a note.
         let origin = scene.info().bands[1].radiometry.origin;
         assert_eq!(
             origin,
@@ -247,7 +247,7 @@ fn descriptions_of_many_makers_are_bands() {
 }
 
 #[test]
-fn a_number_that_may_be_two_bands_is_neither() {
+fn an_ambiguous_number_is_no_band() {
     let scratch = tempfile::tempdir().unwrap();
     let path = described(&scratch.path().join("a.tif"), &["SR_B2", "SR_B3", "SR_B4"]);
     let scene = open(&path);
@@ -277,7 +277,7 @@ fn a_number_that_may_be_two_bands_is_neither() {
 }
 
 #[test]
-fn stacked_dates_are_refused_with_a_way_out() {
+fn stacked_dates_are_refused_with_a_remedy() {
     let scratch = tempfile::tempdir().unwrap();
     let stacked = [
         "20200101_B4",
@@ -312,7 +312,7 @@ fn names_given_are_bands() {
     for (given, part) in [
         (
             "red,green,bleu",
-            "`bleu` is no band that nephos knows. Did you mean `blue`?",
+            "`bleu` is not a band name. Did you mean `blue`?",
         ),
         ("red,green,nri", "`nir`"),
         ("red,green,red", "bands 1 and 3 are both `red`"),
@@ -354,13 +354,13 @@ fn the_multispectral_scanner_has_no_blue() {
             "{error}"
         );
     }
-    // Who names the bands knows.
+    // Given names are accepted.
     let scene = open_scene(&stack, &with_bands("green,red,nir,-")).unwrap();
     assert_eq!(names(scene.as_ref()), ["green", "red", "nir"]);
 }
 
 #[test]
-fn one_grid_is_one_however_it_is_written() {
+fn grids_are_equal_in_all_spellings() {
     let scratch = tempfile::tempdir().unwrap();
     let folder = |change: &dyn Fn(&mut Tiff)| {
         let path = scratch.path().join("grid");
@@ -387,9 +387,9 @@ fn one_grid_is_one_however_it_is_written() {
         // Another order of keys, and a citation.
         &|tiff| {
             tiff.keys = vec![1024, 0, 1, 1, 1026, 34737, 9, 0, 3072, 0, 1, 32631];
-            tiff.citation = "somebody|".into();
+            tiff.citation = "some citation|".into();
         },
-        // The place of the first pixel's centre.
+        // The position of the first pixel's centre.
         &|tiff| {
             tiff.keys = vec![1024, 0, 1, 1, 1025, 0, 1, 2, 3072, 0, 1, 32631];
             tiff.corner = Some([500_005.0, 4_899_995.0]);
@@ -424,7 +424,7 @@ fn layers_of_a_folder_are_no_bands() {
     let files = ["SR_B2", "SR_B3", "SR_B4", "SR_B5"].map(|band| format!("{name}_{band}.TIF"));
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     folder(&path, &files, false);
-    // Of another size, of several bands, broken: none of them is asked for.
+    // Of another size, of several bands, broken: none of them is read.
     for layer in ["QA_PIXEL", "SR_QA_AEROSOL", "ST_EMIS_mask"] {
         std::fs::write(path.join(format!("{name}_{layer}.TIF")), b"broken").unwrap();
     }

@@ -80,7 +80,7 @@ proptest! {
 }
 
 #[test]
-fn bytes_depend_neither_on_threads_nor_on_how_rows_come() {
+fn bytes_do_not_depend_on_threads_or_batches_of_rows() {
     let folder = tempfile::tempdir().unwrap();
     let pixels = codes(1, 1300, 1100);
     let written = |threads: usize, rows: usize| {
@@ -96,7 +96,7 @@ fn bytes_depend_neither_on_threads_nor_on_how_rows_come() {
 }
 
 #[test]
-fn any_place_comes_back_exactly() {
+fn any_georeference_is_read_back_exactly() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("r.tif");
     let user_defined = GeoKeys {
@@ -189,7 +189,7 @@ for k, shape in enumerate(levels):
 ";
 
 #[test]
-fn gdal_reads_pixels_place_and_overviews() {
+fn gdal_reads_pixels_georeference_and_overviews() {
     let folder = tempfile::tempdir().unwrap();
     let (path, raw) = (folder.path().join("r.tif"), folder.path().join("r.raw"));
     for (bands, height, width) in [(1, 1, 1), (3, 512, 90), (1, 1501, 2111), (4, 700, 1030)] {
@@ -317,7 +317,7 @@ fn rio_cogeo_finds_nothing_wrong() {
 }
 
 #[test]
-fn what_is_not_finished_leaves_nothing() {
+fn an_unfinished_raster_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sub/r.tif");
     let pixels = codes(1, 600, 20);
@@ -358,7 +358,7 @@ fn what_is_not_finished_leaves_nothing() {
 /// Set in the process that `a_full_disk_is_an_error_that_names_the_file` starts.
 const FULL: &str = "NEPHOS_TEST_FULL_DISK";
 
-/// A limit on the size of files stands for a full disk: it comes in the midst of
+/// A limit on the size of files simulates a full disk: it comes in the midst of
 /// the rows, and again when the file is put together from its parts.
 #[test]
 fn a_full_disk_is_an_error_that_names_the_file() {

@@ -128,7 +128,7 @@ fn npz_holds_samples_or_images_with_labels() {
 
     let other = npy("|u1", false, "(3, 2, 4)", &[0; 24]);
     npz(&path, &[("images.npy", images), ("labels.npy", other)]);
-    // Whoever wants no labels is not stopped by broken ones.
+    // Broken labels are no error where labels are not read.
     let source = scene::open(&path).unwrap();
     assert_eq!(source.read(1, &[0]).unwrap().dim(), (1, 2, 4));
     assert!(matches!(source.read_label(0), Err(Error::Format { .. })));
@@ -286,7 +286,7 @@ fn a_folder_pairs_images_with_labels_by_name() {
 }
 
 #[test]
-fn other_files_are_refused_by_name() {
+fn unsupported_files_are_refused_by_name() {
     let scratch = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| {
         let path = scratch.path().join(name);

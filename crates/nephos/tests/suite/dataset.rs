@@ -1,4 +1,4 @@
-//! What a model sees of a stored sample: bands, scale, no-data, labels, size.
+//! From stored samples to model inputs: bands, scale, no-data, labels, size.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use nephos::config::DataConfig;
 use nephos::dataset::{Dataset, Example, Loader};
 use nephos::scene::{DType, SampleSource};
 
-/// One sample in memory; with `label`, labels lie apart from the channels.
+/// One sample in memory; with `label`, labels are separate from the channels.
 struct Memory {
     channels: Array3<f32>,
     names: Option<Vec<String>>,
@@ -89,7 +89,7 @@ fn bands_are_found_by_name_and_scaled() {
 }
 
 #[test]
-fn a_missing_band_lists_what_there_is() {
+fn the_error_of_a_missing_band_lists_the_bands() {
     let error = first(bgr(array![[0.0]]), &format!("{BGR}bands = ['red', 'nir']")).unwrap_err();
     let text = error.to_string();
     for part in ["x.pkl", "only", "`nir`", "data.channels", "blue, B03, red"] {
@@ -110,7 +110,7 @@ fn labels_are_mapped_ignored_or_refused() {
 }
 
 #[test]
-fn no_data_and_nan_are_not_valid_and_count_for_nothing() {
+fn no_data_and_nan_are_not_valid_and_not_counted() {
     let mut memory = bgr(array![[1.0, 2.0, 3.0]]);
     memory.channels[[0, 0, 0]] = f32::NAN;
     memory.channels[[2, 0, 1]] = 7.0;
@@ -137,7 +137,7 @@ fn samples_are_cropped_to_a_size_and_padded_in_batches() {
 }
 
 #[test]
-fn a_source_with_names_keeps_its_label_apart() {
+fn a_source_with_names_keeps_its_label_separate() {
     let mut memory = bgr(array![[0.0]]);
     memory.names = Some(
         ["blue", "green", "red", "swir16"]
@@ -177,7 +177,7 @@ fn absent_bands_are_zero_and_declared() {
 }
 
 #[test]
-fn a_sample_as_a_scene_has_the_bands_it_has() {
+fn a_sample_as_a_scene_has_its_own_bands() {
     let text = format!("{BGR}bands = ['nir', 'red']\noptional_bands = ['nir']");
     let dataset = open(bgr(array![[0.0]]), &text);
     let scene = dataset.scene(0).unwrap();

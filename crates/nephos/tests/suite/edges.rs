@@ -1,7 +1,7 @@
-//! What a mask is worth beside the edge of an image, with the model that comes with nephos.
+//! Quality of masks near the edge of an image, with the shipped model.
 //!
 //! The figures, before and after images were filled up with their reflection:
-//! `cargo test --release --workspace --test suite -- edges --nocapture`
+//! `cargo test --release --test suite -- edges --nocapture`
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use nephos::class::IGNORE;
 use nephos::config::Config;
 use nephos::dataset::Dataset;
 use nephos::dataset::simulate::Simulator;
-use nephos::device::{self, Device};
-use nephos::model::Bundle;
+use nephos::device::Device;
 use nephos::predict::{Decision, Network, RowSink, RunOptions, run, window_for};
 use nephos::scene::{Georeference, MemoryScene};
+use nephos::weights::Bundle;
 
 use crate::outside::images;
 
@@ -26,11 +26,12 @@ struct Tiny {
 
 impl Tiny {
     fn new() -> Self {
-        let device: Device = device::select("cpu").unwrap();
-        let bundle = Bundle::load(Path::new("tiny"), &device).unwrap();
-        let config = bundle.config;
+        let bundle = Bundle::load(Path::new("tiny")).unwrap();
+        let config = bundle.config.clone();
         let decision = Decision::new(&config.calibration, config.model.classes);
-        let network = Network::new(bundle.segmenter, &device).decided_by(decision);
+        let network = Network::new(bundle, &Device::cpu())
+            .unwrap()
+            .decided_by(decision);
         Self { config, network }
     }
 
@@ -43,7 +44,7 @@ impl Tiny {
         prediction.unwrap().classes
     }
 
-    /// The mask as it was up to version 0.1: zeros below and to the right, up to whole
+    /// The mask up to version 0.1: zeros below and to the right, up to whole
     /// patches.
     fn mask_among_zeros(&self, image: ArrayView3<'_, f32>) -> Array2<u8> {
         let (bands, height, width) = image.dim();
@@ -55,7 +56,7 @@ impl Tiny {
     }
 }
 
-/// Share of pixels for which `counts` holds, near the right and lower edge and elsewhere.
+/// Share of pixels for which `counts` holds, near the right and lower edge and in the rest.
 #[derive(Default)]
 struct Shares([u64; 2], [u64; 2]);
 
@@ -78,13 +79,13 @@ impl Shares {
         }
     }
 
-    /// Elsewhere, then near, in per cent.
+    /// The rest, then near, in per cent.
     fn percent(&self) -> [f64; 2] {
         [0, 1].map(|near| 100.0 * self.0[near] as f64 / self.1[near] as f64)
     }
 }
 
-/// Masks as they were, and as they are.
+/// Masks before and now.
 struct Figures {
     before: Shares,
     after: Shares,
@@ -99,19 +100,19 @@ impl Figures {
     }
 
     /// Prints both; returns how much higher the share is near the edge, now.
-    fn tell(&self, what: &str, place: &str) -> f64 {
+    fn print(&self, what: &str, place: &str) -> f64 {
         for (when, shares) in [("before", &self.before), ("after", &self.after)] {
-            let [elsewhere, near] = shares.percent();
-            println!("{what}, {when}: {near:.2} % {place}, {elsewhere:.2} % elsewhere");
+            let [rest, near] = shares.percent();
+            println!("{what}, {when}: {near:.2} % {place}, {rest:.2} % in the rest");
         }
-        let [elsewhere, near] = self.after.percent();
-        near - elsewhere
+        let [rest, near] = self.after.percent();
+        near - rest
     }
 }
 
 /// 24 real images, cut, against the masks of the whole.
 #[test]
-fn an_image_that_is_cut_has_the_same_mask_near_the_cut_as_elsewhere() {
+fn a_cut_image_has_the_same_mask_near_the_cut() {
     let Some(folder) = images("l8biome") else {
         return;
     };
@@ -132,7 +133,7 @@ fn an_image_that_is_cut_has_the_same_mask_near_the_cut_as_elsewhere() {
         (differ.after).add(size, 16, |row, col| other(&as_it_is, row, col));
     }
     let what = format!("24 real images cut to {side} × {side}, pixels that differ");
-    let more = differ.tell(&what, "within 16 px of the cut");
+    let more = differ.print(&what, "within 16 px of the cut");
     assert!(more <= 1.0, "{more:.2} points more near the cut");
 }
 
@@ -166,7 +167,7 @@ fn a_small_image_is_scored_as_well_at_its_edge_as_inside() {
             (right.after).add(size, 8, |row, col| hit(&as_it_is, row, col));
         }
         let what = format!("60 simulated images of {side} × {side} at {pixel} m, pixels right");
-        let more = right.tell(&what, "in the last 8 px");
+        let more = right.print(&what, "in the last 8 px");
         assert!(more >= -3.0, "{more:.2} points at the edge");
     }
 }
@@ -174,7 +175,7 @@ fn a_small_image_is_scored_as_well_at_its_edge_as_inside() {
 /// Sides that are no whole patches, down to one pixel: a clear image of one brightness is
 /// one class all over, and no pixel is left out.
 #[test]
-fn images_of_any_size_have_no_frame() {
+fn images_of_any_size_have_no_border_artefacts() {
     let tiny = Tiny::new();
     let ground = [0.10, 0.12, 0.10, 0.50, 0.40, 0.24, 0.003];
     for [height, width] in [[1, 1], [1, 500], [7, 9], [101, 100], [385, 60], [250, 250]] {
@@ -191,7 +192,7 @@ fn images_of_any_size_have_no_frame() {
 /// evaluated, predicted and drawn is one mask, and where the grid of windows is moved out
 /// of the scene nothing appears at its edge.
 #[test]
-fn windows_that_leave_the_scene_see_no_cloud_there() {
+fn windows_beyond_the_scene_predict_no_cloud_there() {
     let tiny = Tiny::new();
     let ground = Array3::from_shape_fn((11, 101, 130), |(channel, row, col)| {
         let level = [0.10, 0.12, 0.10, 0.50, 0.40, 0.24, 0.003]
@@ -236,7 +237,7 @@ fn windows_that_leave_the_scene_see_no_cloud_there() {
         if (window, shift) == (None, 0) {
             assert_eq!(mask, alone, "a scene and a sample");
         }
-        // Windows of one patch see too little to be sure of a class.
+        // Windows of one patch have too little context for a certain class.
         if window != Some(1) {
             let clouds = mask.iter().filter(|class| **class != 0).count();
             assert_eq!(clouds, 0, "window {window:?}, shift {shift}");
@@ -244,7 +245,7 @@ fn windows_that_leave_the_scene_see_no_cloud_there() {
     }
 }
 
-/// Rows as they come.
+/// Collects rows.
 #[derive(Default)]
 struct Mask(Vec<u8>);
 

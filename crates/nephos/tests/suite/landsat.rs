@@ -39,7 +39,7 @@ fn folder(product: &str) -> PathBuf {
         .join(product)
 }
 
-/// Through the door that every scene comes in by, and then as what it is.
+/// Opened as any scene, and as a Landsat scene.
 fn open(path: &Path) -> LandsatScene {
     let scene = open_scene(path, &SceneOptions::default()).unwrap();
     assert!(scene.info().product.starts_with("Landsat"));
@@ -105,7 +105,7 @@ fn reflectance_is_right_to_the_number_in_every_product() {
                 info.georeference.transform,
                 Some([384000.0, 30.0, 0.0, 3469500.0, 0.0, -30.0])
             );
-            // The sun is spoken of where it was divided by, and nowhere else.
+            // The note on the sun is there exactly where it was divided by.
             let said = info
                 .notes
                 .iter()
@@ -167,7 +167,7 @@ fn metadata_as_xml_are_those_as_text() {
 
 /// Thermal constants of the months in which Landsat 8's sensor was off.
 #[test]
-fn a_thermal_band_without_a_gain_is_left_out_and_said() {
+fn a_thermal_band_without_a_gain_is_left_out_with_a_note() {
     let (level1, level2) = (PRODUCTS[0].0, PRODUCTS[1].0);
     let gain = |text: &str, key: &str, value: &str| {
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -208,7 +208,7 @@ fn a_thermal_band_without_a_gain_is_left_out_and_said() {
             "{notes}"
         );
         let before = open(&folder(product));
-        // As a band is called elsewhere: name (source).
+        // As bands are named in messages: name (source).
         let (source, name) = left.trim_end_matches(')').split_once(" (").unwrap();
         let swapped = format!("{name} ({source})");
         let kept: Vec<usize> = (0..before.info().bands.len())
@@ -223,7 +223,7 @@ fn a_thermal_band_without_a_gain_is_left_out_and_said() {
             cols,
         };
         assert_same(&whole(&scene), &before.read(&kept, window).unwrap(), key);
-        // Who needs it hears why it is not there.
+        // The error of reading it has the reason.
         let name = left.split(['(', ')']).nth(1).unwrap().to_owned();
         let error = scene.info().positions(&[name]).unwrap_err().to_string();
         assert!(error.contains(key), "{error}");
@@ -231,7 +231,7 @@ fn a_thermal_band_without_a_gain_is_left_out_and_said() {
 }
 
 #[test]
-fn a_broken_band_stops_who_needs_it() {
+fn a_broken_band_is_an_error_only_when_read() {
     let product = PRODUCTS[0].0;
     let read = |scene: &LandsatScene, name: &str| {
         let band = scene.info().positions(&[name.to_owned()]).unwrap();
@@ -323,8 +323,8 @@ fn windows_are_cut_from_the_whole() {
     for (position, band) in [9, 3].into_iter().enumerate() {
         for row in 0..10 {
             for col in 0..18 {
-                let (got, want) = (part[[position, row, col]], all[[band, row + 7, col + 2]]);
-                assert!(got == want || got.is_nan() && want.is_nan());
+                let (got, expected) = (part[[position, row, col]], all[[band, row + 7, col + 2]]);
+                assert!(got == expected || got.is_nan() && expected.is_nan());
             }
         }
     }
@@ -387,7 +387,7 @@ fn renamed_files_are_found_by_their_ending() {
             product,
         );
     }
-    // Two that fit are no choice to make silently.
+    // Two that fit are an error.
     let copy = edited(PRODUCTS[0].0, |text| text);
     std::fs::copy(copy.path().join("x_b4.tif"), copy.path().join("y_B4.TIF")).unwrap();
     let error = LandsatScene::open(copy.path(), &SceneOptions::default());
@@ -422,15 +422,15 @@ fn a_missing_key_is_named() {
 }
 
 #[test]
-fn a_missing_band_is_left_out_and_said() {
+fn a_missing_band_is_left_out_with_a_note() {
     let copy = edited(PRODUCTS[0].0, |text| text);
     std::fs::remove_file(copy.path().join("x_b9.tif")).unwrap();
     let scene = open(copy.path());
     let notes = scene.info().notes.join("\n");
     assert!(notes.contains("Band B9 (cirrus) is left out"), "{notes}");
     assert_eq!(scene.info().bands.len(), 9);
-    let wanted = ["cirrus".to_owned()];
-    assert!(scene.info().positions(&wanted).is_err());
+    let requested = ["cirrus".to_owned()];
+    assert!(scene.info().positions(&requested).is_err());
 }
 
 #[test]
@@ -472,7 +472,7 @@ fn options_go_before_the_metadata() {
 }
 
 #[test]
-fn a_file_on_another_grid_stops_who_needs_it() {
+fn a_file_on_another_grid_is_an_error_only_when_read() {
     let copy = edited(PRODUCTS[1].0, |text| text);
     let other = folder("../raster");
     let tiff = std::fs::read_dir(other)
@@ -553,7 +553,7 @@ proptest! {
 
 /// The real scene against GDAL's decoding of it, with the formula of its metadata.
 #[test]
-fn the_real_scene_is_what_gdal_reads() {
+fn the_real_scene_is_read_as_by_gdal() {
     let Some(folder) = outside::images("landsat8_scene") else {
         return;
     };
@@ -675,7 +675,7 @@ fn the_files_own_no_data_and_masks_are_honoured() {
         }
     }
     assert!(lost > 0);
-    // The user's number stands alone.
+    // The user's number replaces all others.
     let options = SceneOptions {
         nodata: Some(f64::NAN),
         ..SceneOptions::default()

@@ -1,7 +1,6 @@
 //! Integration tests of the library, one binary so that it links once.
 
 mod band_names;
-mod baselines;
 mod cog;
 mod containers;
 mod dataset;
@@ -10,10 +9,8 @@ mod engine;
 mod landsat;
 mod masks;
 mod mixtures;
-mod model;
 mod no_data;
 mod outside;
-mod parity;
 mod parity_full;
 mod pickle;
 mod plausibility;

@@ -18,7 +18,7 @@ fn codes(height: usize, width: usize) -> Array2<u8> {
 }
 
 #[test]
-fn masks_come_back_as_they_went() {
+fn masks_are_read_back_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     for (height, width) in [(1, 1), (37, 61), (300, 513)] {
         for name in ["m.tif", "m.TIFF", "m.png", "m.npy"] {
@@ -31,7 +31,7 @@ fn masks_come_back_as_they_went() {
 }
 
 #[test]
-fn a_geotiff_mask_carries_colours_nodata_and_its_place() {
+fn a_geotiff_mask_has_colours_nodata_and_georeference() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.tif");
     let place = Georeference::new(
@@ -62,7 +62,7 @@ fn a_geotiff_mask_carries_colours_nodata_and_its_place() {
 }
 
 #[test]
-fn a_png_mask_looks_as_the_classes_do() {
+fn a_png_mask_has_the_colours_of_the_classes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.png");
     mask::write(&path, &codes(2, 5), None).unwrap();
@@ -77,7 +77,7 @@ fn a_png_mask_looks_as_the_classes_do() {
 }
 
 #[test]
-fn probabilities_come_back() {
+fn probabilities_are_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let probabilities = Array3::from_shape_fn((4, 300, 40), |(class, row, col)| {
         if row == 7 {
@@ -252,11 +252,11 @@ fn control_points_and_rpcs_are_kept() {
         assert!(mask::check_stac(&place).is_err());
         assert!(
             mask::MaskFormat::Numpy
-                .loses(&place)
+                .georeference_loss(&place)
                 .unwrap()
                 .contains(".npy")
         );
-        assert_eq!(mask::MaskFormat::Png.loses(&place), None);
+        assert_eq!(mask::MaskFormat::Png.georeference_loss(&place), None);
     }
 }
 
@@ -269,7 +269,7 @@ with rasterio.open(sys.argv[1]) as f:
 ";
 
 #[test]
-fn a_png_mask_lies_where_its_world_file_says() {
+fn a_png_mask_is_georeferenced_by_its_world_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.png");
     let north_up = [399_960.0, 10.0, 0.0, 5_700_000.0, 0.0, -10.0];
@@ -291,7 +291,7 @@ fn a_png_mask_lies_where_its_world_file_says() {
             let python = python.args(["-c", PLACED]).arg(&path);
             outside::output(python.args([numbers, code.to_string()]));
         }
-        // nephos itself reads it as it was.
+        // nephos reads it back unchanged.
         let record = mask::read_record(&path).unwrap().unwrap();
         assert_eq!(record.georeference, place);
         assert_eq!(
@@ -299,7 +299,7 @@ fn a_png_mask_lies_where_its_world_file_says() {
             codes(37, 61).iter().filter(|c| **c == 255).count() as u64
         );
     }
-    // What replaces it and has no place does not lie where the other lay.
+    // A mask without georeference that replaces it removes the world file.
     mask::write(&path, &codes(37, 61), Some(&Georeference::default())).unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use nephos::config::Config;
-use nephos::dataset::{Dataset, Example, Feed, open_training};
+use nephos::dataset::{DataSource, Dataset, Example, open_training};
 
 use crate::raster_scenes::Tiff;
 
@@ -39,10 +39,10 @@ fn write_sample(folder: &Path, name: &str, label: bool) {
 /// Every sample of an epoch, by name.
 fn epoch(config: &Config) -> BTreeMap<String, Example> {
     let (train, _) = open_training(config).unwrap();
-    let feed = Feed::new(&train, config).unwrap();
-    let visits = feed.epoch(0, &[]);
-    (visits.into_iter().enumerate())
-        .map(|(slot, visit)| feed.get(visit, 0, slot).unwrap())
+    let source = DataSource::new(&train, config).unwrap();
+    let draws = source.epoch(0, &[]);
+    (draws.into_iter().enumerate())
+        .map(|(slot, draw)| source.get(draw, 0, slot).unwrap())
         .map(|example| (example.name.clone(), example))
         .collect()
 }
@@ -56,7 +56,7 @@ fn parse(text: &str) -> Config {
 }
 
 #[test]
-fn a_container_says_what_its_labels_mean_and_a_table_narrows_them() {
+fn labels_are_mapped_per_container_and_narrowed_by_a_table() {
     let folder = tempfile::tempdir().unwrap();
     let [own, other] = ["own", "other"].map(|name| folder.path().join(name));
     write_sample(&own, "o", true);
@@ -92,7 +92,7 @@ fn a_container_says_what_its_labels_mean_and_a_table_narrows_them() {
 }
 
 #[test]
-fn a_teacher_says_what_people_left_open_and_nothing_else() {
+fn a_teacher_decides_only_among_the_labels_possible_classes() {
     let folder = tempfile::tempdir().unwrap();
     let [own, other, said] = ["own", "other", "said"].map(|name| folder.path().join(name));
     write_sample(&own, "o", true);
@@ -100,7 +100,7 @@ fn a_teacher_says_what_people_left_open_and_nothing_else() {
     write_sample(&other, "unlabelled", false);
     fs::create_dir(&said).unwrap();
     let names = [("description", 0, "cloud"), ("description", 1, "shadow")];
-    // Row 0: nothing of cloud, shadow; row 1: shadow; row 2: cloud; others: neither.
+    // Row 0: cloud unknown, shadow; row 1: shadow; row 2: cloud; others: neither.
     let number = |band: usize, row: usize, _: usize| match (band, row) {
         (0, 0) => 255,
         (1, 0 | 1) | (0, 2) => 250,
@@ -121,20 +121,20 @@ fn a_teacher_says_what_people_left_open_and_nothing_else() {
     let column = |example: &Example| [0, 1, 2, 3].map(|row| example.label[[row, 0]]);
     let samples = epoch(&parse(&text("{ 0 = ['clear', 'shadow'] }")));
     assert_eq!(column(&samples["unlabelled"]), [3, 3, CLOUD, 0]);
-    // Cloud where people saw none is a contradiction.
+    // Cloud where the label excludes it is a contradiction.
     assert_eq!(column(&samples["labelled"]), [1, 3, DARK, 0]);
     assert!(samples["o"].teacher.is_none());
     let sure = epoch(&parse(&text("{}")));
     assert_eq!(column(&sure["labelled"]), [1, 0, 0, 0], "people come first");
 
-    // What is not trained on is not taught.
+    // Validation samples have no teacher.
     let config = parse(&text("{}")).data;
     let dataset = Dataset::open(&other, &config).unwrap();
     assert!(dataset.get(0).unwrap().teacher.is_none());
 }
 
 #[test]
-fn what_does_not_fit_is_named() {
+fn errors_of_parts_name_the_cause() {
     let folder = tempfile::tempdir().unwrap();
     let own = folder.path().join("own");
     write_sample(&own, "o", true);
@@ -152,10 +152,10 @@ fn what_does_not_fit_is_named() {
             own.display()
         ));
         let error = open_training(&config).and_then(|(train, _)| {
-            let feed = Feed::new(&train, &config)?;
-            let visits = feed.epoch(0, &[]);
-            (visits.into_iter().enumerate())
-                .try_for_each(|(slot, visit)| feed.get(visit, 0, slot).map(|_| ()))
+            let source = DataSource::new(&train, &config)?;
+            let draws = source.epoch(0, &[]);
+            (draws.into_iter().enumerate())
+                .try_for_each(|(slot, draw)| source.get(draw, 0, slot).map(|_| ()))
         });
         let error = error.unwrap_err().to_string();
         for part in expected {

@@ -1,4 +1,4 @@
-//! What has no data: fills that no one declared, masks and metadata beside a raster,
+//! No data: undeclared fill values, masks and metadata beside a raster,
 //! transparency; and pictures that are cut off.
 
 use std::io::Cursor;
@@ -56,7 +56,7 @@ fn filled(format: &str, fill: f64) -> Tiff {
 }
 
 #[test]
-fn undeclared_fills_are_recognised_said_and_switched_off() {
+fn undeclared_fills_are_recognised_with_a_note_and_can_be_switched_off() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("a.tif");
     for (format, fill) in [
@@ -80,7 +80,7 @@ fn undeclared_fills_are_recognised_said_and_switched_off() {
         }
         assert_eq!(scene.no_data().len(), 1, "{called}");
         assert!(scene.info().notes.contains(&scene.no_data()[0]), "{called}");
-        // The fill does not tell of the scale.
+        // The fill does not affect the inferred scale.
         let gain = scene.info().bands[0].radiometry.gain;
         let expected = match format {
             "u8" => 1.0 / 255.0,
@@ -88,7 +88,7 @@ fn undeclared_fills_are_recognised_said_and_switched_off() {
             _ => 1e-4,
         };
         assert_eq!(gain, expected, "{called}");
-        // NaN stands for none.
+        // NaN means none.
         let none = with_nodata(&path, f64::NAN);
         let empty = empty_columns(none.as_ref(), 0);
         assert_eq!(empty, 0, "{called}");
@@ -97,7 +97,7 @@ fn undeclared_fills_are_recognised_said_and_switched_off() {
 }
 
 #[test]
-fn what_the_file_declares_is_switched_off_too() {
+fn declared_no_data_can_be_switched_off_too() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("a.tif");
     let mut tiff = filled("u16", 0.0);
@@ -170,7 +170,7 @@ fn plain() -> Tiff {
 }
 
 #[test]
-fn a_mask_beside_a_raster_masks_it() {
+fn an_external_mask_is_applied() {
     let scratch = tempfile::tempdir().unwrap();
     let path = plain().write(&scratch.path().join("a.tif"));
     let mask = beside(&path, ".msk");
@@ -225,7 +225,7 @@ fn a_mask_beside_a_raster_masks_it() {
 }
 
 #[test]
-fn metadata_beside_a_raster_go_before_its_own() {
+fn auxiliary_metadata_take_precedence() {
     let scratch = tempfile::tempdir().unwrap();
     let items = [
         ("scale", 0, "0.5"),
@@ -247,7 +247,7 @@ fn metadata_beside_a_raster_go_before_its_own() {
         assert_eq!(radiometry.nodata, Some(7.0));
         assert_eq!(radiometry.origin, Origin::Metadata);
         assert_eq!(empty_columns(scene, 0), FILLED);
-        // What is said of one band is not said of the others.
+        // Metadata of one band do not apply to the others.
         assert_eq!(scene.info().bands[1].name, "green");
         assert_eq!(scene.info().bands[1].radiometry.nodata, Some(9.0));
         assert_eq!(empty_columns(scene, 1), 0);
@@ -267,7 +267,7 @@ fn metadata_beside_a_raster_go_before_its_own() {
         .unwrap_err();
     assert!(error.to_string().contains("a.tif.aux.xml"), "{error}");
 
-    // Pixels that hold one number a band at once.
+    // Pixels that hold one number per band at once.
     std::fs::write(
         &sidecar,
         "<PAMDataset><Metadata><MDI key=\"NODATA_VALUES\">7 7 7</MDI></Metadata></PAMDataset>",
@@ -299,7 +299,7 @@ fn metadata_beside_a_raster_go_before_its_own() {
 }
 
 #[test]
-fn what_is_transparent_has_no_data() {
+fn transparent_pixels_have_no_data() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("a.png");
     let (w, h) = (COLS as u32, ROWS as u32);
@@ -382,7 +382,7 @@ fn rasters_that_are_cut_off_are_errors() {
     let path = scratch.path().join("a.tif");
     write_mask(&path, 1, |_, col| col % 3 == 0);
     let bytes = std::fs::read(&path).unwrap();
-    // Tiles lie at the end of the file.
+    // Tiles are at the end of the file.
     std::fs::write(&path, &bytes[..bytes.len() - 5]).unwrap();
     let error = open_scene(&path, &SceneOptions::default())
         .map(|_| ())

@@ -1,13 +1,17 @@
-//! What tests use from outside the repository, where it is there: Python with a
+//! Resources outside the repository, where available: Python with a
 //! module, and real images.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Says that a test, or a part of it, does not run. Straight to standard error:
-/// the harness would keep what `println!` says of a test that passes.
-pub fn skipped(reason: &str) {
+/// Reports that a test, or a part of it, does not run for want of `what` (`python`, `torch` or
+/// `images`); a failure where `NEPHOS_REQUIRE` names it, separated by commas. Straight to
+/// standard error: the harness would keep what `println!` says of a test that passes.
+pub fn skipped(what: &str, reason: &str) {
+    let required = std::env::var("NEPHOS_REQUIRE").unwrap_or_default();
+    let required = required.split(',').any(|entry| entry.trim() == what);
+    assert!(!required, "{reason}; NEPHOS_REQUIRE asks for {what}");
     let line = format!("SKIPPED: {reason}\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
@@ -21,9 +25,12 @@ pub fn python(modules: &str) -> Option<Command> {
     if found.is_ok_and(|output| output.status.success()) {
         return Some(Command::new(name));
     }
-    skipped(&format!(
-        "{name} can't import {modules}; NEPHOS_PYTHON names the interpreter"
-    ));
+    let what = match modules.contains("torch") {
+        true => "torch",
+        false => "python",
+    };
+    let reason = format!("{name} can't import {modules}; NEPHOS_PYTHON names the interpreter");
+    skipped(what, &reason);
     None
 }
 
@@ -35,7 +42,7 @@ pub fn output(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A folder of the real images that lie beside the repository.
+/// A folder of the real images beside the repository.
 pub fn images(name: &str) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared/data")
@@ -43,6 +50,6 @@ pub fn images(name: &str) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    skipped(&format!("no real images at {}", folder.display()));
+    skipped("images", &format!("no real images at {}", folder.display()));
     None
 }

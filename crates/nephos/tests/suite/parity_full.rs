@@ -4,12 +4,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use ndarray::Array4;
 use nephos::config::Config;
-use nephos::model::weights::{collect, read, write};
-use nephos::model::{Bundle, Segmenter};
+use nephos::device::Device;
+use nephos::network::Forward;
+use nephos::predict::Network;
+use nephos::weights::{Bundle, read, write};
 
-use super::outside;
+use super::{outside, tiny};
 
 /// Largest absolute difference of logits.
 const OUTPUT: f32 = 1e-4;
@@ -22,18 +24,21 @@ fn published() -> Option<Command> {
 }
 
 /// The one tensor of a file.
-fn tensor(path: PathBuf) -> (Tensor<4>, Vec<f32>) {
+fn tensor(path: PathBuf) -> Array4<f32> {
     let (_, shape, values) = read(&path).unwrap().remove(0);
-    let data = TensorData::new(values.clone(), shape);
-    (Tensor::from_data(data, &Device::flex()), values)
+    let shape: [usize; 4] = shape.try_into().unwrap();
+    Array4::from_shape_vec(shape, values).unwrap()
+}
+
+fn logits(bundle: &Bundle, images: Array4<f32>) -> Array4<f32> {
+    let network = Network::new(bundle.clone(), &Device::cpu()).unwrap();
+    network.forward(images).unwrap()
 }
 
 fn check_logits(folder: &Path, bundle: &Bundle) {
-    let (images, _) = tensor(folder.join("images.safetensors"));
-    let (_, golden) = tensor(folder.join("logits.safetensors"));
-    let ours = bundle.segmenter.forward(images);
-    assert_eq!(ours.dims(), [1, 4, 509, 509]);
-    let ours: Vec<f32> = ours.into_data().try_into_vec().unwrap();
+    let golden = tensor(folder.join("logits.safetensors"));
+    let ours = logits(bundle, tensor(folder.join("images.safetensors")));
+    assert_eq!(ours.dim(), (1, 4, 509, 509));
     let pairs = ours.iter().zip(&golden);
     let difference = pairs.fold(0.0f32, |max, (a, b)| {
         assert!(a.is_finite());
@@ -57,22 +62,20 @@ fn the_reference_agrees_with_pytorch_both_ways() {
     for name in ["weights.safetensors", "weights.pth"] {
         let path = folder.join(name);
         let tensors = read(&path).unwrap();
-        let imported = Bundle::from_tensors(config.clone(), tensors, &path, &Device::flex());
+        let imported = Bundle::from_tensors(config.clone(), tensors, &path);
         check_logits(folder, &imported.unwrap());
     }
 
     // What is written here, read by PyTorch.
-    let device = Device::flex();
-    let segmenter = Segmenter::new(&config.model, config.channels(), &device);
-    let (images, _) = tensor(folder.join("images.safetensors"));
-    let logits = segmenter.forward(images);
-    let shape = logits.dims().to_vec();
-    let values = logits.into_data().try_into_vec().unwrap();
+    let bundle = tiny::bundle(&config, 1);
+    let logits = logits(&bundle, tensor(folder.join("images.safetensors")));
+    let shape = logits.shape().to_vec();
+    let values = logits.into_iter().collect();
     let ours = ("logits".to_owned(), shape, values);
     write(&folder.join("ours.safetensors"), &[ours]).unwrap();
     for name in ["exported.safetensors", "exported.pth"] {
         let exported = folder.join(name);
-        write(&exported, &collect(&segmenter)).unwrap();
+        write(&exported, &bundle.tensors).unwrap();
         let mut check = published().unwrap();
         let difference = outside::output(check.arg("check").arg(&exported).arg(folder));
         let difference = difference.trim();

@@ -1,4 +1,4 @@
-//! Pickles that real NumPy wrote, pickles that mean harm, and pickles that we
+//! Pickles that real NumPy wrote, hostile pickles, and pickles that we
 //! write, read by real NumPy.
 
 use std::path::{Path, PathBuf};
@@ -127,7 +127,7 @@ fn hostile_pickles_are_refused() {
         println!("{error}");
         assert!(scene::open(path).is_err());
     }
-    // What several of them would run.
+    // The command that several of them would run.
     for place in [
         std::env::current_dir().unwrap(),
         folder(),
@@ -227,7 +227,7 @@ fn write_types(path: &Path) -> Vec<(DType, [usize; 3], Vec<u8>)> {
 }
 
 #[test]
-fn what_is_written_is_read_back_raw() {
+fn written_pickles_are_read_back_raw() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("types.pkl");
     let arrays = write_types(&path);
@@ -239,7 +239,7 @@ fn what_is_written_is_read_back_raw() {
 }
 
 #[test]
-fn real_numpy_reads_what_is_written() {
+fn numpy_reads_written_pickles() {
     let Some(mut python) = outside::python("numpy") else {
         return;
     };
@@ -259,7 +259,7 @@ fn real_numpy_reads_what_is_written() {
     }
 }
 
-/// Peak and current resident memory of this process in bytes, where the system tells.
+/// Peak and current resident memory of this process in bytes, where the system reports it.
 fn resident(key: &str) -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with(key))?;

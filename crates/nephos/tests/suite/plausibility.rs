@@ -1,4 +1,4 @@
-//! Whether real images pass for reflectance, and badly scaled ones don't.
+//! Real images are plausible reflectance, and badly scaled ones are not.
 
 use ndarray::{Array3, Axis};
 use nephos::scene::{
@@ -8,7 +8,7 @@ use nephos::scene::{
 
 use super::outside;
 
-/// What is doubted of numbers that nobody states to be reflectance × 10000, all bands used.
+/// The doubt about numbers of unstated scale read as reflectance × 10000, all bands used.
 fn doubt(name: &str, bands: &[String], reflectance: Array3<f32>) -> Option<Doubt> {
     let scene = MemoryScene::new(name, bands, reflectance, Georeference::default()).unwrap();
     let radiometry = Radiometry::scaled(10_000.0, 0.0, Origin::Guessed);

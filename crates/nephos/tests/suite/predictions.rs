@@ -1,12 +1,11 @@
 //! Whole images through a network.
 
-use burn::tensor::{Tensor, TensorData};
 use ndarray::{Array2, Array3, Axis, s};
 use nephos::config::DataConfig;
 use nephos::dataset::Dataset;
-use nephos::device;
-use nephos::model::{Bundle, Summary};
-use nephos::predict::{class_scores, evaluate, predict_image};
+use nephos::device::Device;
+use nephos::network::Forward;
+use nephos::predict::{Network, class_scores, evaluate, predict_image};
 use nephos::scene::pickle;
 
 use super::tiny;
@@ -20,10 +19,10 @@ fn image(height: usize, width: usize) -> Array3<f32> {
 }
 
 #[test]
-fn a_prediction_is_the_networks_own_answer() {
-    let device = device::select("cpu").unwrap();
+fn a_prediction_is_the_networks_own_output() {
+    let device = Device::cpu();
     let config = tiny::config();
-    let segmenter = tiny::segmenter(&config, 3, &device);
+    let bundle = tiny::bundle(&config, 3);
     // Smaller than the model's size, not square, and up to twice its size.
     for (height, width) in [(20, 33), (64, 64), (90, 128)] {
         let image = image(height, width);
@@ -31,12 +30,18 @@ fn a_prediction_is_the_networks_own_answer() {
         valid[[3, 5]] = false;
         let mut fed = image.clone();
         fed.slice_mut(s![.., 3, 5]).fill(0.0);
-        let data = TensorData::new(fed.into_raw_vec_and_offset().0, [1, 3, height, width]);
-        let logits = segmenter.forward(Tensor::<4>::from_data(data, &device));
-        let expected: Vec<u8> = logits.argmax(1).try_into_vec_as::<u8>().unwrap();
+        let network = Network::new(bundle.clone(), &device).unwrap();
+        let logits = network.forward(fed.insert_axis(Axis(0))).unwrap();
+        let best = |row: usize, col: usize| {
+            let score = |class: &usize| logits[[0, *class, row, col]];
+            (0..4)
+                .rev()
+                .max_by(|a, b| score(a).total_cmp(&score(b)))
+                .unwrap() as u8
+        };
+        let mut expected = Array2::from_shape_fn((height, width), |(row, col)| best(row, col));
 
-        let found = predict_image(&segmenter, &config.model, &image, &valid, &device).unwrap();
-        let mut expected = Array2::from_shape_vec((height, width), expected).unwrap();
+        let found = predict_image(&bundle, &image, &valid, &device).unwrap();
         expected[[3, 5]] = 255;
         assert_eq!(found.classes, expected, "{height} × {width}");
         let sums = found.probabilities.sum_axis(Axis(0));
@@ -51,31 +56,31 @@ fn a_prediction_is_the_networks_own_answer() {
 }
 
 #[test]
-fn what_stands_at_invalid_pixels_is_of_no_account() {
-    let device = device::select("cpu").unwrap();
+fn values_at_invalid_pixels_are_ignored() {
+    let device = Device::cpu();
     let config = tiny::config();
-    let segmenter = tiny::segmenter(&config, 4, &device);
+    let bundle = tiny::bundle(&config, 4);
     let clean = image(64, 64);
     let mut valid = Array2::from_elem((64, 64), true);
     valid.slice_mut(s![..20, ..]).fill(false);
     let mut dirty = clean.clone();
     dirty.slice_mut(s![.., ..20, ..]).fill(f32::NAN);
-    let scores = |image| class_scores(&segmenter, &config.model, image, &valid, &device).unwrap();
+    let scores = |image| class_scores(&bundle, image, &valid, &device).unwrap();
     assert_eq!(scores(&clean), scores(&dirty));
 }
 
 #[test]
 fn large_images_are_blended_from_windows() {
-    let device = device::select("cpu").unwrap();
+    let device = Device::cpu();
     let config = tiny::config();
-    let segmenter = tiny::segmenter(&config, 5, &device);
+    let bundle = tiny::bundle(&config, 5);
     let scores = |image: &Array3<f32>| {
         let (_, height, width) = image.dim();
         let valid = Array2::from_elem((height, width), true);
-        class_scores(&segmenter, &config.model, image, &valid, &device).unwrap()
+        class_scores(&bundle, image, &valid, &device).unwrap()
     };
     // Every window of a flat image gives the same scores: at a corner of the image
-    // they are those of the one window there, elsewhere a mean of them.
+    // they are those of the one window there, at other places a mean of them.
     let flat = Array3::from_elem((3, 130, 200), 0.4);
     let (large, one) = (
         scores(&flat),
@@ -97,20 +102,20 @@ fn large_images_are_blended_from_windows() {
 
 #[test]
 fn windows_overlap_as_the_model_says() {
-    let device = device::select("cpu").unwrap();
+    let device = Device::cpu();
     let config = tiny::config();
-    let segmenter = tiny::segmenter(&config, 5, &device);
+    let bundle = tiny::bundle(&config, 5);
     let (image, valid) = (image(64, 192), Array2::from_elem((64, 192), true));
     let scores = |overlap: f64| {
-        let mut model = config.model.clone();
-        model.overlap = overlap;
-        class_scores(&segmenter, &model, &image, &valid, &device).unwrap()
+        let mut bundle = bundle.clone();
+        bundle.config.model.overlap = overlap;
+        class_scores(&bundle, &image, &valid, &device).unwrap()
     };
     // Windows side by side: the middle one by itself.
     let apart = scores(0.0);
     let middle = image.slice(s![.., .., 64..128]).to_owned();
     let whole = Array2::from_elem((64, 64), true);
-    let alone = class_scores(&segmenter, &config.model, &middle, &whole, &device).unwrap();
+    let alone = class_scores(&bundle, &middle, &whole, &device).unwrap();
     let furthest = |a: &Array3<f32>| {
         let a = a.slice(s![.., .., 64..128]);
         a.iter()
@@ -122,11 +127,11 @@ fn windows_overlap_as_the_model_says() {
 
 #[test]
 fn an_image_smaller_than_a_patch_is_filled_up_with_its_reflection() {
-    let device = device::select("cpu").unwrap();
+    let device = Device::cpu();
     let config = tiny::config();
-    let segmenter = tiny::segmenter(&config, 6, &device);
+    let bundle = tiny::bundle(&config, 6);
     let scores = |image: &Array3<f32>, valid: &Array2<bool>| {
-        class_scores(&segmenter, &config.model, image, valid, &device).unwrap()
+        class_scores(&bundle, image, valid, &device).unwrap()
     };
     let small = image(3, 64);
     let found = scores(&small, &Array2::from_elem((3, 64), true));
@@ -142,12 +147,12 @@ fn an_image_smaller_than_a_patch_is_filled_up_with_its_reflection() {
 
 #[test]
 fn images_that_do_not_fit_are_errors() {
-    let device = device::select("cpu").unwrap();
+    let device = Device::cpu();
     let config = tiny::config();
-    let segmenter = tiny::segmenter(&config, 6, &device);
+    let bundle = tiny::bundle(&config, 6);
     let predict = |image: &Array3<f32>, (rows, cols)| {
         let valid = Array2::from_elem((rows, cols), true);
-        predict_image(&segmenter, &config.model, image, &valid, &device)
+        predict_image(&bundle, image, &valid, &device)
     };
     assert!(predict(&Array3::zeros((3, 0, 0)), (0, 0)).is_err());
     assert!(predict(&image(64, 64), (64, 63)).is_err());
@@ -158,12 +163,12 @@ fn images_that_do_not_fit_are_errors() {
 
 #[test]
 fn evaluation_counts_labelled_pixels_only() {
-    let device = device::select("cpu").unwrap();
+    let device = Device::cpu();
     let mut config = tiny::config();
     config.data.channels = ["red", "green", "blue"].map(String::from).to_vec();
     config.data.label_channel = 3;
     config.data.scale = 1000.0;
-    let segmenter = tiny::segmenter(&config, 7, &device);
+    let bundle = tiny::bundle(&config, 7);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.pkl");
     let samples: Vec<Array3<u16>> = [64usize, 70]
@@ -178,11 +183,6 @@ fn evaluation_counts_labelled_pixels_only() {
         .collect();
     pickle::write_u16(&path, samples.into_iter().map(Ok)).unwrap();
     let dataset = Dataset::open(&path, &config.data).unwrap();
-    let bundle = Bundle {
-        config: config.clone(),
-        summary: Summary::default(),
-        segmenter,
-    };
     let mut told = Vec::new();
     let evaluation = evaluate(&bundle, &dataset, &device, |r| told.push(r.name.clone())).unwrap();
     assert_eq!(told.len(), 2);
@@ -191,14 +191,7 @@ fn evaluation_counts_labelled_pixels_only() {
     let (mut pixels, mut right, mut loss) = (0u64, 0u64, 0.0);
     for index in 0..2 {
         let example = dataset.get(index).unwrap();
-        let found = predict_image(
-            &bundle.segmenter,
-            &config.model,
-            &example.image,
-            &example.valid,
-            &device,
-        )
-        .unwrap();
+        let found = predict_image(&bundle, &example.image, &example.valid, &device).unwrap();
         for ((row, col), label) in example.label.indexed_iter().filter(|(_, l)| **l != 255) {
             pixels += 1;
             right += u64::from(found.classes[[row, col]] == *label);
@@ -212,9 +205,9 @@ fn evaluation_counts_labelled_pixels_only() {
     let mean = evaluation.loss.unwrap();
     assert!((mean - loss / pixels as f64).abs() < 1e-5, "{mean}");
 
-    let mut two = bundle;
-    two.config.model.classes = 2;
-    two.segmenter = tiny::segmenter(&two.config, 8, &device);
+    let mut config_of_two = config.clone();
+    config_of_two.model.classes = 2;
+    let two = tiny::bundle(&config_of_two, 8);
     let error = evaluate(&two, &dataset, &device, |_| ())
         .unwrap_err()
         .to_string();

@@ -13,7 +13,7 @@ pub const COLS: usize = 20;
 #[derive(Default, Clone)]
 pub struct Tiff {
     bands: usize,
-    /// SampleFormat and bytes of a number.
+    /// SampleFormat and bytes per number.
     format: (u16, u16),
     pub pixels: Vec<u8>,
     /// 0: none.
@@ -172,7 +172,7 @@ fn has_note(info: &SceneInfo, part: &str) -> bool {
 }
 
 #[test]
-fn metadata_say_names_scale_and_no_data() {
+fn names_scale_and_no_data_are_read_from_metadata() {
     let scratch = tempfile::tempdir().unwrap();
     let mut tiff = Tiff::u16(2, |b, r, c| (1000 * b + 20 * r + c) as u16).items(&[
         ("description", 0, "B04"),
@@ -286,14 +286,17 @@ fn options_come_before_metadata() {
 }
 
 #[test]
-fn the_scale_is_judged_and_said() {
+fn the_scale_is_inferred_with_a_note() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("a.tif");
     let gain = |tiff: Tiff| {
         let scene = open(&tiff.write(&path));
         let radiometry = scene.info().bands[0].radiometry.clone();
         assert_eq!(radiometry.origin, Origin::Guessed);
-        assert!(has_note(scene.info(), "judged by number format and range"));
+        assert!(has_note(
+            scene.info(),
+            "inferred from number format and range"
+        ));
         (radiometry.gain, scene.info().notes.clone())
     };
     let ramp = |r: usize, c: usize| (r * COLS + c) as f32 / (ROWS * COLS) as f32;
@@ -346,7 +349,7 @@ fn the_scale_is_judged_and_said() {
 }
 
 #[test]
-fn usual_numbers_of_bands_are_named_and_said() {
+fn usual_numbers_of_bands_are_named_with_a_note() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("a.tif");
     let of = |tiff: Tiff| {
@@ -396,7 +399,7 @@ fn usual_numbers_of_bands_are_named_and_said() {
 }
 
 #[test]
-fn a_landsat_name_decides_what_its_bands_are() {
+fn a_landsat_file_name_identifies_its_bands() {
     let scratch = tempfile::tempdir().unwrap();
     let tiff = Tiff::u16(2, |b, r, _| (100 * b + r) as u16)
         .items(&[("description", 0, "SR_B4"), ("description", 1, "SR_B5")]);
@@ -405,9 +408,9 @@ fn a_landsat_name_decides_what_its_bands_are() {
         .join("LC08_L2SP_190024_20200101_20200113_02_T1.tif");
     let scene = open(&tiff.write(&landsat));
     assert_eq!(names(scene.info()), ["red", "nir08"]);
-    // Where a sensor has but one near infrared, it stands in.
-    let wanted = ["nir", "SR_B4"].map(String::from);
-    assert_eq!(scene.info().positions(&wanted).unwrap(), [1, 0]);
+    // Where a sensor has but one near infrared, it is the substitute.
+    let requested = ["nir", "SR_B4"].map(String::from);
+    assert_eq!(scene.info().positions(&requested).unwrap(), [1, 0]);
     assert_eq!(
         names(open(&tiff.write(&scratch.path().join("a.tif"))).info()),
         ["SR_B4", "SR_B5"]
@@ -415,7 +418,7 @@ fn a_landsat_name_decides_what_its_bands_are() {
 }
 
 #[test]
-fn a_folder_is_one_file_a_band() {
+fn a_folder_has_one_file_per_band() {
     let scratch = tempfile::tempdir().unwrap();
     let folder = scratch.path().join("T31TCJ");
     assert!(matches!(
@@ -449,7 +452,7 @@ fn a_folder_is_one_file_a_band() {
     assert!(read[[1, 0, 1]].is_nan());
 
     let change_is_within = |path: &Path| path.metadata().unwrap().len() < 800;
-    // What is wrong with a file stops who needs its band, and nobody else.
+    // A broken file is an error only when its band is read.
     let extra = |name: &str, change: &dyn Fn(&mut Tiff), parts: &[&str]| {
         let mut tiff = Tiff::u16(1, |_, _, _| 1);
         tiff.corner = Some([500_000.0, 4_900_000.0]);
@@ -462,7 +465,7 @@ fn a_folder_is_one_file_a_band() {
                 assert_eq!(scene.read(&[band("blue")], ALL).unwrap()[[0, 0, 0]], 0.1);
                 let error = scene.read(&[band("red"), band("green")], ALL);
                 let error = error.unwrap_err().to_string();
-                // Broken pixels show when they are read, all else at once.
+                // Broken pixels are an error when read, a broken header when opened.
                 let noted = has_note(scene.info(), &error);
                 assert!(noted || change_is_within(&path), "{:?}", scene.info().notes);
                 error
@@ -498,7 +501,7 @@ fn a_folder_is_one_file_a_band() {
 }
 
 #[test]
-fn pictures_are_scenes_without_a_place() {
+fn pictures_are_scenes_without_a_georeference() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("view.png");
     image::RgbImage::from_fn(8, 5, |x, y| image::Rgb([x as u8 * 30, 100 + y as u8, 255]))
@@ -527,7 +530,7 @@ fn pictures_are_scenes_without_a_place() {
 }
 
 #[test]
-fn other_files_are_refused_with_what_is_read() {
+fn errors_of_unsupported_files_list_the_supported_formats() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("a.jp2");
     std::fs::write(&path, b"\0\0\0\x0cjP  \r\n\x87\n").unwrap();

@@ -166,7 +166,7 @@ fn reflectance_is_right_to_the_stored_number() {
 }
 
 #[test]
-fn what_is_known_without_reading() {
+fn metadata_are_available_without_reading_pixels() {
     let scene = open(&product(MISLED), &SceneOptions::default());
     let info = scene.info();
     assert_eq!(info.name, MISLED);
@@ -188,7 +188,7 @@ fn what_is_known_without_reading() {
         info.bands[3].radiometry.to_string(),
         "stored × 0.0001 − 0.1, no data 0, saturated 65535 (metadata)"
     );
-    // The name lies, and the user hears it.
+    // The name contradicts the metadata, with a note.
     assert!(
         info.notes
             .iter()
@@ -208,7 +208,7 @@ fn what_is_known_without_reading() {
 }
 
 #[test]
-fn options_replace_what_the_metadata_say() {
+fn options_replace_the_metadata() {
     let options = SceneOptions {
         scale: Some(5000.0),
         offset: Some(0.0),
@@ -339,7 +339,7 @@ fn a_zip_or_the_metadata_file_is_the_folder() {
 }
 
 #[test]
-fn python_writes_and_expects_the_same() {
+fn the_generator_in_python_reproduces_the_products() {
     let Some(mut python) = outside::python("numpy, rasterio") else {
         return;
     };
@@ -534,7 +534,7 @@ fn broken_metadata_is_an_error_that_names_file_and_element() {
 
 #[test]
 fn offsets_are_never_guessed() {
-    // Without a list, the offset is 0, whatever the baseline; but the user hears it.
+    // Without a list, the offset is 0, whatever the baseline; with a note.
     let (_folder, root) = copy(MISLED);
     replace(&root.join("MTD_MSIL1C.xml"), "RADIO_ADD_OFFSET", "OTHER");
     let scene = open(&root, &at(60));
@@ -544,7 +544,7 @@ fn offsets_are_never_guessed() {
         "{note}"
     );
     assert_eq!(scene.info().bands[0].radiometry.bias, 0.0);
-    // The number of a band is what the table of bands says.
+    // The table of bands defines the number of a band.
     let (_folder, root) = copy(MISLED);
     let main = root.join("MTD_MSIL1C.xml");
     replace(
@@ -559,7 +559,7 @@ fn offsets_are_never_guessed() {
 }
 
 #[test]
-fn missing_images_are_left_out_and_said() {
+fn missing_images_are_left_out_with_a_note() {
     let (_folder, root) = copy(MISLED);
     for band in ["B02", "B03", "B04", "B08"] {
         fs::remove_file(image(&root, band)).unwrap();

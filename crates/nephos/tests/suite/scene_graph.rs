@@ -1,23 +1,23 @@
 //! The graph over a whole scene, against the network on the scene as one image.
 
-use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
 use nephos::Result;
 use nephos::config::{Affinity, Config, PatchConfig, PositionKind};
-use nephos::model::Segmenter;
-use nephos::predict::{Network, Progress, RowSink, RunOptions, RunStats, run_scene_graph};
+use nephos::engine::CpuNetwork;
+use nephos::network::Forward;
+use nephos::predict::{Progress, RowSink, RunOptions, RunStats, run_scene_graph};
 use nephos::scene::{Georeference, MemoryScene};
 
 use crate::tiny;
 
 /// Probabilities and classes, row by row.
 #[derive(Default)]
-struct Kept {
+struct RowCollector {
     classes: Vec<u8>,
     probabilities: Vec<f32>,
 }
 
-impl RowSink for Kept {
+impl RowSink for RowCollector {
     fn rows(
         &mut self,
         first: usize,
@@ -72,14 +72,13 @@ fn with_stem() -> Config {
 
 fn run(
     config: &Config,
-    segmenter: &Segmenter,
+    network: &CpuNetwork,
     reflectance: &Array3<f32>,
     options: &RunOptions,
-) -> (Kept, RunStats) {
-    let network = Network::in_parts(segmenter.clone(), &Device::flex());
-    let mut kept = Kept::default();
+) -> (RowCollector, RunStats) {
+    let mut kept = RowCollector::default();
     let stats = run_scene_graph(
-        &network,
+        network,
         &config.model,
         &scene_of(reflectance),
         &[0, 1, 2],
@@ -92,17 +91,22 @@ fn run(
     (kept, stats)
 }
 
-/// The network's own answer, `[rows][class][col]`.
-fn whole(segmenter: &Segmenter, image: &Array3<f32>) -> Vec<f32> {
-    let shape = [1, 3, image.dim().1, image.dim().2];
-    let data = TensorData::new(image.iter().copied().collect::<Vec<f32>>(), shape);
-    let scores = segmenter.forward(Tensor::<4>::from_data(data, &Device::flex()));
-    let probabilities = burn::tensor::activation::softmax(scores, 1);
-    let [_, classes, height, width] = probabilities.dims();
-    let rows = probabilities
-        .reshape([classes, height, width])
-        .swap_dims(0, 1);
-    rows.into_data().try_into_vec().unwrap()
+/// The network's own probabilities, `[rows][class][col]`.
+fn whole(network: &CpuNetwork, image: &Array3<f32>) -> Vec<f32> {
+    let scores = network.forward(image.clone().insert_axis(Axis(0))).unwrap();
+    let mut scores = scores.index_axis_move(Axis(0), 0); // [classes, height, width]
+    for mut pixel in scores.lanes_mut(Axis(0)) {
+        let most = pixel.fold(f32::NEG_INFINITY, |most, x| most.max(*x));
+        pixel.mapv_inplace(|x| (x - most).exp());
+        let sum = pixel.sum();
+        pixel.mapv_inplace(|x| x / sum);
+    }
+    scores.permuted_axes([1, 0, 2]).iter().copied().collect()
+}
+
+fn network(config: &Config, seed: u64) -> CpuNetwork {
+    let tensors = tiny::bundle(config, seed).tensors;
+    CpuNetwork::new(&config.model, 3, tensors, "here".as_ref()).unwrap()
 }
 
 #[test]
@@ -110,16 +114,16 @@ fn one_window_over_all_is_the_network_on_the_whole_scene() {
     let (height, width) = (130, 70);
     let image = waves(height, width);
     for config in [tiny::config(), with_stem()] {
-        let segmenter = tiny::segmenter(&config, 5, &Device::flex());
+        let network = network(&config, 5);
         let options = RunOptions {
             // Strips of few rows, so that their joints are tested.
             batch_pixels: 1,
             probabilities: true,
             ..RunOptions::new([height, width])
         };
-        let (kept, stats) = run(&config, &segmenter, &image, &options);
+        let (kept, stats) = run(&config, &network, &image, &options);
         assert_eq!((stats.windows, stats.valid), (1, (height * width) as u64));
-        let expected = whole(&segmenter, &image);
+        let expected = whole(&network, &image);
         assert_eq!(kept.probabilities.len(), expected.len());
         for (pixel, (found, expected)) in kept.probabilities.iter().zip(&expected).enumerate() {
             let off = (found - expected).abs();
@@ -129,23 +133,23 @@ fn one_window_over_all_is_the_network_on_the_whole_scene() {
 }
 
 #[test]
-fn windows_change_little_and_pixels_without_data_stay_so() {
+fn windows_change_little_and_no_data_stays() {
     let config = with_stem();
-    let segmenter = tiny::segmenter(&config, 6, &Device::flex());
+    let network = network(&config, 6);
     let mut image = waves(160, 96);
     image.slice_mut(ndarray::s![1, .., 40..]).fill(f32::NAN);
     let options = RunOptions {
         probabilities: true,
         ..RunOptions::new([64, 64])
     };
-    let (kept, stats) = run(&config, &segmenter, &image, &options);
+    let (kept, stats) = run(&config, &network, &image, &options);
     assert!(stats.windows > 1);
     assert_eq!((stats.valid, stats.no_data), (160 * 40, 160 * 56));
     for (index, class) in kept.classes.iter().enumerate() {
         assert_eq!(*class == 255, index % 96 >= 40, "pixel {index}");
     }
     image.fill(f32::NAN);
-    let (kept, stats) = run(&config, &segmenter, &image, &options);
+    let (kept, stats) = run(&config, &network, &image, &options);
     assert_eq!((stats.windows, stats.valid), (0, 0));
     assert!(kept.classes.iter().all(|class| *class == 255));
 }

@@ -1,5 +1,5 @@
-//! Sentinel-2's images outside of a product, folders that hold products, and metadata that
-//! say what they don't know.
+//! Sentinel-2's images outside of a product, folders that hold products, and incomplete
+//! metadata.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -129,7 +129,7 @@ fn images_with_metadata_beside_them_are_the_product() {
 }
 
 #[test]
-fn images_without_metadata_ask_for_the_scale() {
+fn images_without_metadata_need_a_scale() {
     let scratch = TempDir::new().unwrap();
     let folder = scratch.path().join("T33XWJ");
     copy(&granule(SURFACE).join("IMG_DATA"), &folder);
@@ -163,7 +163,7 @@ fn images_without_metadata_ask_for_the_scale() {
 }
 
 #[test]
-fn a_tile_of_aws_is_read_or_named() {
+fn a_tile_of_aws_is_read_or_refused_with_a_remedy() {
     let scratch = TempDir::new().unwrap();
     // Level-2A: a folder for each pixel size; Level-1C: all in one.
     for (name, resolution) in [(SURFACE, 20.0), (PLAIN, 10.0)] {
@@ -219,7 +219,7 @@ fn a_tile_of_aws_is_read_or_named() {
 }
 
 #[test]
-fn a_folder_of_one_product_is_that_product() {
+fn a_folder_of_one_product_is_opened_as_that_product() {
     let scratch = TempDir::new().unwrap();
     let parent = scratch.path();
     copy(&product(PLAIN), &parent.join(format!("{PLAIN}.SAFE")));
@@ -260,7 +260,7 @@ fn copied(name: &str) -> (TempDir, PathBuf, PathBuf) {
 }
 
 #[test]
-fn a_sun_that_is_not_known_stops_nobody() {
+fn unknown_sun_angles_are_no_error() {
     let (_scratch, root, tile) = copied(MISLED);
     let text = fs::read_to_string(&tile).unwrap();
     for angle in ["NaN", "nan", "-nan", "INF", ""] {
@@ -273,7 +273,7 @@ fn a_sun_that_is_not_known_stops_nobody() {
 }
 
 #[test]
-fn local_baselines_get_no_advice() {
+fn local_baselines_get_a_note_without_advice() {
     for (baseline, name) in [("99.99", "N9999"), ("99.33", "N9999"), ("99.00", "N9900")] {
         let (_scratch, root, _) = copied(MISLED);
         let main = root.join("MTD_MSIL1C.xml");
@@ -300,7 +300,7 @@ fn local_baselines_get_no_advice() {
 }
 
 #[test]
-fn a_broken_image_stops_who_needs_it() {
+fn a_broken_image_is_an_error_only_when_read() {
     let (_scratch, root, _) = copied(MISLED);
     let granule = granule(MISLED);
     let images = root
@@ -335,7 +335,7 @@ fn a_broken_image_stops_who_needs_it() {
     }
 }
 
-/// A pipe would wait for ever for who writes to it.
+/// Opening a pipe would block until a writer opens it.
 #[cfg(unix)]
 #[test]
 fn a_pipe_is_refused_unopened() {

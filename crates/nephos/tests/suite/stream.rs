@@ -1,4 +1,4 @@
-//! The streamed run, with models that are simple enough to know the answer.
+//! The streamed run, with models simple enough to have a closed-form result.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -46,13 +46,13 @@ impl<F: Fn(Array4<f32>) -> Result<Array4<f32>>> Forward for Model<F> {
 
 /// Keeps all rows.
 #[derive(Default)]
-struct Kept {
+struct RowCollector {
     classes: Vec<u8>,
     probabilities: Vec<f32>,
     next: usize,
 }
 
-impl RowSink for Kept {
+impl RowSink for RowCollector {
     fn rows(
         &mut self,
         first: usize,
@@ -106,7 +106,7 @@ fn mask(
     scene: &dyn Scene,
     options: &RunOptions,
 ) -> (Vec<u8>, Vec<f32>, RunStats) {
-    let mut kept = Kept::default();
+    let mut kept = RowCollector::default();
     let bands: Vec<usize> = (0..scene.info().bands.len()).collect();
     let stats = run(
         forward, CLASSES, scene, &bands, 2.0, options, &mut kept, &quiet,
@@ -116,7 +116,7 @@ fn mask(
     (kept.classes, kept.probabilities, stats)
 }
 
-/// The answer of [`PerPixel`] by its definition.
+/// The result of [`PerPixel`] by its definition.
 fn expected(reflectance: &Array3<f32>) -> Vec<u8> {
     let (_, height, width) = reflectance.dim();
     let classes = Array2::from_shape_fn((height, width), |(row, col)| {
@@ -163,7 +163,7 @@ fn check_exact(height: usize, width: usize, window: usize, shift: usize) {
 }
 
 #[test]
-fn windows_change_nothing_where_the_model_sees_single_pixels() {
+fn windows_change_nothing_for_a_per_pixel_model() {
     let window = 16;
     for (height, width) in [
         (1, 1),
@@ -218,7 +218,7 @@ fn a_scene_smaller_than_a_window_is_filled_up_with_its_reflection_and_cropped() 
 }
 
 #[test]
-fn pixels_without_data_are_fed_as_zero() {
+fn pixels_without_data_are_zero_in_the_input() {
     let mut image = reflectance(2, 12, 12).mapv(|value| value.max(0.1));
     image.fill(0.5);
     image[[1, 4, 7]] = f32::NAN;
@@ -273,10 +273,10 @@ fn windows_without_data_are_skipped() {
         PerPixel.forward(input)
     });
     let last = Mutex::new(Progress::default());
-    let mut kept = Kept::default();
+    let mut kept = RowCollector::default();
     let scene = scene(image.clone());
     let options = RunOptions::new([20, 20]);
-    let tell = |progress: &Progress| {
+    let report = |progress: &Progress| {
         let mut last = last.lock().unwrap();
         assert!(progress.windows_done >= last.windows_done);
         assert!(progress.pixels_done >= last.pixels_done);
@@ -290,10 +290,10 @@ fn windows_without_data_are_skipped() {
         2.0,
         &options,
         &mut kept,
-        &tell,
+        &report,
     )
     .unwrap();
-    // Columns of windows start at 0, 13, 26, 40, 53, 66, 80: three lie in no data.
+    // Columns of windows start at 0, 13, 26, 40, 53, 66, 80: three are in no data.
     assert_eq!(stats.skipped, 7 * 3);
     assert_eq!(stats.windows, 7 * 4);
     assert_eq!(windows.load(Ordering::Relaxed), 7 * 4);
@@ -310,7 +310,7 @@ fn windows_without_data_are_skipped() {
     assert_eq!((stats.windows, stats.valid, stats.no_data), (0, 0, 900));
 }
 
-/// Scores that rise towards the borders of a window, as where a model knows less.
+/// Scores that rise towards the borders of a window, as where a model has less context.
 struct WorseAtBorders;
 
 impl Forward for WorseAtBorders {
@@ -361,14 +361,14 @@ fn there_are_no_seams() {
     assert!(blended < 2.0 * within, "{blended} against {within}");
 }
 
-/// A scene that tells of each read.
-struct Watched<F> {
+/// A scene that records each read.
+struct RecordingScene<F> {
     scene: MemoryScene,
     info: SceneInfo,
     on_read: F,
 }
 
-impl<F: Fn(Window) -> Result<()> + Send + Sync> Watched<F> {
+impl<F: Fn(Window) -> Result<()> + Send + Sync> RecordingScene<F> {
     fn new(image: Array3<f32>, block: usize, on_read: F) -> Self {
         let scene = scene(image);
         let mut info = scene.info().clone();
@@ -381,7 +381,7 @@ impl<F: Fn(Window) -> Result<()> + Send + Sync> Watched<F> {
     }
 }
 
-impl<F: Fn(Window) -> Result<()> + Send + Sync> Scene for Watched<F> {
+impl<F: Fn(Window) -> Result<()> + Send + Sync> Scene for RecordingScene<F> {
     fn info(&self) -> &SceneInfo {
         &self.info
     }
@@ -410,7 +410,7 @@ impl<F: FnMut(usize, usize) -> Result<()> + Send> RowSink for Sink<F> {
 fn strips_are_whole_blocks_read_once_from_the_top() {
     for (block, strip) in [(1, 64), (48, 96), (64, 64), (100, 100), (1000, 150)] {
         let reads = Mutex::new(Vec::new());
-        let scene = Watched::new(reflectance(1, 150, 20), block, |window: Window| {
+        let scene = RecordingScene::new(reflectance(1, 150, 20), block, |window: Window| {
             assert_eq!((window.col, window.cols), (0, 20));
             reads.lock().unwrap().push((window.row, window.rows));
             Ok(())
@@ -425,8 +425,8 @@ fn strips_are_whole_blocks_read_once_from_the_top() {
 }
 
 #[test]
-fn what_is_read_ahead_is_bounded() {
-    // 64 rows a strip, windows of 32 rows with a stride of 24, one batch a row of
+fn reading_ahead_is_bounded() {
+    // 64 rows per strip, windows of 32 rows with a stride of 24, one batch a row of
     // windows. Until rows reach the sink there may be: rows being handed over (1 step
     // at the sink, 1 waiting, 1 at the blender), a step waiting, one at the model, one
     // waiting, one being cut with its window and a strip, and one strip read ahead.
@@ -434,13 +434,13 @@ fn what_is_read_ahead_is_bounded() {
     let bound = 6 * 24 + 32 + 2 * 64;
     let written = AtomicUsize::new(0);
     let most = AtomicUsize::new(0);
-    let scene = Watched::new(reflectance(1, height, 32), 64, |window: Window| {
+    let scene = RecordingScene::new(reflectance(1, height, 32), 64, |window: Window| {
         let ahead = window.row + window.rows - written.load(Ordering::SeqCst);
         most.fetch_max(ahead, Ordering::SeqCst);
         Ok(())
     });
     let mut sink = Sink(|first, rows| {
-        // A slow sink holds everything up.
+        // A slow sink blocks the pipeline.
         std::thread::sleep(Duration::from_micros(300));
         written.store(first + rows, Ordering::SeqCst);
         Ok(())
@@ -482,11 +482,11 @@ impl Flag {
 
 #[test]
 fn reading_computing_and_writing_overlap() {
-    // The model doesn't answer before rows below its window were read, the sink doesn't
-    // take the first rows before the model was given later windows: a run in turns
+    // The model blocks until rows below its window were read, the sink doesn't
+    // take the first rows before the model got later windows: a sequential run
     // would wait forever.
     let (read_on, compute_on) = (Flag::default(), Flag::default());
-    let scene = Watched::new(reflectance(1, 400, 32), 64, |window: Window| {
+    let scene = RecordingScene::new(reflectance(1, 400, 32), 64, |window: Window| {
         if window.row >= 64 {
             read_on.set();
         }
@@ -551,13 +551,13 @@ fn the_number_of_threads_changes_nothing() {
 fn a_failure_anywhere_ends_the_run() {
     let image = reflectance(1, 600, 40);
     let fail = |what: &str| Error::usage(format!("the {what} fails"));
-    let good_scene = || Watched::new(image.clone(), 64, |_: Window| Ok(()));
+    let good_scene = || RecordingScene::new(image.clone(), 64, |_: Window| Ok(()));
     let good_sink = || Sink(|_: usize, _: usize| Ok(()));
     let options = RunOptions::new([32, 32]);
     let message = |result: Result<RunStats>| result.unwrap_err().to_string();
 
     for row in [0, 64, 576] {
-        let scene = Watched::new(image.clone(), 64, |window: Window| {
+        let scene = RecordingScene::new(image.clone(), 64, |window: Window| {
             if window.row == row {
                 Err(fail("reader"))
             } else {
@@ -658,7 +658,7 @@ fn a_panic_anywhere_ends_the_run() {
     let image = reflectance(1, 600, 40);
     let options = RunOptions::new([32, 32]);
     let caught = |in_scene: bool, in_model: bool, in_sink: bool| {
-        let scene = Watched::new(image.clone(), 64, |window: Window| {
+        let scene = RecordingScene::new(image.clone(), 64, |window: Window| {
             assert!(!in_scene || window.row < 128, "in the scene");
             Ok(())
         });

@@ -38,7 +38,7 @@ fn image(source: &dyn SampleSource, index: usize) -> Vec<f64> {
 }
 
 #[test]
-fn every_format_holds_what_its_own_library_reads() {
+fn every_format_is_read_as_by_its_own_library() {
     for name in FILES {
         assert_eq!(scene::detect(&file(name)).unwrap(), Kind::Taco, "{name}");
         let source = scene::open(&file(name)).unwrap();
@@ -177,7 +177,7 @@ fn training_reads_a_container_through_its_filter() {
 }
 
 #[test]
-fn broken_containers_say_what_is_wrong() {
+fn errors_of_broken_containers_name_the_cause() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.taco");
     let open = |bytes: &[u8]| {
@@ -186,7 +186,7 @@ fn broken_containers_say_what_is_wrong() {
     };
     let whole = std::fs::read(file("v1.taco")).unwrap();
     assert_eq!(open(&whole), None);
-    // A footer that is said to be anywhere else than it is.
+    // A footer with a wrong position.
     for (place, number) in [
         (2, u64::MAX),
         (10, u64::MAX),
@@ -219,7 +219,7 @@ fn broken_containers_say_what_is_wrong() {
     }
 }
 
-/// Opens and reads all there is; what it finds must hold together.
+/// Opens and reads all there is; the results must be consistent.
 fn read_all(path: &Path) -> Result<(), Error> {
     let source = TacoSource::open(path)?;
     for index in 0..source.len() {

@@ -1,5 +1,5 @@
-//! TIFFs of every kind, held against what GDAL reads from them: `parity/tiff/make.py`
-//! writes them and says.
+//! TIFFs of every kind, compared with what GDAL reads from them: `parity/tiff/make.py`
+//! writes them and the expected values.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/tiff")
 }
 
-/// Stored numbers as they are: every band is divided by 1.
+/// Stored numbers unchanged: every band is divided by 1.
 fn as_stored() -> SceneOptions {
     SceneOptions {
         scale: Some(1.0),
@@ -210,7 +210,7 @@ fn tiffs_of_every_kind_are_read_as_gdal_reads_them() {
     assert!(check_folder(scratch.path()) > 400);
 }
 
-/// The small files that lie in the repository.
+/// The small files in the repository.
 fn golden() -> Vec<Vec<u8>> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder().join("golden"))
         .unwrap()

@@ -1,10 +1,11 @@
 //! A network of the reference's kind that is small enough for every test.
 
-use std::sync::{Mutex, PoisonError};
-
-use burn::tensor::{Device, Distribution, Tensor};
+use ndarray::Array4;
 use nephos::config::Config;
-use nephos::model::Segmenter;
+use nephos::engine::Parameters;
+use nephos::weights::{Bundle, Summary};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 /// A configuration with every part of the reference, small.
 pub fn config() -> Config {
@@ -25,18 +26,17 @@ pub fn config() -> Config {
     config
 }
 
-/// The device's one generator, held while drawing: tests run side by side.
-static GENERATOR: Mutex<()> = Mutex::new(());
-
-/// A network with weights drawn from `seed`.
-pub fn segmenter(config: &Config, seed: u64, device: &Device) -> Segmenter {
-    let _held = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-    device.seed(seed);
-    Segmenter::new(&config.model, config.channels(), device)
+/// A model with weights drawn from `seed`.
+pub fn bundle(config: &Config, seed: u64) -> Bundle {
+    Bundle {
+        tensors: Parameters::draw(&config.model, config.channels(), seed).into_torch(),
+        summary: Summary::default(),
+        config: config.clone(),
+    }
 }
 
-/// `[batch, 3, height, width]` of numbers in [0, 1].
-pub fn images(batch: usize, height: usize, width: usize, device: &Device) -> Tensor<4> {
-    let _held = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-    Tensor::random([batch, 3, height, width], Distribution::Default, device)
+/// `[batch, 3, height, width]` of numbers in [0, 1] that look random.
+pub fn images(batch: usize, height: usize, width: usize) -> Array4<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64((batch * 10_000 + height * 100 + width) as u64);
+    Array4::from_shape_simple_fn((batch, 3, height, width), || rng.random())
 }

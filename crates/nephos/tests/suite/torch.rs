@@ -1,4 +1,4 @@
-//! State dicts that PyTorch saved, that mean harm, and that we save for PyTorch.
+//! State dicts that PyTorch saved, hostile ones, and ones that we save for PyTorch.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ fn real_state_dicts_are_read_exactly() {
 }
 
 #[test]
-fn old_files_say_how_to_save_them_again() {
+fn errors_of_old_files_explain_how_to_save_them_again() {
     let error = torch::read(&folder().join("legacy.pth")).unwrap_err();
     assert!(matches!(error, Error::Unsupported { .. }), "{error}");
     assert!(error.to_string().contains("torch.save"), "{error}");
@@ -158,7 +158,7 @@ fn tensors() -> Vec<NamedTensor> {
 }
 
 #[test]
-fn what_is_written_is_read_back() {
+fn written_state_dicts_are_read_back() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("w.pth");
     torch::write(&path, &tensors()).unwrap();
@@ -168,7 +168,7 @@ fn what_is_written_is_read_back() {
 }
 
 #[test]
-fn real_torch_loads_what_is_written() {
+fn pytorch_loads_written_state_dicts() {
     let Some(mut python) = outside::python("torch") else {
         return;
     };

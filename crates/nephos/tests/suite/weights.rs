@@ -2,33 +2,33 @@
 
 use std::path::Path;
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
-use nephos::config::{Affinity, Config, Precision};
-use nephos::model::weights::{apply, collect, collect_gradients, read, write};
-use nephos::model::{Bundle, Segmenter, Summary};
+use nephos::config::{Affinity, Config};
+use nephos::device::Device;
+use nephos::engine::Parameters;
+use nephos::weights::{Bundle, Summary, read, write};
 
 use crate::tiny;
 
 fn bundle(seed: u64) -> Bundle {
-    let config = tiny::config();
     Bundle {
-        segmenter: tiny::segmenter(&config, seed, &Device::flex()),
         summary: Summary {
             epochs: Some(3),
             best_val_loss: Some(0.25),
             ..Summary::default()
         },
-        config,
+        ..tiny::bundle(&tiny::config(), seed)
     }
 }
 
 #[test]
 fn the_reference_has_the_published_number_of_parameters() {
     let config = Config::default();
-    let segmenter = Segmenter::new(&config.model, config.channels(), &Device::flex());
-    assert_eq!(segmenter.num_params(), 11_245_316);
-    let stored: usize = collect(&segmenter).iter().map(|(_, _, v)| v.len()).sum();
+    assert_eq!(
+        Parameters::count(&config.model, config.channels()),
+        11_245_316
+    );
+    let stored = tiny::bundle(&config, 1).tensors;
+    let stored: usize = stored.iter().map(|(_, _, values)| values.len()).sum();
     assert_eq!(stored, 11_245_316);
 }
 
@@ -41,10 +41,10 @@ fn a_bundle_is_read_back_whole() {
     );
     let saved = bundle(1);
     saved.save(&first).unwrap();
-    let loaded = Bundle::load(&first, &Device::flex()).unwrap();
+    let loaded = Bundle::load(&first).unwrap();
     assert_eq!(loaded.config, saved.config);
     assert_eq!(loaded.summary, saved.summary);
-    assert_eq!(collect(&loaded.segmenter), collect(&saved.segmenter));
+    assert_eq!(loaded.tensors, saved.tensors);
     // The same model gives the same bytes.
     loaded.save(&second).unwrap();
     assert!(std::fs::read(&first).unwrap() == std::fs::read(&second).unwrap());
@@ -55,25 +55,25 @@ fn a_loaded_model_can_be_trained() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.nephos");
     bundle(1).save(&path).unwrap();
-    let device = Device::flex().autodiff();
-    let loaded = Bundle::load(&path, &device).unwrap();
-    let images = tiny::images(1, 40, 40, &device);
-    let gradients = loaded.segmenter.forward(images).sum().backward();
-    let gradients = collect_gradients(&loaded.segmenter, &gradients);
-    assert_eq!(gradients.len(), collect(&loaded.segmenter).len());
+    let loaded = Bundle::load(&path).unwrap();
+    let learner = Device::cpu().learner(&loaded.config, Some(loaded.tensors.clone()));
+    let parameters = learner.unwrap().parameters().unwrap();
+    assert_eq!(parameters.len(), loaded.tensors.len());
 }
 
 #[test]
 fn every_misfit_is_listed_at_once() {
-    let segmenter = bundle(1).segmenter;
-    let mut tensors = collect(&segmenter);
+    let Bundle {
+        config, tensors, ..
+    } = bundle(1);
+    let mut tensors = tensors;
     let missing = tensors.remove(0).0;
     let reshaped = tensors[1].0.clone();
     tensors[1].1 = vec![3, 3];
     let poisoned = tensors[4].0.clone();
     tensors[4].2[0] = f32::NAN;
     tensors.push(("decoder.extra".to_owned(), vec![1], vec![0.0]));
-    let error = apply(segmenter, tensors, Path::new("x.pth"))
+    let error = Bundle::from_tensors(config, tensors, Path::new("x.pth"))
         .unwrap_err()
         .to_string();
     for part in [
@@ -89,11 +89,11 @@ fn every_misfit_is_listed_at_once() {
 
 #[test]
 fn names_may_carry_the_prefix_of_data_parallel() {
-    let (from, to) = (bundle(1).segmenter, bundle(2).segmenter);
-    let tensors = collect(&from).into_iter();
+    let from = bundle(1);
+    let tensors = from.tensors.iter().cloned();
     let prefixed = tensors.map(|(name, shape, values)| (format!("module.{name}"), shape, values));
-    let to = apply(to, prefixed.collect(), Path::new("x.pth")).unwrap();
-    assert_eq!(collect(&to), collect(&from));
+    let to = Bundle::from_tensors(from.config, prefixed.collect(), Path::new("x.pth")).unwrap();
+    assert_eq!(to.tensors, from.tensors);
 }
 
 #[test]
@@ -101,19 +101,17 @@ fn a_file_of_tensors_is_no_bundle_but_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.safetensors");
     let saved = bundle(1);
-    let tensors = collect(&saved.segmenter);
+    let tensors = saved.tensors.clone();
     write(&path, &tensors).unwrap();
-    let error = Bundle::load(&path, &Device::flex())
-        .unwrap_err()
-        .to_string();
+    let error = Bundle::load(&path).unwrap_err().to_string();
     assert!(error.contains("nephos weights import"), "{error}");
     let mut read = read(&path).unwrap();
     let mut tensors = tensors;
     read.sort_by(|a, b| a.0.cmp(&b.0));
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     assert_eq!(read, tensors);
-    let imported = Bundle::from_tensors(saved.config, read, &path, &Device::flex()).unwrap();
-    assert_eq!(collect(&imported.segmenter), collect(&saved.segmenter));
+    let imported = Bundle::from_tensors(saved.config, read, &path).unwrap();
+    assert_eq!(imported.tensors, saved.tensors);
 }
 
 #[test]
@@ -139,7 +137,10 @@ fn broken_bundles_are_errors_that_name_the_file() {
         ("cut in the length", whole[..5].to_vec()),
         ("cut in the header", whole[..header / 2].to_vec()),
         ("cut in the numbers", whole[..whole.len() - 4].to_vec()),
-        ("more than the header tells", [&whole[..], &[0; 4]].concat()),
+        (
+            "more than the header states",
+            [&whole[..], &[0; 4]].concat(),
+        ),
         ("a header past the end", huge),
         (
             "another format",
@@ -168,12 +169,10 @@ fn broken_bundles_are_errors_that_name_the_file() {
         ),
     ] {
         std::fs::write(&path, bytes).unwrap();
-        let error = Bundle::load(&path, &Device::flex())
-            .unwrap_err()
-            .to_string();
+        let error = Bundle::load(&path).unwrap_err().to_string();
         assert!(error.contains("a.nephos"), "{case}: {error}");
     }
-    let error = Bundle::load(Path::new("nowhere.nephos"), &Device::flex()).unwrap_err();
+    let error = Bundle::load(Path::new("nowhere.nephos")).unwrap_err();
     assert!(error.to_string().contains("nowhere.nephos"), "{error}");
 }
 
@@ -184,9 +183,7 @@ fn extra_parameters_of_nephos_are_kept() {
     config.model.graph.heads = 4;
     config.model.encoder.position = nephos::config::PositionKind::Learned;
     config.model.encoder.final_norm = true;
-    let device = Device::flex();
-    let segmenter = tiny::segmenter(&config, 5, &device);
-    let tensors = collect(&segmenter);
+    let tensors = tiny::bundle(&config, 5).tensors;
     let names: Vec<&str> = tensors.iter().map(|(name, _, _)| name.as_str()).collect();
     for name in [
         "block12.position.embedding",
@@ -196,9 +193,15 @@ fn extra_parameters_of_nephos_are_kept() {
     ] {
         assert!(names.contains(&name), "{name} in {names:?}");
     }
-    let images = tiny::images(2, 40, 40, &device);
-    let expected: Tensor<4> = segmenter.forward_with(images.clone(), Precision::F32);
-    let other = tiny::segmenter(&config, 6, &device);
-    let other = apply(other, tensors, Path::new("x")).unwrap();
-    (other.forward(images).into_data()).assert_eq(&expected.into_data(), true);
+    let (device, origin) = (Device::cpu(), Path::new("x"));
+    let scores = |tensors| {
+        let network = device.network(&config.model, 3, tensors, origin).unwrap();
+        network.forward(tiny::images(2, 40, 40)).unwrap()
+    };
+    let parameters = Parameters::from_torch(&config.model, 3, tensors.clone(), origin).unwrap();
+    assert_eq!(scores(parameters.to_torch()), scores(tensors));
+    assert_ne!(
+        scores(parameters.into_torch()),
+        scores(tiny::bundle(&config, 6).tensors)
+    );
 }

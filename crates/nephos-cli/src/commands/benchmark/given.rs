@@ -1,4 +1,4 @@
-//! Weights and masks that `nephos benchmark` scores as they are.
+//! Weights and masks that `nephos benchmark` scores without training.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,19 +6,18 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use nephos::benchmark::{FOLD, Given, GivenBy, MaskFolder, class_of};
 use nephos::config::DataConfig;
-use nephos::device::Device;
-use nephos::model::Bundle;
-use nephos::model::weights::TINY;
+use nephos::weights::Bundle;
+use nephos::weights::TINY;
 
 use crate::model_args::{ReadArgs, file_name};
 
 /// Worst scenes that are drawn where nothing is trained.
 pub const WORST: usize = 20;
 
-/// What is scored as it is, and on which samples.
+/// What is scored without training, and on which samples.
 #[derive(Debug, clap::Args)]
 pub struct GivenArgs {
-    /// Weights to score as they are; may be repeated. Also the name of weights that come with
+    /// Existing weights to score; may be repeated. Also the name of weights that come with
     /// nephos, as tiny=tiny. Where the path has {fold} in it, each sample is predicted by the
     /// weights of its own fold
     #[arg(
@@ -27,7 +26,7 @@ pub struct GivenArgs {
         help_heading = "Scored as they are"
     )]
     pub weights: Vec<String>,
-    /// Masks made elsewhere to score; may be repeated: FOLDER/SAMPLE.tif, .png or .npy, one
+    /// External masks to score; may be repeated: FOLDER/SAMPLE.tif, .png or .npy, one
     /// uint8 per pixel, 0 clear, 1 thick, 2 thin, 3 shadow. Labelled pixels that a mask
     /// leaves 255 are not scored; the table has their share
     #[arg(long, value_name = "NAME=FOLDER", help_heading = "Scored as they are")]
@@ -46,7 +45,7 @@ pub struct GivenArgs {
     #[arg(long, value_name = "FILE", help_heading = "Scored as they are")]
     pub only: Option<PathBuf>,
     /// A table about the samples (.csv, .json): scores by kind of scene too. A column of 0 and
-    /// 1 is a kind, one of text a kind per value [default columns: all such]
+    /// 1 is a kind, one of text is one kind per value [default columns: all such]
     #[arg(
         long,
         value_name = "TABLE[:COLUMN,…]",
@@ -59,7 +58,7 @@ pub struct GivenArgs {
     pub worst: Option<usize>,
 }
 
-/// The entries, and how masks are compared: with the samples read so.
+/// The entries, and how the samples that masks are compared with are read.
 pub struct Resolved {
     pub entries: Vec<Given>,
     pub reading: DataConfig,
@@ -80,7 +79,6 @@ impl GivenArgs {
         &self,
         configured: Option<&DataConfig>,
         sets: &[String],
-        device: &Device,
     ) -> anyhow::Result<Resolved> {
         let read = ReadArgs {
             overrides: sets.to_vec(),
@@ -97,7 +95,7 @@ impl GivenArgs {
             };
             check_name("--weights", entry, &name)?;
             let one = PathBuf::from(path.to_string_lossy().replace(FOLD, "1"));
-            let bundle = Bundle::load(&one, device).with_context(|| format!("--weights {name}"))?;
+            let bundle = Bundle::load(&one).with_context(|| format!("--weights {name}"))?;
             let own = read.apply(&bundle.config, &one)?.data;
             let reading = match configured {
                 Some(configured) => as_weights(configured, &own),
@@ -126,13 +124,13 @@ impl GivenArgs {
             });
         }
         if let Some(name) = maps.keys().next() {
-            bail!("--prediction-map {name}: no --predictions are called so");
+            bail!("--prediction-map {name}: no --predictions have this name");
         }
         let reading = match configured.cloned().or(first) {
             Some(reading) => reading,
             None => {
                 let tiny = Path::new(TINY.name);
-                read.apply(&Bundle::load(tiny, device)?.config, tiny)?.data
+                read.apply(&Bundle::load(tiny)?.config, tiny)?.data
             }
         };
         Ok(Resolved { entries, reading })

@@ -8,7 +8,6 @@ use anyhow::{Context, bail};
 use nephos::config::{CalibrationConfig, RecallCurve};
 use nephos::dataset::Dataset;
 use nephos::device::Device;
-use nephos::model::Bundle;
 use nephos::output::{self, Declared};
 use nephos::predict::{
     Evaluation, Fit, Fitting, MinRecall, Settings, calibrate, class_group, evaluate,
@@ -16,9 +15,10 @@ use nephos::predict::{
 use nephos::report::{self, Cells, draw_confusion, draw_reliability};
 use nephos::scene::SceneOptions;
 use nephos::text;
+use nephos::weights::Bundle;
 
 use crate::args::Overwrite;
-use crate::decision_args::{ClassShare, ask_threshold};
+use crate::decision_args::{ClassShare, set_threshold};
 use crate::model_args::ModelArgs;
 use crate::scene_args::{SceneArgs, WindowArgs};
 use crate::ui::{Ui, say};
@@ -27,11 +27,11 @@ use crate::ui::{Ui, say};
 ///
 /// Prints loss, IoU, F1, precision (user's accuracy) and recall (producer's
 /// accuracy) of each class and of cloud as a whole, mIoU, balanced and overall
-/// accuracy, and the expected calibration error. Pixels that are not labelled, padding and pixels without
-/// data count nowhere.
+/// accuracy, and the expected calibration error. Pixels that are not labelled, padding
+/// and pixels without data are ignored.
 ///
 /// With --labels, the data are whole scenes as `nephos predict` takes them, and the
-/// labels are rasters matched by name; where they lie on another grid they are
+/// labels are rasters matched by name; where they have another grid they are
 /// resampled by nearest neighbour.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(required = true)]
     data: Vec<PathBuf>,
     /// Label raster of the scene, or a folder with NAME.tif, NAME_label.tif or
-    /// NAME_mask.tif a scene
+    /// NAME_mask.tif per scene
     #[arg(long, value_name = "PATH")]
     labels: Option<PathBuf>,
     #[command(flatten)]
@@ -61,19 +61,19 @@ pub struct Args {
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Fit a temperature, and a bias for each class where it helps, on the samples, and
-    /// write the model with them: its probabilities then mean what they say. The samples
-    /// must be other than those it was trained on, and than those it will be judged by.
-    /// Which threshold finds how much of cloud and of shadow is measured and written too,
+    /// write the model with them: its probabilities are then calibrated. The samples
+    /// must be other than those it was trained on, and than those it will be scored on.
+    /// The recall of cloud and of shadow by threshold is measured and written too,
     /// for `nephos predict --min-recall`.
     /// A bias that makes a class's IoU worse on these samples is left out; a bias beyond
     /// ±3, one that costs a class more than 0.1 of IoU, and a temperature outside 0.1 to 10
-    /// are errors, and nothing is written: labels and model then don't mean the same
+    /// are errors, and nothing is written: labels and model then disagree
     #[arg(long, value_name = "NAME.nephos")]
     calibrate: Option<PathBuf>,
-    /// Fit a temperature alone, which leaves the classes as they are
+    /// Fit a temperature alone, which does not change the classes
     #[arg(long)]
     temperature_only: bool,
-    /// Fit as --calibrate does, and choose the threshold that finds this share of a
+    /// Fit as --calibrate does, and choose the threshold that has this recall of a
     /// class (as cloud=0.98; cloud is thick and thin cloud together). With --calibrate
     /// it is kept in the model, and `nephos predict` decides by it
     #[arg(long, value_name = "CLASS=SHARE")]
@@ -103,7 +103,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let settings = args.windows.settings();
     settings.validate()?;
     if args.labels.is_none() && settings != Settings::default() {
-        bail!("--window, --overlap and --graph are for scenes (--labels): samples go whole");
+        bail!("--window, --overlap and --graph are for scenes (--labels): samples are not tiled");
     }
     if args.temperature_only && args.calibrate.is_none() && args.min_recall.is_none() {
         bail!("--temperature-only is for --calibrate and --min-recall");
@@ -119,8 +119,8 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     if args.calibrate.is_some() || args.min_recall.is_some() {
         fit(&args, &mut loaded, ui)?;
     }
-    if let Some(asked) = &args.threshold {
-        ask_threshold(asked, &mut loaded.0.config, ui)?;
+    if let Some(chosen) = &args.threshold {
+        set_threshold(chosen, &mut loaded.0.config, ui)?;
     }
     let calibration = loaded.0.config.calibration.clone();
     let evaluation = match (&args.labels, args.data.as_slice()) {
@@ -162,7 +162,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fits the calibration of a model, which it then has, and writes it where asked to.
+/// Fits the calibration of a model, which it then has, and writes it on request.
 fn fit(args: &Args, (bundle, device): &mut (Bundle, Device), ui: &Ui) -> anyhow::Result<()> {
     let [data] = args.data.as_slice() else {
         bail!("--calibrate and --min-recall take one container of samples");
@@ -207,7 +207,7 @@ fn fit(args: &Args, (bundle, device): &mut (Bundle, Device), ui: &Ui) -> anyhow:
     bundle.config.calibration = fit.config;
     if let Some(path) = &args.calibrate {
         // What was overridden for these samples is not the model's.
-        let mut kept = Bundle::load(&args.model.model, device)?;
+        let mut kept = Bundle::load(&args.model.model)?;
         kept.config.calibration = bundle.config.calibration.clone();
         // Unlike how far its patches attend, which the fit holds for.
         kept.config.model.reach = bundle.config.model.reach;
@@ -217,7 +217,7 @@ fn fit(args: &Args, (bundle, device): &mut (Bundle, Device), ui: &Ui) -> anyhow:
     Ok(())
 }
 
-/// What the threshold does to each class on the samples that it was chosen on.
+/// Scores of each class with the threshold on the samples that it was chosen on.
 fn costs(fit: &Fit, classes: usize) -> String {
     let number = |iou: Option<f64>| iou.map_or("-".to_owned(), |iou| format!("{iou:.4}"));
     let each: Vec<String> = (report::names(classes).iter().zip(&fit.iou))
@@ -229,7 +229,7 @@ fn costs(fit: &Fit, classes: usize) -> String {
     )
 }
 
-/// What some thresholds do to a group of classes on the samples of the calibration.
+/// Scores of some thresholds for a group of classes on the samples of the calibration.
 fn trade(curve: &RecallCurve) -> String {
     let points = [0.9, 0.95, 0.98]
         .into_iter()
@@ -247,8 +247,8 @@ fn trade(curve: &RecallCurve) -> String {
     format!("  {}: {}", curve.name(), each.join(", "))
 }
 
-/// Says what is to be said of how samples are read.
-fn tell_notes(dataset: &Dataset, ui: &Ui) {
+/// Prints the notes on how samples are read.
+fn print_notes(dataset: &Dataset, ui: &Ui) {
     for note in dataset.notes() {
         ui.status(format!("  note: {note}"));
     }
@@ -266,7 +266,7 @@ fn samples(
     if dataset.is_empty() {
         bail!("{}: no samples", data.display());
     }
-    tell_notes(&dataset, ui);
+    print_notes(&dataset, ui);
     let mut progress = ui.progress("evaluate", dataset.len());
     let evaluation = evaluate(bundle, &dataset, device, |sample| {
         progress.step(&sample.name)
@@ -275,7 +275,7 @@ fn samples(
     Ok(evaluation)
 }
 
-/// The data in words.
+/// The data as text.
 fn names(data: &[PathBuf]) -> String {
     let names: Vec<String> = data.iter().map(|path| path.display().to_string()).collect();
     names.join(", ")

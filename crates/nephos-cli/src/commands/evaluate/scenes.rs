@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use nephos::device::Device;
-use nephos::model::Bundle;
-use nephos::model::weights::Identity;
 use nephos::predict::{Evaluation, Labels, Predictor, Settings};
 use nephos::report::{ConfusionMatrix, Reliability};
 use nephos::scene::{self, SceneOptions};
+use nephos::weights::Bundle;
+use nephos::weights::Identity;
 
 use crate::commands::predict::jobs::scene_name;
 use crate::scene_args::choose_bands;
@@ -34,14 +34,14 @@ pub fn evaluate(
     let mut reliability = Reliability::default();
     let mut samples = Vec::new();
     let mut loss = 0.0;
-    let predictor = Predictor::new(bundle, Identity::of(model)?, &device, settings.graph);
+    let predictor = Predictor::new(bundle, Identity::of(model)?, &device)?;
     let data = &predictor.config.data;
-    // A model carries no names of samples: only --set gives them.
+    // A model has no names of samples: only --set gives them.
     let mut mapping = data.labels.clone();
     let called: Vec<String> = scenes.iter().map(|scene| scene_name(scene)).collect();
     if !mapping.is_about(called.iter().map(String::as_str)) {
         ui.status(format!("  note: {}", mapping.not_about("these scenes")));
-        mapping.drawn.clear();
+        mapping.annotated_in.clear();
     }
     for (path, label) in pairs {
         let scene = scene::open_scene(path, options)?;

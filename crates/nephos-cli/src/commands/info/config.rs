@@ -1,12 +1,10 @@
-//! What a configuration says.
+//! Report on a configuration.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use nephos::config::Config;
-use nephos::device;
-use nephos::model::Segmenter;
 use nephos::text::one_line;
 use serde::Serialize;
 
@@ -19,7 +17,8 @@ pub struct Report {
     built_in: Option<String>,
     /// Kind of the network.
     model: &'static str,
-    parameters: usize,
+    /// `None`: this build lacks the network.
+    parameters: Option<usize>,
     /// Side of the images it is made for, in pixels.
     image_size: usize,
     bands: Vec<String>,
@@ -37,14 +36,17 @@ pub struct Report {
 pub fn report(path: &Path) -> anyhow::Result<Report> {
     let config = Config::load(path, &[]).context("expected a configuration of nephos")?;
     let same = |name: &&str| Config::preset(name, &[]).is_ok_and(|preset| preset == config);
-    let device = device::select("cpu")?;
-    let network = Segmenter::new(&config.model, config.channels(), &device);
+    let side = config.model.image_size;
+    // A build without the baselines does not know what they consist of.
+    let cost = (crate::device::select("cpu")?)
+        .cost(&config.model, config.channels(), [side; 2])
+        .ok();
     let (data, train) = (&config.data, &config.train);
     Ok(Report {
         kind: "configuration of nephos, valid",
         built_in: Some(config.name.as_str()).filter(same).map(str::to_owned),
         model: config.model.kind.name(),
-        parameters: network.parameters(),
+        parameters: cost.map(|(parameters, _)| parameters),
         image_size: data.size.unwrap_or(config.model.image_size),
         bands: data.bands.clone(),
         optional_bands: data.optional_bands.clone(),
@@ -69,11 +71,11 @@ impl fmt::Display for Report {
             one_line(&self.name),
             same.unwrap_or_default()
         )?;
-        writeln!(
-            f,
-            "Model:       {}, {} parameters",
-            self.model, self.parameters
-        )?;
+        let parameters = match self.parameters {
+            Some(count) => format!("{count} parameters"),
+            None => "which needs a build with `--features baselines`".to_owned(),
+        };
+        writeln!(f, "Model:       {}, {parameters}", self.model)?;
         writeln!(f, "Images:      {0} × {0} pixels", self.image_size)?;
         writeln!(f, "Bands:       {}", one_line(&self.bands.join(", ")))?;
         if !self.optional_bands.is_empty() {

@@ -1,4 +1,4 @@
-//! What a JSON file of nephos says: a summary, a STAC item, polygons.
+//! Report on a JSON file of nephos: a summary, a STAC item, polygons.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,11 +12,11 @@ use serde_json::Value;
 /// Largest document that is read, in bytes.
 const LARGEST: u64 = 1 << 30;
 
-/// A document: what it is, and what stands for its lines.
+/// A document: its kind and its lines.
 #[derive(Debug, Serialize)]
 pub struct Report {
     kind: &'static str,
-    /// What it says in short, or the document itself where it is short.
+    /// A summary, or the document itself where it is short.
     content: Value,
 }
 
@@ -93,7 +93,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// An object a line per key, what lies deeper set in.
+/// An object, one line per key, nested ones indented.
 fn write_value(f: &mut fmt::Formatter<'_>, value: &Value, depth: usize) -> fmt::Result {
     let indent = "  ".repeat(depth);
     let Value::Object(object) = value else {

@@ -1,4 +1,4 @@
-//! What a mask of nephos is, and how it was made.
+//! Report on a mask of nephos and its provenance.
 
 use std::fmt;
 use std::path::Path;
@@ -25,9 +25,9 @@ pub struct Report {
     no_data: u64,
     /// Shares of the valid pixels.
     classes: Vec<Share>,
-    /// Names and values of what made it, in the file's order.
+    /// Names and values of its provenance, in the file's order.
     record: Map<String, Value>,
-    /// Where the record stands, if not in the file.
+    /// The file of the record, if it is another one.
     record_from: Option<String>,
 }
 
@@ -39,7 +39,7 @@ struct Share {
     percent: Option<f64>,
 }
 
-/// What stands for a key of the record.
+/// The title of a key of the record.
 const TITLES: [(&str, &str); 15] = [
     ("model", "Model"),
     ("model_sha256", "SHA-256"),
@@ -140,7 +140,7 @@ impl fmt::Display for Report {
         if self.record.is_empty() {
             return writeln!(
                 f,
-                "\nNo record of how it was made: a .tif holds one, beside a .png or .npy stands \
+                "\nNo record of how it was made: a .tif holds one, beside a .png or .npy is \
                  one where it was made --with summary"
             );
         }

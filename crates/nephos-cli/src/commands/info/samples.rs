@@ -1,4 +1,4 @@
-//! What a container of samples holds.
+//! Report on a container of samples.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -73,7 +73,7 @@ struct Range {
 struct Labels {
     /// `label` files or arrays, or the number of the channel.
     origin: String,
-    /// Samples looked at: the first ones.
+    /// Samples that were read: the first ones.
     samples: usize,
     /// Of those, how many have a label.
     labelled: usize,
@@ -102,7 +102,7 @@ pub fn report(
             Kind::Npz => "NumPy archive",
             Kind::Tiff => "TIFF raster",
             Kind::Taco => "CloudSEN12+ container",
-            Kind::Selection => "list of samples of other containers",
+            Kind::SampleList => "list of samples of other containers",
             _ => "picture",
         },
         samples: source.len(),

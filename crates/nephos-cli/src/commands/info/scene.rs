@@ -1,4 +1,4 @@
-//! What a scene is.
+//! Report on a scene.
 
 use std::fmt;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub struct Report {
     epsg: Option<u16>,
     /// GDAL's six numbers.
     transform: Option<[f64; 6]>,
-    /// Ground control points, where they place it.
+    /// Ground control points, where they georeference it.
     control_points: usize,
     /// Whether it has rational polynomial coefficients.
     rpc: bool,
@@ -115,7 +115,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// The lines that say where a raster lies, their titles `width` wide.
+/// The lines on a raster's georeference, their titles `width` wide.
 pub(super) fn write_place(
     f: &mut fmt::Formatter<'_>,
     width: usize,

@@ -1,4 +1,4 @@
-//! What a table holds.
+//! Report on a table.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -34,7 +34,7 @@ struct Column {
     values: Vec<String>,
 }
 
-/// What is known of a column while rows come.
+/// Statistics of a column, updated row by row.
 #[derive(Default)]
 struct Seen {
     filled: usize,
@@ -118,8 +118,8 @@ pub fn report(path: &Path) -> nephos::Result<Report> {
 
 /// Which of the tables that nephos writes or reads has these columns.
 fn kind(names: &[String]) -> &'static str {
-    let has = |wanted: &[&str]| {
-        wanted
+    let has = |requested: &[&str]| {
+        requested
             .iter()
             .all(|name| names.iter().any(|own| own == name))
     };

@@ -1,4 +1,4 @@
-//! What a file of weights holds.
+//! Report on a file of weights.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,8 +6,8 @@ use std::io::Read;
 use std::path::Path;
 
 use nephos::Error;
-use nephos::model::weights::Bytes;
 use nephos::text::{self, one_line};
+use nephos::weights::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ pub struct Report {
     /// Numbers in all tensors together.
     parameters: usize,
     tensors: Vec<Tensor>,
-    /// What a nephos bundle says of itself.
+    /// Metadata of a nephos bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle: Option<Bundle>,
 }

@@ -14,20 +14,20 @@ use nephos::text::one_line;
 use super::Args;
 use super::claim::{Claim, remove_abandoned};
 use super::jobs::Job;
+use super::mask_state::MaskState;
 use super::run::Runner;
-use super::standing::Standing;
 use super::table::{Outcome, missing, table};
 use crate::ui::{Ui, in_words, say};
 
-/// Between two looks at the scenes that other processes have.
-const LOOK: Duration = Duration::from_millis(200);
-/// How long they are waited for at least: once all else is done, and after each that was.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How long in multiples of the longest time a scene took here.
-const PATIENCE_IN_SCENES: u32 = 5;
+/// Interval of checks of the scenes that other processes have locked.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// Least time to wait for them, from the last scene that was finished.
+const MIN_WAIT: Duration = Duration::from_secs(60);
+/// Least time to wait in multiples of the longest time a scene took here.
+const WAIT_IN_SCENES: u32 = 5;
 
 /// Runs all jobs, `--jobs` at a time; a scene that fails does not stop the others. Scenes
-/// that another process has are looked at again in the end: it may have been killed.
+/// that another process has locked are tried again in the end: it may have been killed.
 pub fn run(args: &Args, runner: &Runner, jobs: Vec<Job>, ui: &Ui) -> anyhow::Result<()> {
     clean(&jobs);
     let all: Vec<usize> = (0..jobs.len()).collect();
@@ -77,7 +77,7 @@ fn pass(
     let work = || {
         while let Some(index) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
             let job = &jobs[*index];
-            // A fault in one scene's decoding must not cost the others.
+            // A panic in one scene must not stop the others.
             let outcome = catch_unwind(AssertUnwindSafe(|| one(args, runner, job, ui)))
                 .unwrap_or_else(|_| Outcome::Failed("an internal error".to_owned()));
             match &outcome {
@@ -92,9 +92,9 @@ fn pass(
         }
     };
     std::thread::scope(|scope| {
-        let wanted = usize::from(args.jobs).min(chosen.len());
-        for started in 0..wanted {
-            // With fewer threads than asked for it takes longer.
+        let requested = usize::from(args.jobs).min(chosen.len());
+        for started in 0..requested {
+            // Fewer threads than requested are only slower.
             if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, work)
                 && started == 0
             {
@@ -112,7 +112,7 @@ fn pass(
     Ok(())
 }
 
-/// Looks again at scenes that other processes have, until there are none, or the others
+/// Tries scenes again that other processes have locked, until there are none, or the others
 /// have taken too long.
 fn wait_for_others(
     args: &Args,
@@ -131,24 +131,24 @@ fn wait_for_others(
             _ => 0.0,
         })
         .fold(0.0, f64::max);
-    let patience = PATIENCE.max(Duration::from_secs_f64(longest) * PATIENCE_IN_SCENES);
+    let longest_wait = MIN_WAIT.max(Duration::from_secs_f64(longest) * WAIT_IN_SCENES);
     let mut left = locked(outcomes);
     let mut since = Instant::now();
-    let mut told = false;
-    while !left.is_empty() && since.elapsed() < patience {
+    let mut announced = false;
+    while !left.is_empty() && since.elapsed() < longest_wait {
         pass(args, runner, jobs, &left, outcomes, ui)?;
         let still = locked(outcomes);
         if still.len() < left.len() {
             since = Instant::now();
-        } else if !told {
-            told = true;
+        } else if !announced {
+            announced = true;
             let scenes = nephos::text::count(still.len(), "scene");
             ui.status(format!(
                 "waiting for {scenes} that other processes are working on"
             ));
         }
         if !still.is_empty() {
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
         left = still;
     }
@@ -159,25 +159,25 @@ fn one(args: &Args, runner: &Runner, job: &Job, ui: &Ui) -> Outcome {
     let overwrite = args.overwrite.overwrite;
     let attempt = || -> anyhow::Result<Outcome> {
         let record = runner.record(job)?;
-        let look = |claim: Option<&Claim>| {
+        let state = |claim: Option<&Claim>| {
             let unfinished = claim.and_then(Claim::unfinished);
-            Standing::of(job, &record, unfinished, overwrite)
+            MaskState::of(job, &record, unfinished, overwrite)
         };
-        // Without a claim, as whoever has one may be killed or very slow.
-        if look(None) == Standing::UpToDate {
+        // Without a claim, since its owner may be killed or very slow.
+        if state(None) == MaskState::UpToDate {
             return skip(args, runner, job, ui);
         }
         let Some(mut claim) = Claim::take(&job.outputs.mask)? else {
             return Ok(Outcome::Locked);
         };
-        match look(Some(&claim)) {
-            Standing::Open => {}
-            // It may have been finished between the look and the claim.
-            Standing::UpToDate => {
+        match state(Some(&claim)) {
+            MaskState::ToWrite => {}
+            // It may have been finished between the check and the claim.
+            MaskState::UpToDate => {
                 claim.finish();
                 return skip(args, runner, job, ui);
             }
-            Standing::Kept(why) => bail!("{why}"),
+            MaskState::NotReplaced(why) => bail!("{why}"),
         }
         claim.note(&record)?;
         let start = Instant::now();
@@ -194,7 +194,7 @@ fn one(args: &Args, runner: &Runner, job: &Job, ui: &Ui) -> Outcome {
     attempt().unwrap_or_else(failed)
 }
 
-/// Says that a scene is skipped; of a single one also what its mask shows.
+/// Reports that a scene is skipped; of a single one also its summary.
 fn skip(args: &Args, runner: &Runner, job: &Job, ui: &Ui) -> anyhow::Result<Outcome> {
     if args.out_dir.is_none() {
         ui.status(format!(
@@ -208,7 +208,7 @@ fn skip(args: &Args, runner: &Runner, job: &Job, ui: &Ui) -> anyhow::Result<Outc
     Ok(Outcome::Skipped)
 }
 
-/// Prints what one scene shows.
+/// Prints the summary of one scene.
 fn report(args: &Args, job: &Job, summary: &MaskSummary, ui: &Ui) -> anyhow::Result<()> {
     let line = if args.json {
         serde_json::to_string(summary)?

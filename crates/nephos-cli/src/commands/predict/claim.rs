@@ -9,8 +9,8 @@ use anyhow::{Context, bail};
 use nephos::output::{abandoned, is_at};
 use nephos::predict::{Outputs, RunRecord};
 
-/// The right to write one mask. The lock is the system's on an open file, so that it goes
-/// with its process, however that ends. The file tells what the run makes: where it is
+/// An exclusive lock on one mask. The lock is the system's on an open file, so that it is released
+/// with its process, however that ends. The file records what the run makes: where it is
 /// killed with the mask in place but not all else, a later run of the same kind finishes it.
 pub struct Claim {
     path: PathBuf,
@@ -43,7 +43,7 @@ impl Claim {
                 locked => locked,
             };
             match locked {
-                // Whoever had it may have removed the file meanwhile.
+                // The previous owner may have removed the file meanwhile.
                 Ok(()) if !is_at(&lock, &path) => {}
                 Ok(()) => {
                     let Some(note) = Note::of(&mut lock) else {
@@ -66,12 +66,12 @@ impl Claim {
         }
     }
 
-    /// What a run that did not come to its end was to make.
+    /// The record of a run that did not finish.
     pub fn unfinished(&self) -> Option<&RunRecord> {
         self.unfinished.as_ref()
     }
 
-    /// Notes what this run makes.
+    /// Writes the record of this run.
     ///
     /// # Errors
     /// The system's.
@@ -92,8 +92,8 @@ impl Claim {
 }
 
 impl Drop for Claim {
-    /// The file goes while it is still locked, unless it is needed to tell of which run a
-    /// mask is that lacks its record.
+    /// The file goes while it is still locked, unless it is needed to identify the run of a
+    /// mask that lacks its record.
     fn drop(&mut self) {
         if self.finished || self.unfinished.is_none() || !lacks_record(&self.mask) {
             let _ = fs::remove_file(&self.path);
@@ -101,8 +101,8 @@ impl Drop for Claim {
     }
 }
 
-/// Removes the locks that killed runs left in `folder`, but for those that tell of which run
-/// a mask is that lacks its record.
+/// Removes the locks that killed runs left in `folder`, but for those that identify the run of
+/// a mask that lacks its record.
 pub fn remove_abandoned(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
@@ -129,7 +129,7 @@ pub fn remove_abandoned(folder: &Path) {
     }
 }
 
-/// Whether a mask is there, and nothing beside it tells of which run it is.
+/// Whether a mask is there, and nothing beside it identifies its run.
 fn lacks_record(mask: &Path) -> bool {
     let outputs = Outputs {
         mask: mask.to_owned(),
@@ -143,10 +143,10 @@ fn lock_of(mask: &Path) -> PathBuf {
     mask.with_file_name(format!(".{name}.lock"))
 }
 
-/// How the record of a run begins.
+/// First line of the record of a run.
 const START: &[u8] = b"{\"nephos\":";
 
-/// What a lock holds.
+/// The content of a lock file.
 struct Note(Vec<u8>);
 
 impl Note {
@@ -158,7 +158,7 @@ impl Note {
         (text.starts_with(START) || START.starts_with(&text)).then_some(Self(text))
     }
 
-    /// The run that was to make the mask, where it got so far.
+    /// The record of the run that was to make the mask, if it was written.
     fn run(&self) -> Option<RunRecord> {
         serde_json::from_slice(&self.0).ok()
     }
@@ -166,8 +166,8 @@ impl Note {
 
 #[cfg(test)]
 mod tests {
-    use nephos::model::weights::Identity;
     use nephos::predict::SourceRecord;
+    use nephos::weights::Identity;
 
     use super::*;
 
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_ended_early_is_known_by_what_it_was_to_make() {
+    fn an_unfinished_run_is_identified_by_its_record() {
         let folder = tempfile::tempdir().unwrap();
         let mask = folder.path().join("a.tif");
         fs::write(folder.path().join("scene.tif"), "scene").unwrap();
@@ -210,7 +210,7 @@ mod tests {
         claim.note(&record).unwrap();
         fs::write(&mask, "mask").unwrap();
         drop(claim);
-        // Others leave it alone as long as the mask has no record.
+        // Other runs keep it as long as the mask has no record.
         remove_abandoned(folder.path());
         let claim = Claim::take(&mask).unwrap().unwrap();
         assert_eq!(claim.unfinished(), Some(&record));

@@ -1,4 +1,4 @@
-//! Which scenes there are, and where their masks go.
+//! The scenes of a run, and the paths of their masks.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub struct Job {
 }
 
 impl Input {
-    /// The file or folder, and of a container which sample.
+    /// The file or folder, and of a container the sample.
     pub fn source(&self) -> (&Path, Option<String>) {
         match self {
             Self::Scene(path) => (path, None),
@@ -32,7 +32,7 @@ impl Input {
     }
 }
 
-/// Where a scene's pixels are from.
+/// Source of a scene's pixels.
 pub enum Input {
     /// A file or folder that is a scene.
     Scene(PathBuf),
@@ -82,7 +82,7 @@ pub fn jobs(args: &Args, data: &DataConfig) -> anyhow::Result<Vec<Job>> {
 }
 
 /// Whether a path is the folder of the masks, as where the shell's `*` found it beside the
-/// scenes; which is said.
+/// scenes; a warning is logged.
 fn is_out_dir(args: &Args, path: &Path) -> bool {
     let real = |path: &Path| path.canonicalize().ok();
     let folder = args.out_dir.as_deref().and_then(real);
@@ -102,7 +102,7 @@ fn job(args: &Args, input: Input, name: String) -> anyhow::Result<Job> {
     let format = args.format.as_deref().unwrap_or("tif");
     let mask = match (&args.out, &args.out_dir) {
         (_, Some(folder)) => {
-            // The summary tells a later run that the scene is done.
+            // The summary marks the scene as done for a later run.
             also.insert(Also::Summary);
             folder.join(format!("{name}.{format}"))
         }

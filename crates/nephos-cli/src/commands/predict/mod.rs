@@ -3,8 +3,8 @@
 mod batch;
 mod claim;
 pub mod jobs;
+mod mask_state;
 mod run;
-mod standing;
 mod table;
 
 use std::path::PathBuf;
@@ -21,14 +21,14 @@ use crate::ui::Ui;
 
 /// Segment scenes
 ///
-/// A scene is a GeoTIFF (or a folder with one file a band), a Sentinel-2 SAFE folder
+/// A scene is a GeoTIFF (or a folder with one file per band), a Sentinel-2 SAFE folder
 /// or its zip, a Landsat Collection 2 folder, a PNG or JPEG; samples of pickles,
 /// NumPy files and CloudSEN12+ containers do as well. Scale, offset and no-data are
-/// taken from the product's own metadata and said; bands are found by name. A scene
+/// taken from the product's own metadata and reported; bands are found by name. A scene
 /// of any size is read, segmented and written in strips.
 ///
 /// The mask is 0 clear, 1 thick cloud, 2 thin cloud, 3 cloud shadow, 255 no data: a
-/// Cloud-Optimised GeoTIFF with palette, class names, place and a record of how it
+/// Cloud-Optimised GeoTIFF with palette, class names, georeference and a record of how it
 /// was made. A scene whose mask is there, of the same unchanged file and by the same model
 /// and options, is skipped; any other file that is there is left alone without
 /// --overwrite. Several processes may share one folder (--out-dir).
@@ -53,7 +53,7 @@ pub struct Args {
     /// the current folder, NAME the scene's
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Folder for a mask a scene, by the names of the scenes
+    /// Folder for one mask per scene, by the names of the scenes
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     out_dir: Option<PathBuf>,
     /// Format of the masks without --out: tif (default), png or npy
@@ -68,7 +68,7 @@ pub struct Args {
     #[arg(long, value_name = "METRES", allow_negative_numbers = true)]
     dilate: Option<f64>,
     /// When the scenes were taken, for --with stac: 2022-10-05T11:54:11Z, a date, or
-    /// FIRST/LAST; default: as the product or file says
+    /// FIRST/LAST; default: as the product or file states
     #[arg(long, value_name = "TIME")]
     datetime: Option<Dates>,
     #[command(flatten)]
@@ -111,7 +111,7 @@ impl std::str::FromStr for With {
 }
 
 impl Args {
-    /// The threads asked for.
+    /// The requested threads.
     pub fn threads(&self) -> Option<usize> {
         self.threads.map(usize::from)
     }

@@ -1,4 +1,4 @@
-//! One scene to one mask.
+//! Prediction of one scene.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -9,9 +9,9 @@ use nephos::config::DataConfig;
 use nephos::dataset::Inputs;
 use nephos::device::Device;
 use nephos::mask::{self, Dates, MaskCounts, MaskFormat, MaskReader, MaskSummary, stated_date};
-use nephos::model::weights::Identity;
 use nephos::predict::{Also, Predictor, RunRecord, Settings, SourceRecord};
 use nephos::scene::{self, Scene, SceneOptions};
+use nephos::weights::Identity;
 
 use super::Args;
 use super::jobs::{Input, Job};
@@ -26,7 +26,7 @@ pub struct Runner {
     predictor: Predictor,
     scene: SceneOptions,
     settings: Settings,
-    /// All options that change an output, in words.
+    /// All options that change an output, as text.
     options: String,
     /// What containers are, which many samples share.
     containers: Mutex<HashMap<PathBuf, SourceRecord>>,
@@ -55,20 +55,20 @@ impl Runner {
         if let Some(reach) = args.model.reach {
             options += &format!(", reach {reach}");
         }
-        if let Some(asked) = DecisionArgs::asked(&bundle.config) {
-            options += &format!(", {asked:?}");
+        if let Some(chosen) = DecisionArgs::chosen(&bundle.config) {
+            options += &format!(", {chosen:?}");
         }
         Ok(Self {
             data,
             scene,
             options,
             containers: Mutex::default(),
-            predictor: Predictor::new(bundle, identity, &device, settings.graph),
+            predictor: Predictor::new(bundle, identity, &device)?,
             settings,
         })
     }
 
-    /// What a run of this job is of.
+    /// The record of a run of this job.
     ///
     /// # Errors
     /// The scene's files can't be read.
@@ -93,7 +93,7 @@ impl Runner {
         Ok(RunRecord::new(scene, identity, self.options.clone()))
     }
 
-    /// The shares of the classes in a mask that is there.
+    /// The shares of the classes in an existing mask.
     ///
     /// # Errors
     /// The mask can't be read.
@@ -150,7 +150,7 @@ impl Runner {
     ) -> anyhow::Result<MaskSummary> {
         let [rows, cols] = scene.info().size;
         let place = &scene.info().georeference;
-        if let Some(lost) = MaskFormat::of(&job.outputs.mask)?.loses(place) {
+        if let Some(lost) = MaskFormat::of(&job.outputs.mask)?.georeference_loss(place) {
             ui.status(format!("  note: {lost}"));
         }
         if job.outputs.also.contains(&Also::Stac) && self.settings.dates.is_none() {

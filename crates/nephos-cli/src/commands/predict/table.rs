@@ -1,16 +1,16 @@
-//! How a batch ended.
+//! Results of a batch.
 
 use nephos::mask::MaskSummary;
 
-/// How one scene ended.
+/// Result of one scene.
 pub enum Outcome {
     Done {
         summary: MaskSummary,
         seconds: f64,
     },
-    /// Its mask was there, of the same scene, by the same model and options.
+    /// Its mask existed, of the same scene, by the same model and options.
     Skipped,
-    /// Another process has it, and did not come to an end.
+    /// Another process has locked it, and did not finish in time.
     Locked,
     Failed(String),
     /// The run was stopped before it.
@@ -18,7 +18,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// What stands in the table.
+    /// The text in the table.
     fn result(&self) -> String {
         match self {
             Self::Done { .. } => "done".to_owned(),
@@ -54,7 +54,7 @@ pub fn table(results: &[(String, Outcome)]) -> String {
     text + &counts(results)
 }
 
-/// How many scenes ended how, as in `2 done, 1 skipped (up to date), 1 failed`.
+/// Counts of scenes by result, as in `2 done, 1 skipped (up to date), 1 failed`.
 fn counts(results: &[(String, Outcome)]) -> String {
     type Kind = (&'static str, fn(&Outcome) -> bool);
     let kinds: [Kind; 5] = [
@@ -79,7 +79,7 @@ fn count(results: &[(String, Outcome)], is: fn(&Outcome) -> bool) -> usize {
     results.iter().filter(|(_, outcome)| is(outcome)).count()
 }
 
-/// What is wrong with a batch: masks that are missing in the end; `None` where nothing is.
+/// An error for masks that are missing in the end; `None` where none is.
 pub fn missing(results: &[(String, Outcome)]) -> Option<String> {
     let made = |outcome: &Outcome| matches!(outcome, Outcome::Done { .. } | Outcome::Skipped);
     let failed = count(results, |outcome| matches!(outcome, Outcome::Failed(_)));
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_endings_are_counted_and_named() {
+    fn all_results_are_counted_and_named() {
         let results = [
             ("scène ☁".to_owned(), Outcome::Skipped),
             ("b".to_owned(), Outcome::Locked),

@@ -20,39 +20,39 @@ use super::kind::BASELINE_CELL;
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
     /// Which network; the sections below are those of `segmenter`.
-    #[serde(skip_serializing_if = "ModelKind::is_segmenter")]
+    #[serde(skip_serializing_if = "ModelKind::is_graph_transformer")]
     pub kind: ModelKind,
     /// Side of the square image the model is made for, in pixels. Other sizes
     /// work too: a learned position embedding is interpolated from this one.
     pub image_size: usize,
-    /// Share of a window that at least overlaps the next where larger images are
-    /// predicted, unless asked otherwise, in [0, 0.9].
+    /// Least share of a window that overlaps the next where larger images are
+    /// predicted, unless the user sets another, in [0, 0.9].
     #[serde(skip_serializing_if = "is_usual")]
     pub overlap: f64,
     /// Where images are predicted on a CPU, how many patches away a patch attends to others,
     /// in the encoder and in the graph: patches go in blocks of 4 × 4, and those of a block
     /// attend to what is at most so many rows and columns beyond it. What a patch is then
-    /// depends on its surroundings, not on the window that it lies in. Half the side of the
-    /// training crops in patches is what the network has learnt; training itself attends to
+    /// depends on its surroundings, not on its window. Half the side of the
+    /// training crops in patches is what the network was trained for; training itself attends to
     /// whole crops. Absent: all patches of a window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reach: Option<usize>,
     /// Number of classes.
     pub classes: usize,
-    /// What keeps local detail before the patches.
+    /// The convolutional stem before the patches.
     pub stem: StemConfig,
-    /// How the image becomes tokens.
+    /// The patch embedding.
     pub patch: PatchConfig,
     /// The transformer.
     pub encoder: EncoderConfig,
     /// The graph attention network.
     pub graph: GraphConfig,
-    /// How tokens become a map.
+    /// The decoder.
     pub decoder: DecoderConfig,
 }
 
 /// Share of a window's side that neighbours at least have in common, unless the model or
-/// the user asks otherwise.
+/// the user sets another.
 pub const OVERLAP: f64 = 0.25;
 
 fn is_usual(overlap: &f64) -> bool {
@@ -78,13 +78,13 @@ impl Default for ModelConfig {
 
 impl ModelConfig {
     /// The size to which an image is padded, with its own reflection below and to the right:
-    /// whole patches where there is a stem, else as it is; of a baseline whole cells of
-    /// its coarsest grid.
+    /// whole patches where there is a stem or a stage of the decoder, else as it is; of a
+    /// baseline whole cells of its coarsest grid.
     pub fn padded(&self, height: usize, width: usize) -> [usize; 2] {
-        if !self.kind.is_segmenter() {
+        if !self.kind.is_graph_transformer() {
             return [height, width].map(|side| side.next_multiple_of(BASELINE_CELL));
         }
-        if self.stem.channels.is_empty() {
+        if self.stem.channels.is_empty() && self.decoder.stages.is_empty() {
             [height, width]
         } else {
             [height, width].map(|side| side.next_multiple_of(self.patch.size))
@@ -93,28 +93,29 @@ impl ModelConfig {
 
     /// The level of the stem, from 1, whose features have the size of the decoder's
     /// stage `stage`, from 0, and are joined there; 0 is the image itself.
-    pub(crate) fn detail_level(&self, stage: usize) -> Option<usize> {
+    pub fn detail_level(&self, stage: usize) -> Option<usize> {
         let cell = self.patch.size >> (stage + 1);
         let level = cell.checked_ilog2()? as usize;
         (self.decoder.detail && level <= self.stem.channels.len()).then_some(level)
     }
 
-    /// Width of what is joined, for images of `channels` channels.
-    pub(crate) fn detail_width(&self, stage: usize, channels: usize) -> Option<usize> {
+    /// Width of what is joined at the decoder's stage `stage`, from 0, for images of `channels`
+    /// channels.
+    pub fn detail_width(&self, stage: usize, channels: usize) -> Option<usize> {
         Some(match self.detail_level(stage)? {
             0 => channels,
             level => self.stem.channels[level - 1],
         })
     }
 
-    /// Whether a stage of the decoder joins what the stem sees, or the image.
+    /// Whether a stage of the decoder joins the stem's input, or the image.
     pub(crate) fn decoder_sees_image(&self) -> bool {
         (0..self.decoder.stages.len()).any(|stage| self.detail_level(stage).is_some())
     }
 
     /// How many patches away an input can change a score after the graph, at most: the
-    /// first convolution's reach, three cells a stage of the decoder (together less
-    /// than three patches), and two and a half cells a level of the stem (together less
+    /// first convolution's reach, three cells per stage of the decoder (together less
+    /// than three patches), and two and a half cells per level of the stem (together less
     /// than five cells of the last).
     pub(crate) fn decoder_reach(&self) -> usize {
         let stages = if self.decoder.stages.is_empty() { 0 } else { 3 };
@@ -133,7 +134,7 @@ impl ModelConfig {
             return None;
         }
         let [height, width] = self.padded(height, width);
-        if !self.kind.is_segmenter() {
+        if !self.kind.is_graph_transformer() {
             return Some((height / BASELINE_CELL, width / BASELINE_CELL));
         }
         let side = |pixels: usize| {
@@ -147,7 +148,7 @@ impl ModelConfig {
     /// A lower bound on the number of parameters, for images of `channels` channels, without
     /// making any of them; 0 for a baseline, which is small.
     pub(crate) fn parameters_at_least(&self, channels: usize) -> u128 {
-        if !self.kind.is_segmenter() {
+        if !self.kind.is_graph_transformer() {
             return 0;
         }
         let of = |numbers: &[usize]| numbers.iter().map(|n| *n as u128).product::<u128>();
@@ -191,11 +192,11 @@ impl ModelConfig {
     }
 
     /// Pixels after which the network's grid repeats: windows that start at multiples
-    /// of it see the same cells.
+    /// of it have the same cells.
     pub fn alignment(&self) -> usize {
         match self.kind {
-            ModelKind::Segmenter if self.reach.is_some() => self.patch.stride * BLOCK,
-            ModelKind::Segmenter => self.patch.stride,
+            ModelKind::GraphTransformer if self.reach.is_some() => self.patch.stride * BLOCK,
+            ModelKind::GraphTransformer => self.patch.stride,
             _ => BASELINE_CELL,
         }
     }
@@ -203,7 +204,7 @@ impl ModelConfig {
     /// The least side of an image that the network takes, in pixels.
     pub fn least_side(&self) -> usize {
         match self.kind {
-            ModelKind::Segmenter => (self.patch.size)
+            ModelKind::GraphTransformer => (self.patch.size)
                 .saturating_sub(2 * self.patch.padding)
                 .max(1),
             _ => 1,
@@ -213,7 +214,7 @@ impl ModelConfig {
     /// Whether scores are brought to the pixels with corners on corners.
     pub fn aligns_corners(&self) -> bool {
         match self.kind {
-            ModelKind::Segmenter => self.decoder.align_corners,
+            ModelKind::GraphTransformer => self.decoder.align_corners,
             ModelKind::Deeplabv3plus => true,
             ModelKind::Unet | ModelKind::Segformer => false,
         }
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn overlap_is_a_share_and_told_where_it_is_unusual() {
+    fn overlap_is_a_share_and_written_where_it_is_unusual() {
         let mut model = ModelConfig::default();
         assert!(!toml::to_string(&model).unwrap().contains("overlap"));
         model.overlap = 0.125;

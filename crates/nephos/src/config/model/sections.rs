@@ -1,4 +1,4 @@
-//! The parts of the network, a section of the configuration each.
+//! The parts of the network, one section of the configuration each.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct StemConfig {
     /// Features at 1/2, 1/4, … of the resolution; empty: no stem.
     pub channels: Vec<usize>,
-    /// The stem and the decoder see `4 c − 2` of each input `x`, negative ones as 0, with
+    /// The stem and the decoder get `4 c − 2` of each input `x`, negative ones as 0, with
     /// `c = ln(1 + μ x) / ln(1 + μ)`, the μ-law of ITU-T G.711: ratios of bands, as in the
     /// normalised difference indices of snow and vegetation, become differences, and dark
-    /// ground gets room; absent: they see the inputs.
+    /// ground gets a larger range; absent: they get the inputs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mu: Option<f32>,
 }
@@ -31,7 +31,7 @@ pub struct PatchConfig {
     pub width: usize,
 }
 
-/// Where LayerNorm stands in an encoder layer.
+/// Position of LayerNorm in an encoder layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NormOrder {
@@ -51,18 +51,18 @@ pub enum Activation {
     Gelu,
 }
 
-/// How tokens learn where they are.
+/// Position encoding of the tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PositionKind {
-    /// They don't (reference).
+    /// None (reference).
     None,
-    /// A learned embedding for each place of the grid of `image_size`,
+    /// A learned embedding for each position of the grid of `image_size`,
     /// bilinearly interpolated to other grids (Dosovitskiy et al. 2021).
     Learned,
     /// Fixed sines and cosines in row and column (Vaswani et al. 2017 in 2-D).
     Sincos,
-    /// A depthwise 3×3 convolution over the grid, which carries over to any size
+    /// Conditional positional encoding: a depthwise 3×3 convolution over the grid, for any size
     /// (Chu et al. 2021, doi:10.48550/arXiv.2102.10882).
     Conditional,
 }
@@ -79,7 +79,7 @@ pub struct EncoderConfig {
     pub feed_forward: usize,
     /// Nonlinearity of the feed-forward part.
     pub activation: Activation,
-    /// Where LayerNorm stands.
+    /// Position of LayerNorm.
     pub norm: NormOrder,
     /// One more LayerNorm after the last layer.
     pub final_norm: bool,
@@ -104,7 +104,7 @@ fn is_pytorchs(epsilon: &f64) -> bool {
     *epsilon == NORM_EPS
 }
 
-/// What the affinity matrix of the patches does.
+/// Use of the affinity matrix of the patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Affinity {
@@ -130,16 +130,16 @@ pub struct GraphConfig {
     pub slope: f64,
     /// Dropout on the attention weights.
     pub dropout: f64,
-    /// What the affinity matrix does.
+    /// Use of the affinity matrix.
     pub affinity: Affinity,
-    /// What the affinity's scale starts from, in [0, 100]. From 0 all nodes attend to much
-    /// the same at first, and so tell the decoder the same; a scale of 5 to 10 makes them
-    /// look at patches like themselves from the start. It is learned from there.
+    /// What the affinity's scale starts from, in [0, 100]. From 0 all nodes start with nearly
+    /// equal attention and so equal features; with a scale of 5 to 10 they start
+    /// by attending to similar patches. The scale is learned.
     #[serde(skip_serializing_if = "is_zero")]
     pub affinity_start: f64,
-    /// Add what a layer gives to what it was given, so that a node keeps what it knows
-    /// beside what all nodes share; `width` is then that of the tokens. Without it a node
-    /// is what it attends to, and nothing else (reference).
+    /// Residual graph attention layers: add the input of a layer to its output;
+    /// `width` is then that of the tokens. Without it the features of a node
+    /// are the attention-weighted mean alone (reference).
     #[serde(skip_serializing_if = "is_false")]
     pub residual: bool,
 }

@@ -1,4 +1,4 @@
-//! Which networks there can be.
+//! Validation of the network's configuration.
 
 use super::{ModelConfig, PositionKind};
 use crate::config::require;
@@ -44,7 +44,7 @@ impl ModelConfig {
             "model.reach",
             "1 to 65536 patches",
         )?;
-        if !self.kind.is_segmenter() {
+        if !self.kind.is_graph_transformer() {
             require(
                 (2..=254).contains(&self.classes),
                 "model.classes",
@@ -144,7 +144,7 @@ impl ModelConfig {
         )
     }
 
-    /// Stem, patches and stages lie on grids that halve each other.
+    /// Stem, patches and stages have grids that halve each other.
     fn validate_stem(&self) -> Result<(), String> {
         let (stem, patch, decoder) = (&self.stem, &self.patch, &self.decoder);
         let widths = |list: &[usize]| list.iter().all(|width| (1..=MAX_SIZE).contains(width));

@@ -1,6 +1,6 @@
-//! Optional bands that a sample pretends not to have.
+//! Band dropout: optional bands declared absent.
 
-use super::draw::Dice;
+use super::random::AugmentRng;
 use crate::band;
 use crate::dataset::Example;
 
@@ -22,13 +22,13 @@ pub(super) fn drop_out(
     example: &mut Example,
     names: &[String],
     optional: &[usize],
-    dice: &mut Dice,
+    rng: &mut AugmentRng,
 ) {
-    let way = dice.below(4);
-    // All numbers are drawn, whatever the way: one for the order, one a family, then one
-    // a band.
-    let kept = dice.below(optional.len().max(1));
-    let families = FAMILIES.map(|_| dice.chance(0.5));
+    let way = rng.below(4);
+    // All numbers are drawn, whatever the way: one for the order, one per family, then one
+    // per band.
+    let kept = rng.below(optional.len().max(1));
+    let families = FAMILIES.map(|_| rng.chance(0.5));
     let family = |name: &str| {
         let name = band::canonical(name);
         FAMILIES
@@ -36,7 +36,7 @@ pub(super) fn drop_out(
             .position(|members| members.contains(&name.as_str()))
     };
     for (rank, place) in optional.iter().enumerate() {
-        let alone = dice.chance(0.5);
+        let alone = rng.chance(0.5);
         let dropped = match (way, family(&names[*place])) {
             (0 | 1, _) => rank >= kept,
             (2, Some(family)) => families[family],

@@ -1,7 +1,7 @@
 //! Atmospheric correction: what molecules and aerosol scattered into the picture is taken
 //! away, as a processor to surface reflectance does, a little too much or too little.
 
-use super::draw::Dice;
+use super::random::AugmentRng;
 use super::view::View;
 
 /// Share of the clear air that a processor takes away.
@@ -10,14 +10,14 @@ const STRENGTH: [f64; 2] = [0.5, 1.2];
 /// Optical thickness of the aerosol that it takes away at 0.55 µm, at most.
 const AEROSOL: f64 = 0.25;
 
-/// Takes the light of the air away and divides by what the air lets through: of
+/// Subtracts path reflectance and divides by transmittance: of
 /// molecules (Hansen & Travis 1974, doi:10.1007/BF00168069, eq. 2.30) and of aerosol
 /// (Ångström 1929), single scattering towards the zenith.
-pub(super) fn correction(view: &mut View<'_>, dice: &mut Dice) {
-    let strength = dice.between(STRENGTH[0], STRENGTH[1]);
-    let aerosol = dice.unit() * AEROSOL;
-    let exponent = dice.between(0.8, 1.8);
-    let sun = dice.between(0.4, 0.95);
+pub(super) fn correction(view: &mut View<'_>, rng: &mut AugmentRng) {
+    let strength = rng.between(STRENGTH[0], STRENGTH[1]);
+    let aerosol = rng.unit() * AEROSOL;
+    let exponent = rng.between(0.8, 1.8);
+    let sun = rng.between(0.4, 0.95);
     for band in 0..view.bands() {
         let Some(wavelength) = view.wavelength(band).filter(|_| view.reflects(band)) else {
             continue;

@@ -1,6 +1,6 @@
 //! An edge beyond which there is no data, as at the border of a swath.
 
-use super::draw::Dice;
+use super::random::AugmentRng;
 use crate::class::IGNORE;
 use crate::dataset::Example;
 
@@ -8,9 +8,9 @@ use crate::dataset::Example;
 const MOST: f64 = 0.6;
 
 /// Cuts off what lies beyond a straight line of any direction: not valid, ignored, 0.
-pub(super) fn cut(example: &mut Example, dice: &mut Dice) {
+pub(super) fn cut(example: &mut Example, rng: &mut AugmentRng) {
     let (height, width) = example.valid.dim();
-    let (dy, dx) = dice.between(0.0, std::f64::consts::TAU).sin_cos();
+    let (dy, dx) = rng.between(0.0, std::f64::consts::TAU).sin_cos();
     let along = |row: f64, col: f64| row * dy + col * dx;
     let corners = [
         along(0.0, 0.0),
@@ -20,7 +20,7 @@ pub(super) fn cut(example: &mut Example, dice: &mut Dice) {
     ];
     let low = corners.iter().copied().fold(f64::INFINITY, f64::min);
     let high = corners.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let line = high - dice.unit() * MOST * (high - low);
+    let line = high - rng.unit() * MOST * (high - low);
     for row in 0..height {
         for col in 0..width {
             if along(row as f64 + 0.5, col as f64 + 0.5) > line {

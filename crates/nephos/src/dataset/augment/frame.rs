@@ -1,8 +1,8 @@
-//! What of a sample is seen, and how it lies: crop, magnification, turns and mirrors.
+//! Geometry of an augmented sample: crop, magnification, turns and mirrors.
 
 use ndarray::{Array2, Array3, Axis, s};
 
-use super::draw::Dice;
+use super::random::AugmentRng;
 use super::resample::{Window, resample};
 use crate::config::AugmentConfig;
 use crate::dataset::Example;
@@ -30,15 +30,15 @@ impl Frame {
         have: [usize; 2],
         size: [usize; 2],
         focus: Option<[usize; 2]>,
-        dice: &mut Dice,
+        rng: &mut AugmentRng,
     ) -> Self {
-        let (turns, flip) = (dice.below(4), dice.chance(0.5));
-        let zoom = dice.between(low.ln(), high.ln()).exp();
-        // Without magnification crops lie on whole pixels, so that nothing is blurred.
+        let (turns, flip) = (rng.below(4), rng.chance(0.5));
+        let zoom = rng.between(low.ln(), high.ln()).exp();
+        // Without magnification crops are of whole pixels, so that nothing is blurred.
         let whole = config.zoom == [1.0; 2];
         let extent = size.map(|size| size as f64 / if whole { 1.0 } else { zoom });
         let start = [0, 1].map(|axis| {
-            let place = dice.unit();
+            let place = rng.unit();
             let rest = have[axis] as f64 - extent[axis];
             let (first, last) = match focus {
                 // The sample in the middle, mirrored around.

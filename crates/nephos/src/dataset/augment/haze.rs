@@ -1,7 +1,7 @@
 //! Haze: air that scatters light of its own into the picture and takes some of the
 //! ground's.
 
-use super::draw::Dice;
+use super::random::AugmentRng;
 use super::view::View;
 use crate::config::AugmentConfig;
 
@@ -11,16 +11,16 @@ const AIRLIGHT: f64 = 0.45;
 /// Wavelength at which the configuration's share holds, in micrometres: blue.
 const REFERENCE: f64 = 0.49;
 
-/// Water vapour near 1.375 µm hides what is below it: haze is not seen there.
+/// Water vapour near 1.375 µm hides what is below it: haze is not visible there.
 const BLIND: [f64; 2] = [1.33, 1.42];
 
 /// Haze that grows evenly across the sample. Its optical thickness falls with the
 /// wavelength to the power of an exponent from 0.8 to 1.8 (Ångström 1929), so that it
 /// is bluish and thin in the infrared.
-pub(super) fn haze(config: &AugmentConfig, view: &mut View<'_>, dice: &mut Dice) {
-    let share = dice.unit() * config.haze;
-    let exponent = dice.between(0.8, 1.8);
-    let (angle, slope) = (dice.between(0.0, std::f64::consts::TAU), dice.unit());
+pub(super) fn haze(config: &AugmentConfig, view: &mut View<'_>, rng: &mut AugmentRng) {
+    let share = rng.unit() * config.haze;
+    let exponent = rng.between(0.8, 1.8);
+    let (angle, slope) = (rng.between(0.0, std::f64::consts::TAU), rng.unit());
     let thickness = -(1.0 - share).ln();
     let (height, width) = view.example.valid.dim();
     let (dy, dx) = angle.sin_cos();

@@ -1,28 +1,28 @@
-//! Variation of training samples: from a sample as it is stored to one as it might be.
+//! Augmentation of training samples.
 //!
 //! Each augmentation has a file and random numbers of its own, which depend on the seed
-//! of the run, the epoch and the place of the sample in it alone. They follow one
-//! another as light does: what part of the world is seen, clouds before it, the air, the
-//! optics and the sensor, what was delivered.
+//! of the run, the epoch and the position of the sample in it alone. Their order is
+//! that of imaging: the part of the scene in view, clouds, the atmosphere, the
+//! optics and the sensor, the product.
 //!
 //! Pixels that are not valid stay 0 in all bands, and ignored pixels stay ignored.
 
 mod bands;
 mod correction;
-mod draw;
 mod edge;
 mod frame;
 mod haze;
-mod kept;
 mod paste;
 mod radiometry;
+mod random;
 mod resample;
+mod sample_cache;
 mod smooth;
 #[cfg(test)]
 mod tests;
 mod view;
 
-pub use draw::Draw;
+pub use random::AugmentSeed;
 
 use std::sync::Arc;
 
@@ -33,9 +33,9 @@ use super::{Dataset, Example};
 use crate::class::{CLASS_COUNT, Class};
 use crate::config::{AugmentConfig, DataConfig};
 use crate::error::{Error, Result};
-use draw::Step;
 use frame::Frame;
-use kept::Kept;
+use random::Step;
+use sample_cache::SampleCache;
 use view::View;
 
 /// Shares of cloud and shadow among the labelled pixels of samples whose clouds are
@@ -51,7 +51,7 @@ pub struct Augmenter {
     optional: Vec<usize>,
     /// Number of the input for reflectance 1.
     unit: f32,
-    kept: Kept,
+    cache: SampleCache,
     clouds: Option<Clouds>,
 }
 
@@ -59,7 +59,7 @@ pub struct Augmenter {
 #[derive(Clone)]
 struct Clouds {
     samples: Dataset,
-    kept: Kept,
+    cache: SampleCache,
     cloudy: Vec<usize>,
 }
 
@@ -71,16 +71,16 @@ impl Augmenter {
     /// Samples to take clouds from that can't be opened or read, or hold no clouds.
     pub fn new(train: &Dataset, data: &DataConfig) -> Result<Self> {
         let config = data.augment.clone();
-        let kept = Kept::default();
+        let cache = SampleCache::default();
         let clouds = if config.paste.probability > 0.0 {
-            let (samples, kept) = match &config.paste.from {
-                Some(path) => (Dataset::open(path, data)?, Kept::default()),
-                None => (train.clone(), kept.clone()),
+            let (samples, cache) = match &config.paste.from {
+                Some(path) => (Dataset::open(path, data)?, SampleCache::default()),
+                None => (train.clone(), cache.clone()),
             };
             let cloudy = cloudy(&samples)?;
             Some(Clouds {
                 samples,
-                kept,
+                cache,
                 cloudy,
             })
         } else {
@@ -91,7 +91,7 @@ impl Augmenter {
             optional: data.optional_positions(),
             unit: data.input_gain(),
             config,
-            kept,
+            cache,
             clouds,
         })
     }
@@ -105,41 +105,41 @@ impl Augmenter {
         &self,
         dataset: &Dataset,
         index: usize,
-        draw: Draw,
+        draw: AugmentSeed,
         focus: Option<u8>,
     ) -> Result<Example> {
-        let mut whole = self.kept.read(dataset, index)?;
+        let mut whole = self.cache.read(dataset, index)?;
         if self.config.crop.is_none() {
             whole = Arc::new(dataset.fit(Example::clone(&whole)));
         }
-        let mut dice = draw.dice(Step::Frame);
-        let focus = focus.and_then(|class| a_pixel_of(&whole, class, &mut dice));
+        let mut rng = draw.rng(Step::Frame);
+        let focus = focus.and_then(|class| a_pixel_of(&whole, class, &mut rng));
         let (height, width) = whole.valid.dim();
         let size = self.config.crop.map_or([height, width], |side| [side; 2]);
         let zoom = self
             .config
             .magnification(dataset.annotation(index).pixel_size);
-        let frame = Frame::draw(&self.config, zoom, [height, width], size, focus, &mut dice);
+        let frame = Frame::draw(&self.config, zoom, [height, width], size, focus, &mut rng);
         let mut example = frame.of(&whole);
         self.paste(&mut example, draw)?;
         self.sense(&mut example, draw);
         Ok(dataset.declare(example))
     }
 
-    /// Lays clouds of another sample over this one.
-    fn paste(&self, example: &mut Example, draw: Draw) -> Result<()> {
+    /// Pastes clouds of another sample over this one.
+    fn paste(&self, example: &mut Example, draw: AugmentSeed) -> Result<()> {
         let Some(clouds) = &self.clouds else {
             return Ok(());
         };
-        let mut dice = draw.dice(Step::Paste);
-        if !dice.chance(self.config.paste.probability) {
+        let mut rng = draw.rng(Step::Paste);
+        if !rng.chance(self.config.paste.probability) {
             return Ok(());
         }
-        let chosen = clouds.cloudy[dice.below(clouds.cloudy.len())];
-        let source = clouds.kept.read(&clouds.samples, chosen)?;
-        // Any cloud of the source may be the one that is seen.
-        let cloud = a_pixel_of(&source, Class::Thick as u8, &mut dice)
-            .or_else(|| a_pixel_of(&source, Class::Thin as u8, &mut dice));
+        let chosen = clouds.cloudy[rng.below(clouds.cloudy.len())];
+        let source = clouds.cache.read(&clouds.samples, chosen)?;
+        // Any cloud of the source may be in view.
+        let cloud = a_pixel_of(&source, Class::Thick as u8, &mut rng)
+            .or_else(|| a_pixel_of(&source, Class::Thin as u8, &mut rng));
         let (height, width) = example.valid.dim();
         let (rows, cols) = source.valid.dim();
         let free = AugmentConfig {
@@ -147,52 +147,52 @@ impl Augmenter {
             flip: true,
             ..self.config.clone()
         };
-        let mut dice = draw.dice(Step::PastedFrame);
+        let mut rng = draw.rng(Step::PastedFrame);
         let zoom = free.magnification(clouds.samples.annotation(chosen).pixel_size);
         let (have, size) = ([rows, cols], [height, width]);
-        let frame = Frame::draw(&free, zoom, have, size, cloud, &mut dice);
+        let frame = Frame::draw(&free, zoom, have, size, cloud, &mut rng);
         let source = frame.of(&source);
         let mut view = self.view(example);
         paste::paste(&mut view, &source, self.config.paste.edge);
         Ok(())
     }
 
-    /// Air, optics, sensor and delivery.
-    fn sense(&self, example: &mut Example, draw: Draw) {
+    /// Atmosphere, optics, sensor and product.
+    fn sense(&self, example: &mut Example, draw: AugmentSeed) {
         let config = &self.config;
         let mut view = self.view(example);
-        // The first number of each step says whether it is taken at all.
+        // The first number of each step decides whether it is applied.
         let taken = |on: bool, step: Step, share: f64| {
-            let mut dice = draw.dice(step);
-            (on && dice.chance(share)).then_some(dice)
+            let mut rng = draw.rng(step);
+            (on && rng.chance(share)).then_some(rng)
         };
         let share = config.probability;
-        if let Some(mut dice) = taken(config.haze > 0.0, Step::Haze, share) {
-            haze::haze(config, &mut view, &mut dice);
+        if let Some(mut rng) = taken(config.haze > 0.0, Step::Haze, share) {
+            haze::haze(config, &mut view, &mut rng);
         }
-        if let Some(mut dice) = taken(config.blur > 0.0, Step::Blur, share) {
-            radiometry::blur(config, &mut view, &mut dice);
+        if let Some(mut rng) = taken(config.blur > 0.0, Step::Blur, share) {
+            radiometry::blur(config, &mut view, &mut rng);
         }
         let gains = config.gain > 0.0 || config.band_gain > 0.0 || config.band_offset > 0.0;
-        if let Some(mut dice) = taken(gains, Step::Radiometry, 1.0) {
-            radiometry::gains(config, &mut view, &mut dice);
+        if let Some(mut rng) = taken(gains, Step::Radiometry, 1.0) {
+            radiometry::gains(config, &mut view, &mut rng);
         }
-        if let Some(mut dice) = taken(config.noise > 0.0, Step::Noise, share) {
-            radiometry::noise(config, &mut view, &mut dice);
+        if let Some(mut rng) = taken(config.noise > 0.0, Step::Noise, share) {
+            radiometry::noise(config, &mut view, &mut rng);
         }
-        if let Some(mut dice) = taken(!config.saturation.is_empty(), Step::Saturation, share) {
-            radiometry::saturation(config, &mut view, &mut dice);
+        if let Some(mut rng) = taken(!config.saturation.is_empty(), Step::Saturation, share) {
+            radiometry::saturation(config, &mut view, &mut rng);
         }
         let share = config.correction;
-        if let Some(mut dice) = taken(share > 0.0, Step::Correction, share) {
-            correction::correction(&mut view, &mut dice);
+        if let Some(mut rng) = taken(share > 0.0, Step::Correction, share) {
+            correction::correction(&mut view, &mut rng);
         }
-        if let Some(mut dice) = taken(config.nodata > 0.0, Step::Edge, config.nodata) {
-            edge::cut(example, &mut dice);
+        if let Some(mut rng) = taken(config.nodata > 0.0, Step::Edge, config.nodata) {
+            edge::cut(example, &mut rng);
         }
         let share = config.band_dropout;
-        if let Some(mut dice) = taken(share > 0.0, Step::Bands, share) {
-            bands::drop_out(example, &self.names, &self.optional, &mut dice);
+        if let Some(mut rng) = taken(share > 0.0, Step::Bands, share) {
+            bands::drop_out(example, &self.names, &self.optional, &mut rng);
         }
     }
 
@@ -231,10 +231,10 @@ fn cloudy(pool: &Dataset) -> Result<Vec<usize>> {
 }
 
 /// Any pixel of a class, or of a set of classes of which it is the first.
-fn a_pixel_of(example: &Example, class: u8, dice: &mut draw::Dice) -> Option<[usize; 2]> {
+fn a_pixel_of(example: &Example, class: u8, rng: &mut random::AugmentRng) -> Option<[usize; 2]> {
     let is = |code: u8| Label::of(code).is_some_and(|l| l.first() == usize::from(class));
     let count = example.label.iter().filter(|code| is(**code)).count();
-    let chosen = dice.below(count);
+    let chosen = rng.below(count);
     let mut pixels = example.label.indexed_iter().filter(|(_, code)| is(**code));
     pixels.nth(chosen).map(|((row, col), _)| [row, col])
 }

@@ -25,7 +25,7 @@ const LEAST_CLEAR: f32 = 0.02;
 /// Least reflectance of a cloud that hides the ground.
 const OPAQUE: f32 = 0.5;
 
-/// How much brighter than the ground such a cloud must be for an opacity to be told.
+/// How much brighter than the ground such a cloud must be for an opacity to be estimated.
 const LEAST_CONTRAST: f32 = 0.05;
 
 /// Least that a thin cloud hides: with less it can't be seen, and the source's border is
@@ -40,7 +40,7 @@ const LEAST_LIGHT: f32 = 0.15;
 /// does not shine through, in pixels.
 const EVEN: f64 = 1.5;
 
-/// Lays clouds and shadows of `source` over the sample, where it is valid.
+/// Pastes clouds and shadows of `source` over the sample, where it is valid.
 ///
 /// Labels: thick cloud goes before thin cloud, cloud before shadow; shadow falls on clear
 /// ground alone, and ignored pixels stay ignored. Bands that the source lacks, wholly or in
@@ -103,7 +103,7 @@ pub(super) fn paste(view: &mut View<'_>, source: &Example, edge: f64) {
     let [thick, thin, shadow] = &masks;
     let [over_thick, over_thin, over_shadow] = &soft;
     let open = view.example.label.mapv(|label| label == Class::Clear as u8);
-    // Beyond a mask's border its nearest pixels go on.
+    // Beyond a mask's border its nearest pixels are repeated.
     let beyond = (2.0 * edge).max(EVEN);
     let [on_thick, on_thin, on_shadow] = masks.each_ref().map(|mask| {
         // Nothing is pasted from a mask without pixels.
@@ -163,7 +163,7 @@ pub(super) fn paste(view: &mut View<'_>, source: &Example, edge: f64) {
     }
 }
 
-/// The class where `source` lies over `target`; thin cloud counts where it is `seen`.
+/// The class where `source` covers `target`; thin cloud counts where it is `seen`.
 fn merged(target: u8, source: u8, seen: bool) -> u8 {
     let [clear, thick, thin, shadow] = Class::ALL.map(|class| class as u8);
     match (target, source) {
@@ -180,12 +180,13 @@ fn may_be(label: u8, class: u8) -> bool {
     Label::of(label).is_some_and(|label| label.has(usize::from(class)))
 }
 
-/// The band in which clouds stand out best from the ground: the shortest wave of blue,
+/// The band in which clouds have the highest contrast to the ground: the shortest wave of blue,
 /// green and red, else the first that reflects.
 fn brightest(view: &View<'_>) -> Option<usize> {
-    let named = ["blue", "green", "red"].iter().find_map(|wanted| {
-        (0..view.bands())
-            .find(|place| view.reflects(*place) && band::canonical(&view.names[*place]) == *wanted)
+    let named = ["blue", "green", "red"].iter().find_map(|requested| {
+        (0..view.bands()).find(|place| {
+            view.reflects(*place) && band::canonical(&view.names[*place]) == *requested
+        })
     });
     named.or_else(|| (0..view.bands()).find(|band| view.reflects(*band)))
 }
@@ -208,7 +209,7 @@ impl<'a> Ground<'a> {
         })
     }
 
-    /// As a band sees it.
+    /// In one band.
     fn below(&self, seen: &Array2<f32>) -> Array2<f32> {
         let mean = (seen * self.clear).sum() / self.count;
         let mut ground = self.around.of(seen);

@@ -1,17 +1,17 @@
 //! Numbers of a sensor: gains, offsets, noise, saturation and blur.
 
-use super::draw::Dice;
+use super::random::AugmentRng;
 use super::smooth::Smoothing;
 use super::view::View;
 use crate::config::AugmentConfig;
 
-/// One factor for all reflectances, then a factor and an offset a band.
-pub(super) fn gains(config: &AugmentConfig, view: &mut View<'_>, dice: &mut Dice) {
-    let common = 1.0 + dice.around(config.gain);
+/// One factor for all reflectances, then a factor and an offset per band.
+pub(super) fn gains(config: &AugmentConfig, view: &mut View<'_>, rng: &mut AugmentRng) {
+    let common = 1.0 + rng.around(config.gain);
     for band in 0..view.bands() {
-        // Drawn for every band, so that one that is absent moves no other's.
-        let factor = common * (1.0 + dice.around(config.band_gain));
-        let offset = dice.around(config.band_offset) * f64::from(view.unit);
+        // Drawn for every band, so that an absent band does not change the others.
+        let factor = common * (1.0 + rng.around(config.band_gain));
+        let offset = rng.around(config.band_offset) * f64::from(view.unit);
         if view.reflects(band) {
             let (factor, offset) = (factor as f32, offset as f32);
             view.each(band, |value, _| value * factor + offset);
@@ -21,14 +21,14 @@ pub(super) fn gains(config: &AugmentConfig, view: &mut View<'_>, dice: &mut Dice
 
 /// Gaussian noise of one standard deviation in all bands, drawn up to that of the
 /// configuration.
-pub(super) fn noise(config: &AugmentConfig, view: &mut View<'_>, dice: &mut Dice) {
-    let deviation = dice.unit() * config.noise * f64::from(view.unit);
+pub(super) fn noise(config: &AugmentConfig, view: &mut View<'_>, rng: &mut AugmentRng) {
+    let deviation = rng.unit() * config.noise * f64::from(view.unit);
     for band in 0..view.bands() {
         let mut second = None;
         let mut normal = || match second.take() {
             Some(value) => value,
             None => {
-                let [first, other] = dice.normals();
+                let [first, other] = rng.normals();
                 second = Some(other);
                 first
             }
@@ -38,11 +38,11 @@ pub(super) fn noise(config: &AugmentConfig, view: &mut View<'_>, dice: &mut Dice
 }
 
 /// Reflectances end at one level, as where a sensor saturates.
-pub(super) fn saturation(config: &AugmentConfig, view: &mut View<'_>, dice: &mut Dice) {
+pub(super) fn saturation(config: &AugmentConfig, view: &mut View<'_>, rng: &mut AugmentRng) {
     let [low, high] = config.saturation[..] else {
         return;
     };
-    let level = (dice.between(low, high) * f64::from(view.unit)) as f32;
+    let level = (rng.between(low, high) * f64::from(view.unit)) as f32;
     for band in (0..view.bands())
         .filter(|band| view.reflects(*band))
         .collect::<Vec<_>>()
@@ -52,8 +52,8 @@ pub(super) fn saturation(config: &AugmentConfig, view: &mut View<'_>, dice: &mut
 }
 
 /// A Gaussian blur of all bands among the valid pixels.
-pub(super) fn blur(config: &AugmentConfig, view: &mut View<'_>, dice: &mut Dice) {
-    let sigma = dice.unit() * config.blur;
+pub(super) fn blur(config: &AugmentConfig, view: &mut View<'_>, rng: &mut AugmentRng) {
+    let sigma = rng.unit() * config.blur;
     let weight = view
         .example
         .valid

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Array3, s};
 
-use super::kept::spread;
+use super::sample_cache::spread;
 use crate::dataset::Example;
 
 /// A rectangle of a sample, in its pixels; it may reach past the sample, which is then
@@ -17,7 +17,7 @@ pub(super) struct Window {
 
 /// The window with `size` rows and columns: numbers weighed by a triangle as wide as two
 /// pixels of the coarser side, among valid pixels only; label and validity from the
-/// pixel in which the middle of the new one lies.
+/// pixel that contains the middle of the new one.
 ///
 /// Whole pixels at their own size are copied. The planes of `example` are those of the
 /// bands that are there; those of the result are all bands.
@@ -32,7 +32,7 @@ pub(super) fn resample(example: &Example, window: Window, size: [usize; 2]) -> E
         };
     }
     let mut axes = [0, 1].map(|axis| Axis1::new(window, axis, size[axis], have[axis]));
-    // Of a large sample only what the window holds is looked at.
+    // Of a large sample only what the window holds is read.
     let [(top, bottom), (left, right)] = axes.each_mut().map(Axis1::rebase);
     let part = s![top..bottom, left..right];
     let (labels, valids) = (example.label.slice(part), example.valid.slice(part));
@@ -114,7 +114,7 @@ impl Axis1 {
         }
     }
 
-    /// Makes places count from the first old pixel that is looked at; that one, and the one
+    /// Makes positions count from the first old pixel that is read; that one, and the one
     /// after the last.
     fn rebase(&mut self) -> (usize, usize) {
         let taps = self.taps.iter().flatten().map(|(old, _)| *old);
@@ -156,7 +156,7 @@ impl Axis1 {
     }
 }
 
-/// A place outside of `0..length` mirrored into it; the pixels at the border are
+/// A position outside of `0..length` mirrored into it; the pixels at the border are
 /// repeated.
 fn mirrored(place: i64, length: usize) -> usize {
     let length = length as i64;
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_outside_are_mirrored() {
+    fn positions_outside_are_mirrored() {
         let places: Vec<usize> = (-4..7).map(|place| mirrored(place, 3)).collect();
         assert_eq!(places, [2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0]);
     }

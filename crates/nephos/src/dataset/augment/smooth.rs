@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_even_plane_stays_even_whatever_counts() {
+    fn a_constant_plane_stays_constant_for_any_weights() {
         let plane = Array2::from_elem((9, 12), 0.4);
         let weight = Array2::from_shape_fn((9, 12), |(r, c)| ((r * 5 + c) % 3 == 0) as u8 as f32);
         for smoothing in [
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_agree_about_a_spot() {
+    fn kernel_and_running_means_agree_on_a_spot() {
         let mut plane = Array2::zeros((81, 81));
         plane[[40, 40]] = 1.0;
         let weight = Array2::ones((81, 81));
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_count_leaves_no_trace() {
+    fn pixels_of_weight_zero_have_no_influence() {
         let mut plane = Array2::from_elem((5, 5), 1.0);
         let mut weight = Array2::ones((5, 5));
         (plane[[2, 2]], weight[[2, 2]]) = (1e6, 0.0);

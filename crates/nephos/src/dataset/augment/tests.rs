@@ -87,8 +87,8 @@ fn open(augment: &str) -> (Dataset, Augmenter) {
     (dataset, augmenter)
 }
 
-fn draw(slot: u64) -> Draw {
-    Draw {
+fn draw(slot: u64) -> AugmentSeed {
+    AugmentSeed {
         seed: 3,
         epoch: 1,
         slot,
@@ -100,7 +100,7 @@ const ALL: &str = "rotate = true\nflip = true\ncrop = 24\nzoom = [0.5, 2.0]\ngai
     saturation = [0.5, 0.8]\ncorrection = 0.5\nnodata = 0.5\nband_dropout = 0.7\n\
     paste = { probability = 0.8 }\nprobability = 0.8\n";
 
-/// What holds of every sample that a model is given.
+/// Invariants of every training sample.
 fn is_sound(example: &Example) {
     let (channels, height, width) = example.image.dim();
     assert_eq!(channels, 6);
@@ -122,7 +122,7 @@ fn is_sound(example: &Example) {
 }
 
 #[test]
-fn without_any_a_sample_is_as_it_was() {
+fn without_augmentations_a_sample_is_unchanged() {
     let (dataset, augmenter) = open("");
     for index in 0..6 {
         let plain = dataset.get(index).unwrap();
@@ -134,7 +134,7 @@ fn without_any_a_sample_is_as_it_was() {
 }
 
 #[test]
-fn one_draw_is_one_sample_and_another_is_another() {
+fn equal_seeds_give_equal_samples_and_others_differ() {
     let (dataset, augmenter) = open(ALL);
     let get = |slot| augmenter.get(&dataset, 2, draw(slot), None).unwrap();
     assert_eq!(get(5).image, get(5).image);
@@ -142,7 +142,7 @@ fn one_draw_is_one_sample_and_another_is_another() {
 }
 
 #[test]
-fn switching_one_off_leaves_the_others() {
+fn switching_one_augmentation_off_leaves_the_others() {
     let (dataset, with) = open("rotate = true\nnoise = 0.01\nprobability = 1.0");
     let (_, without) = open("rotate = true\nprobability = 1.0");
     for slot in 0..8 {
@@ -154,7 +154,7 @@ fn switching_one_off_leaves_the_others() {
 }
 
 #[test]
-fn correction_takes_the_blue_of_the_air_and_leaves_what_is_bright() {
+fn correction_removes_path_radiance_and_keeps_bright_pixels() {
     let (dataset, augmenter) = open("correction = 1.0");
     let before = dataset.get(0).unwrap();
     for slot in 0..20 {
@@ -170,7 +170,7 @@ fn correction_takes_the_blue_of_the_air_and_leaves_what_is_bright() {
 }
 
 #[test]
-fn what_is_pasted_takes_its_class_and_looks() {
+fn pasted_clouds_have_their_class_and_reflectance() {
     let (dataset, augmenter) = open("paste = { probability = 1.0, edge = 0.5 }");
     let mut seen = [0u32; 4];
     for slot in 0..30 {
@@ -207,7 +207,7 @@ fn a_crop_holds_the_class_it_is_drawn_for() {
 }
 
 #[test]
-fn dropped_bands_are_of_the_optional_ones_and_all_sets_come_up() {
+fn only_optional_bands_are_dropped_and_all_sets_occur() {
     let (dataset, augmenter) = open("band_dropout = 1.0");
     let mut sets = std::collections::BTreeSet::new();
     for slot in 0..60 {
@@ -231,7 +231,7 @@ fn pasting_needs_clouds() {
 proptest! {
     #[test]
     fn labels_move_with_their_pixels(slot in any::<u64>(), crop in 1usize..60, low in 0.2f64..1.0) {
-        // The near infrared tells the label: where the pixels around are of one class,
+        // The near infrared encodes the label: where the pixels around are of one class,
         // it still does, wherever they went.
         let (dataset, augmenter) = open(&format!(
             "rotate = true\nflip = true\ncrop = {crop}\nzoom = [{low}, 3.0]\nnodata = 0.3"
@@ -247,17 +247,17 @@ proptest! {
                     continue;
                 }
                 // How far zooming out mixes neighbours: over a window of 1 / zoom pixels.
-                let told = nir[[row, col]] * 10.0 - 1.0;
+                let message = nir[[row, col]] * 10.0 - 1.0;
                 let around = |d: isize, e: isize| {
                     let (r, c) = (row as isize + d, col as isize + e);
                     let inside = |v: isize| (0..crop as isize).contains(&v);
                     !(inside(r) && inside(c)) || example.label[[r as usize, c as usize]] == code
                 };
                 let even = (-2..=2).all(|d| (-2..=2).all(|e| around(d, e)));
-                // Beyond the border nothing is known of the neighbours.
+                // Beyond the border the neighbours are undefined.
                 let border = [row, col].iter().any(|at| *at < 2 || *at + 2 >= crop);
                 if even && !border {
-                    prop_assert!((told - f32::from(code)).abs() < 0.45, "{} {}", told, code);
+                    prop_assert!((message - f32::from(code)).abs() < 0.45, "{} {}", message, code);
                 }
             }
         }

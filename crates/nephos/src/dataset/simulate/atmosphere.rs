@@ -1,7 +1,7 @@
 //! Cloudless air: scattering by molecules and aerosol, absorption by gases.
 //!
 //! Single scattering gives the path reflectance; of the scattered light, half
-//! (molecules) or five sixths (aerosol) goes on downwards (Tanré et al. 1979,
+//! (molecules) or five sixths (aerosol) continues downwards (Tanré et al. 1979,
 //! doi:10.1364/AO.18.003587). Enough for the blueness of haze and of shadows; no
 //! substitute for a radiative transfer code.
 
@@ -148,7 +148,7 @@ impl BandAir {
     }
 }
 
-/// Share of the air and of the aerosol that lies above `height` metres.
+/// Share of the air and of the aerosol above `height` metres.
 pub fn above(height: f32) -> [f32; 2] {
     [(-height / AIR_SCALE).exp(), (-height / AEROSOL_SCALE).exp()]
 }

@@ -1,4 +1,4 @@
-//! A layer of cloud: where it is, how thick, and what it does to light.
+//! A layer of cloud: position, optical thickness and optics.
 
 use ndarray::Array2;
 
@@ -12,7 +12,7 @@ use super::spectra::BANDS;
 /// doi:10.1175/1520-0477(1999)080<2261:AIUCFI>2.0.CO;2).
 pub const THICK: f32 = 3.6;
 
-/// Optical thickness from which a cloud is seen at all: it brightens dark ground by
+/// Optical thickness from which a cloud is visible: it brightens dark ground by
 /// about 0.03.
 pub const THIN: f32 = 0.4;
 
@@ -32,7 +32,7 @@ const ICE_ABSORPTION: [f32; BANDS] = [
     1e-10, 6e-10, 2e-9, 1.5e-8, 3e-8, 5e-8, 9e-8, 1.7e-7, 2.4e-7, 6e-7, 1.8e-5, 2.7e-4, 2.6e-4,
 ];
 
-/// What a cloud's particles are.
+/// Phase of a cloud's particles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Droplets.
@@ -52,11 +52,11 @@ pub struct Layer {
     pub radius: f32,
     /// How its optical thickness varies.
     pub shape: Shape,
-    /// How strongly the tops' relief catches the sun.
+    /// How strongly the tops' relief is shaded.
     pub relief: f32,
 }
 
-/// The optical thickness of a layer as a function of place.
+/// The optical thickness of a layer as a function of position.
 #[derive(Debug, Clone)]
 pub enum Shape {
     /// Heaps and sheets.
@@ -116,7 +116,7 @@ impl Shape {
                 peak,
             } => {
                 let mut depth = cover.window(window);
-                // Nothing of the billows shows where there is no cloud.
+                // The billows are 0 where there is no cloud.
                 if depth.iter().all(|c| c <= threshold) {
                     return Array2::zeros(window.shape);
                 }
@@ -147,7 +147,7 @@ impl Shape {
         }
     }
 
-    /// Sets the threshold so that `share` of the pixels of `window` lie in cloud.
+    /// Sets the threshold so that `share` of the pixels of `window` are cloud.
     pub fn with_cover(mut self, share: f32, window: Window) -> Self {
         let field = match &self {
             Self::Heaps { cover, .. } => cover.window(window),
@@ -222,7 +222,7 @@ pub fn bilinear(field: &Array2<f32>, row: f32, col: f32) -> f32 {
 }
 
 impl Layer {
-    /// Share of light in `band` that one meeting with a particle absorbs: 0.85 times
+    /// Share of light in `band` that one scattering by a particle absorbs: 0.85 times
     /// radius times absorption coefficient (Twomey & Bohren 1980,
     /// doi:10.1175/1520-0469(1980)037<2086:SAFCOA>2.0.CO;2).
     fn absorbed(&self, band: usize) -> f32 {

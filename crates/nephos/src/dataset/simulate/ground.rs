@@ -1,4 +1,4 @@
-//! The land under the clouds: what lies where, and how the terrain faces the sun.
+//! The land under the clouds: land cover, and the terrain's slopes towards the sun.
 
 use ndarray::Array2;
 use rand::{Rng, RngExt};
@@ -69,7 +69,7 @@ impl Landscape {
         }
     }
 
-    /// One that masks take for cloud, or without anything to compare clouds with.
+    /// A landscape that is often confused with cloud, or is homogeneous.
     fn draw_hard(rng: &mut impl Rng) -> Self {
         match rng.random_range(0..100) {
             0..22 => Self::Snowfield,
@@ -136,7 +136,7 @@ pub struct Ground {
 /// Which lands and skies are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Kind {
-    /// What masks get wrong, see [`Simulator::hard`](super::Simulator::hard).
+    /// Difficult ones, see [`Simulator::hard`](super::Simulator::hard).
     pub hard: bool,
     /// As varied as real ones, see [`Simulator::realistic`](super::Simulator::realistic).
     pub realistic: bool,
@@ -210,7 +210,7 @@ impl Ground {
             variety: None,
             fields,
         };
-        // Last, so that the land is laid out as without.
+        // Last, so that the other draws do not change.
         let mut altitude = 0.0;
         if kind.realistic {
             palette.spread(rng);
@@ -267,7 +267,7 @@ struct Painter {
     snow_line: f32,
     /// How far melt and dirt darken snow and ice, in [0, 1).
     wet: f32,
-    /// Whether ice lies on lakes and rivers.
+    /// Whether lakes and rivers are frozen.
     frozen: bool,
     /// What real lands have beyond the common ones.
     variety: Option<Variety>,
@@ -351,7 +351,7 @@ impl Painter {
                 };
                 Mix::of(below.first, snow, cover, 1.0 + 0.02 * texture)
             }
-            // Drifts of new snow over old; rock looks out where the wind sweeps it off.
+            // Drifts of new snow over old; bare rock where the wind removes it.
             Landscape::Snowfield if other > self.snow_line + 2.2 => {
                 Mix::of(Material::Rock, Material::OldSnow, 0.5 + 0.3 * texture, gain)
             }
@@ -360,7 +360,7 @@ impl Painter {
                 let gain = self.old(other) + 0.02 * texture;
                 Mix::of(Material::OldSnow, Material::FreshSnow, fresh, gain)
             }
-            // Water lies between floes where `water` leaves none.
+            // Water between floes, where `water` leaves none.
             Landscape::Sea | Landscape::SeaIce => {
                 let fresh = 0.5 + 0.4 * other;
                 let gain = 0.8 * self.old(other) + 0.03 * texture;
@@ -444,7 +444,7 @@ impl Painter {
     }
 }
 
-/// What sets one real land apart from the next.
+/// Variation between real landscapes.
 #[derive(Debug, Clone)]
 struct Variety {
     /// Mean height above the sea, metres.
@@ -480,7 +480,7 @@ impl Variety {
         } else {
             rng.random_range(0.0..400.0)
         };
-        // Every water mirrors some of the sky; few lie in the sun's own glint.
+        // Every water mirrors some of the sky; few are in sun glint.
         let glint = if rng.random_bool(0.08) {
             rng.random_range(0.08..0.9)
         } else {

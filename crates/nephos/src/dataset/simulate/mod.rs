@@ -1,11 +1,11 @@
 //! Simulated Sentinel-2 images with known clouds.
 //!
-//! Land of 17 materials in fields, woods, towns, coasts, deserts and snow lies under
+//! Land of 17 materials in fields, woods, towns, coasts, deserts and snow is under
 //! clouds from fractal noise, each layer with its optical thickness, height and
-//! phase. What the sensor sees follows from a few laws of radiative transfer, each
-//! cited where it stands; labels follow from optical thickness and from the light
+//! phase. The sensor's image follows from a few laws of radiative transfer, each
+//! cited in place; labels follow from optical thickness and from the light
 //! that reaches the ground. The aim is not to replace a radiative transfer code. It
-//! is that what tells clouds from snow, sand and haze in real images tells them here
+//! is that the features that separate clouds from snow, sand and haze in real images are here
 //! too: colour, texture, the shift between a cloud and its shadow, water and ice
 //! absorption in the shortwave infrared, and the cirrus band.
 //!
@@ -15,7 +15,7 @@
 //! shape of their clouds; the sensor looks straight down, so there is no parallax
 //! between bands; water has no waves; months and latitudes are not modelled. By default
 //! lands are of the common kinds; [`Simulator::realistic`] has them as varied as real ones
-//! are (`docs/simulating.md` holds both against measured percentiles).
+//! are (`docs/simulating.md` compares both with measured percentiles).
 //!
 //! | class | rule |
 //! |---|---|
@@ -79,19 +79,19 @@ pub const MAX_SIZE: usize = 10_980;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Simulator {
     /// Side of a pixel in metres. Larger pixels show the same clouds smaller: a
-    /// 128-pixel image at 40 m sees as much sky as one of 512 at 10 m.
+    /// 128-pixel image at 40 m covers as much sky as one of 512 at 10 m.
     pub pixel: f64,
     /// Images that show the same land under different skies: `n`, `n + 1`, … share
     /// one region of interest.
     pub images_per_roi: usize,
-    /// Share of the regions of interest, in [0, 1], that show what masks get wrong: wide
-    /// snow, bright sand, open sea and floes, low sun, with no cloud, faint cloud or deep cloud of ice over
-    /// them. The others are as without.
+    /// Share of the regions of interest, in [0, 1], with difficult content: wide
+    /// snow, bright sand, open sea and floes, low sun, with no cloud, faint cloud or deep
+    /// cloud of ice over them. The others do not change.
     pub hard: f64,
-    /// Lands, suns, air and clouds as varied as those of real images, held against
+    /// Lands, suns, air and clouds as varied as those of real images, compared with
     /// percentiles of labelled Sentinel-2 pixels: salt and lava, high plateaux, dry
     /// woods, muddy and green water, glint, reeds, metal roofs, clean and old snow,
-    /// any sun, haze and veils of cirrus. Without, images are as they always were.
+    /// any sun, haze and veils of cirrus. Without, images are those of earlier versions.
     pub realistic: bool,
     /// Share of the images, in [0, 1], that were once pictures of 8 bits: steps of
     /// [`EIGHT_BIT_STEP`] and nothing brighter than 255 of them.
@@ -161,7 +161,7 @@ impl Simulator {
         }
         if !(MIN_SIZE..=MAX_SIZE).contains(&size) {
             return Err(Error::usage(format!(
-                "simulated images are {MIN_SIZE} to {MAX_SIZE} pixels a side, not {size}"
+                "simulated images are {MIN_SIZE} to {MAX_SIZE} pixels per side, not {size}"
             )));
         }
         Ok(())
@@ -238,7 +238,7 @@ impl SimulatedScene {
     }
 }
 
-/// What random numbers are drawn for; each part has a stream of its own.
+/// Streams of random numbers, one per part of the simulation.
 #[derive(Clone, Copy)]
 enum Part {
     Ground,

@@ -1,9 +1,9 @@
 //! Simulated sky over real ground: clouds, haze and shadows with exact labels, over real
 //! images without clouds.
 //!
-//! The ground is as varied as the Earth, which no simulator's is; the labels are as exact
-//! as no person's. What is not known of the image is drawn: the sun's place, so that
-//! terrain may be lit from elsewhere than the clouds, and the share of the image's
+//! The ground is real, and the labels are
+//! exact. What is unknown of the image is drawn: the sun's position, so that
+//! terrain and clouds may be lit from different directions, and the share of the image's
 //! brightness that its own air scatters. Bands keep the image's sharpness; clouds have
 //! the pixel's.
 
@@ -25,7 +25,7 @@ const IGNORED: u8 = 255;
 /// Puts simulated skies over real images.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct SkyOver {
-    /// Share of the skies, in [0, 1], that masks get wrong, as
+    /// Share of the skies, in [0, 1], that are difficult, as
     /// [`Simulator::hard`](super::Simulator::hard).
     pub hard: f64,
 }
@@ -146,7 +146,7 @@ fn draw(rng: &mut impl Rng, size: usize, pixel: f64, hard: f64) -> (Sky, f32) {
     (sky, haze)
 }
 
-/// Haze below the clouds: it dims what the ground sends up and adds its own light.
+/// Haze below the clouds: it dims the ground's light and adds its own.
 fn add_haze(image: &mut Array2<f32>, sky: &Sky, haze: f32, band: usize) {
     if haze == 0.0 || band == CIRRUS {
         return;
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ground_shows_as_it_is_where_the_sky_is_clear() {
+    fn the_ground_is_unchanged_under_a_clear_sky() {
         let clear = ground(3);
         let names = names(&["red", "green", "blue"]);
         let over = SkyOver::default();
@@ -218,7 +218,7 @@ mod tests {
                 assert!(brighter > 0.1, "sky {index}: {brighter}");
                 seen[0] += 1;
             }
-            // A veil over a shadow may outweigh it.
+            // A veil over a shadow may be brighter than the shadow is dark.
             if let Some(darker) = change(Class::Shadow)
                 .filter(|_| made.haze == 0.0 && matches!(made.weather, Weather::Cumulus))
             {
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn no_data_stays_and_the_series_is_the_seeds() {
+    fn no_data_stays_and_equal_seeds_give_equal_skies() {
         let mut clear = ground(3);
         clear[[1, 5, 6]] = f32::NAN;
         let names = names(&["B04", "B03", "B02"]);

@@ -16,7 +16,7 @@ use super::noise::hash;
 use super::tiff::{self, Image, Stored};
 use super::{Overcast, SkyOver};
 
-/// Label of pixels that nobody labelled.
+/// Label of pixels that are not labelled.
 const IGNORED: u8 = 255;
 
 /// Scale of the images written where the ground's is not in whole numbers.
@@ -68,7 +68,7 @@ struct Ground {
 /// equal files; `progress` is called after each sample with the name of its split.
 ///
 /// # Errors
-/// No image that serves, fewer than splits asked for, images of different bands, an
+/// No image that serves, fewer than splits requested, images of different bands, an
 /// image without a pixel size where `plan` gives none, other files where samples are
 /// to be written, or a file that can't be read or written.
 pub fn write_over(
@@ -79,7 +79,7 @@ pub fn write_over(
     mut progress: impl FnMut(&str),
 ) -> Result<OverReport> {
     if plan.counts == [0; 3] {
-        return Err(Error::usage("no sample was asked for"));
+        return Err(Error::usage("no sample was requested"));
     }
     let (mut names, mut report) = clear_images(ground)?;
     // By a hash of the name: what is added to the folder moves few others.
@@ -198,10 +198,10 @@ fn usable_bands(path: &Path) -> Result<(Vec<String>, Vec<String>)> {
 
 /// How many of `images` each split gets: in proportion to its samples, at least one.
 fn divide(images: usize, counts: [usize; 3], folder: &Path) -> Result<[usize; 3]> {
-    let wanted = counts.iter().filter(|count| **count > 0).count();
-    if images < wanted {
+    let requested = counts.iter().filter(|count| **count > 0).count();
+    if images < requested {
         let message =
-            format!("{images} images without cloud can't serve {wanted} splits: none is in two");
+            format!("{images} images without cloud can't serve {requested} splits: none is in two");
         return Err(Error::format(folder, message));
     }
     let total: usize = counts.iter().sum();
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_are_written_that_training_reads_each_ground_in_one_split() {
+    fn training_reads_the_written_pairs_and_each_ground_is_in_one_split() {
         let (real, out, again) = (
             tempfile::tempdir().unwrap(),
             tempfile::tempdir().unwrap(),
@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn wrong_grounds_are_errors_that_name_the_cause() {
         let (real, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         grounds(real.path(), 1);
         let run = |plan: &OverPlan| {

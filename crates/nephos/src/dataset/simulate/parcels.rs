@@ -10,7 +10,7 @@ use super::ground::Mix;
 use super::noise::{hash, unit};
 use super::spectra::Material;
 
-/// What stands on the fields, most common first.
+/// Crops on the fields, most common first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Season {
     /// Mostly green.
@@ -54,7 +54,7 @@ pub struct Parcels {
     pixel: f32,
 }
 
-/// Where a pixel lies.
+/// Position of a pixel.
 struct Place {
     district: u64,
     /// Metres to the border of the district, roughly.

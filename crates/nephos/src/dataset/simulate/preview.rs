@@ -30,7 +30,7 @@ const GAMMA: f32 = 0.62;
 /// PNG at `path`, true colour above classes, reduced to at most 180 pixels each.
 ///
 /// # Errors
-/// As for [`Simulator::check`], no image asked for, or the file can't be written.
+/// As for [`Simulator::check`], no image requested, or the file can't be written.
 pub fn write_preview(
     simulator: &Simulator,
     path: &Path,

@@ -1,8 +1,8 @@
-//! Simulated reflectances held against real ones: percentiles of 10,001 labelled
+//! Simulated reflectances compared with real ones: percentiles of 10,001 labelled
 //! Sentinel-2 pixels over each land cover, without cloud and with.
 //!
-//! The table lies beside the repository (`../shared/data/spectra.csv`); where it doesn't,
-//! the tests say that they are skipped. `--nocapture` prints what was compared.
+//! The table is beside the repository (`../shared/data/spectra.csv`); where it is missing,
+//! the tests print that they are skipped. `--nocapture` prints what was compared.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -17,14 +17,14 @@ use super::{Part, Simulator, stream};
 use crate::band::SENTINEL2;
 use crate::class::Class;
 
-/// The percentiles compared, and their place among the table's columns.
+/// The percentiles compared, and their position among the table's columns.
 const PERCENTILES: [(usize, usize); 5] = [(10, 5), (25, 6), (50, 7), (75, 8), (90, 9)];
 
-/// Scenes drawn, of 48 pixels a side.
+/// Scenes drawn, of 48 pixels per side.
 const SCENES: u64 = 600;
 const SIDE: usize = 48;
 
-/// Share of a cover's figures, 13 bands by 5 percentiles, that must lie within
+/// Share of a cover's figures, 13 bands by 5 percentiles, that must be within
 /// [`tolerance`] of the real ones.
 const LEAST: f32 = 0.85;
 
@@ -100,13 +100,13 @@ fn simulated(simulator: &Simulator) -> Table {
                 simulator.photograph(&ground, &sky, 0, &mut stream(77, Part::Sensor, index));
             for ((at, mix), label) in ground.cover.indexed_iter().zip(&scene.label) {
                 let cloud = [Class::Thick as u8, Class::Thin as u8].contains(label);
-                let wanted = match name {
+                let requested = match name {
                     "cloud" => cloud,
                     _ => *label == Class::Clear as u8,
                 };
                 // A few pixels per scene are enough.
                 let some = (at.0 * 7 + at.1 * 3) % 11 == 0;
-                let Some(cover) = land_cover(ground.landscape, mix).filter(|_| wanted && some)
+                let Some(cover) = land_cover(ground.landscape, mix).filter(|_| requested && some)
                 else {
                     continue;
                 };
@@ -160,7 +160,7 @@ fn compare(real: &Table, made: &Table) -> BTreeMap<(String, String), f32> {
     shares
 }
 
-/// How far a simulated percentile may lie from a real one.
+/// Allowed difference of a simulated percentile from a real one.
 fn tolerance(sky: &str, percentile: usize, real: f32) -> f32 {
     let inner = (1..4).contains(&percentile);
     match (sky, inner) {

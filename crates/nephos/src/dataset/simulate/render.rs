@@ -1,6 +1,6 @@
 //! From land, sky and sun to reflectance at the top of the atmosphere.
 //!
-//! Light is followed along its main ways only, in this order: sun to cloud to
+//! Light is traced along its main paths only, in this order: sun to cloud to
 //! ground (direct beam, dimmed by the clouds on the line to the sun; diffuse light,
 //! averaged over the neighbourhood), ground to cloud and back, ground through the
 //! clouds to the sensor, cloud tops to the sensor through the clouds above them.
@@ -26,7 +26,7 @@ pub const SHADOW: f32 = 0.35;
 /// to the cloud.
 const SUN_RADIUS: f32 = 0.00465;
 
-/// Pixels a side over which diffuse light is averaged first.
+/// Pixels per side over which diffuse light is averaged first.
 const POOL: usize = 8;
 
 /// Land, sky and geometry made ready to compute bands.
@@ -60,7 +60,7 @@ struct Light {
     mean_all: Array2<f32>,
 }
 
-/// What a sensor above sees of air and ground.
+/// Air and ground as seen by a sensor above.
 struct View {
     /// Share of ground light that keeps its direction.
     sharp: Array2<f32>,
@@ -182,7 +182,7 @@ impl<'a> Renderer<'a> {
             .and(&light.mean_all)
             .map_collect(|clear, beam, mean_beam, mean_all| {
                 let light = (*clear - path).max(0.0);
-                // In absorption bands the ground is not seen and does not matter.
+                // In absorption bands the ground is not visible.
                 let surface = (light / (gases * air.up * cloudless).max(0.05)).clamp(0.0, 0.98);
                 let diffuse = air.diffuse * mean_all + air.direct * (mean_all - mean_beam).max(0.0);
                 let received = (air.direct * beam + diffuse) / cloudless;
@@ -346,7 +346,7 @@ fn neighbourhood(field: &Array2<f32>, radius: f32) -> Array2<f32> {
     blur(&mut pooled, radius / POOL as f32);
     let scale = 1.0 / POOL as f32;
     Array2::from_shape_fn((rows, cols), |(row, col)| {
-        // A pool's value stands at its middle.
+        // A pool's value is at its middle.
         let place = |k: usize| (k as f32 + 0.5) * scale - 0.5;
         bilinear(&pooled, place(row), place(col))
     })

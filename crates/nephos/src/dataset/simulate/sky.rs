@@ -8,7 +8,7 @@ use super::ground::Kind;
 use super::noise::{Fractal, Window};
 
 /// Logarithm of how much coarser the particles of hard images' clouds may be: the tops
-/// of deep cloud then are as dark in the shortwave infrared as Landsat 8 sees them, down
+/// of deep cloud then are as dark in the shortwave infrared as Landsat 8 measures them, down
 /// to a reflectance of 0.15.
 const LN_COARSEST: f32 = 1.2;
 
@@ -73,7 +73,7 @@ impl Weather {
         }
     }
 
-    /// None, what is hard to tell from snow, or faint.
+    /// None, cloud that resembles snow, or faint cloud.
     fn draw_hard(rng: &mut impl Rng) -> Self {
         match rng.random_range(0..100) {
             0..30 => Self::Cloudless,
@@ -90,7 +90,7 @@ impl Weather {
 impl Sky {
     /// Draws the weather over an image of `size` pixels of `pixel` metres.
     ///
-    /// Sentinel-2 passes at half past ten in the morning: the sun stands in the
+    /// Sentinel-2 passes at half past ten in the morning: the sun is in the
     /// east to south, or in the east to north on the southern half of the globe.
     pub fn draw(rng: &mut impl Rng, size: usize, pixel: f64, kind: Kind) -> Self {
         let hard = kind.hard;

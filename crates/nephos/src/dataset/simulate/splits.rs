@@ -52,11 +52,11 @@ impl SplitPlan {
 /// `proj_shape` (the size), `landscape`, `weather`, `sun_azimuth`, `sun_zenith`
 /// (degrees), and the share of each class. No region of interest is in two splits.
 ///
-/// Samples are made in parallel, two a thread held at a time; `progress` is called
+/// Samples are made in parallel, at most two per thread in memory; `progress` is called
 /// after each with the name of its split. Equal arguments give equal files.
 ///
 /// # Errors
-/// As for [`Simulator::check`], no sample asked for, or a file that can't be written.
+/// As for [`Simulator::check`], no sample requested, or a file that can't be written.
 pub fn write_splits(
     simulator: &Simulator,
     folder: &Path,
@@ -65,7 +65,7 @@ pub fn write_splits(
 ) -> Result<()> {
     simulator.check(plan.size)?;
     if plan.counts == [0; 3] {
-        return Err(Error::usage("no sample was asked for"));
+        return Err(Error::usage("no sample was requested"));
     }
     let mut rows = Vec::new();
     for ((split, name), count) in (0u64..).zip(SPLIT_NAMES).zip(plan.counts) {

@@ -95,7 +95,7 @@ fn images_of_one_region_show_the_same_land() {
 }
 
 #[test]
-fn the_shadow_lies_away_from_the_sun_at_the_distance_geometry_asks() {
+fn the_shadow_is_displaced_away_from_the_sun_by_geometry() {
     let (ground, mut sky) = pieces(2, 128);
     for (azimuth, row_sign, col_sign) in
         [(45.0, 1.0, -1.0), (135.0, -1.0, -1.0), (250.0, -1.0, 1.0)]
@@ -169,7 +169,7 @@ fn clouds_brighten_and_shadows_darken_the_same_ground() {
     }
     assert!(
         seen[0] >= 4 && seen[1] >= 4,
-        "too few scenes to tell: {seen:?}"
+        "too few scenes to compare: {seen:?}"
     );
 }
 
@@ -272,7 +272,7 @@ fn all_classes_come_in_the_shares_of_real_collections() {
 }
 
 #[test]
-fn hard_images_show_snow_and_deep_cloud_and_leave_the_others_as_they_are() {
+fn hard_images_have_snow_and_deep_cloud_and_others_do_not_change() {
     let simulate = |hard, index| {
         let simulator = Simulator {
             pixel: 40.0,
@@ -356,7 +356,7 @@ fn pictures_of_eight_bits_have_steps_and_saturate() {
 }
 
 #[test]
-fn the_cirrus_band_sees_high_dry_ground() {
+fn high_dry_ground_is_visible_in_the_cirrus_band() {
     let simulator = Simulator {
         pixel: 40.0,
         realistic: true,
@@ -383,9 +383,9 @@ fn the_cirrus_band_sees_high_dry_ground() {
 }
 
 /// What was simulated before there was a `realistic` stays as it was, bit for bit: the
-/// figures of the demo and the weights that come with nephos rest on it.
+/// figures of the demo and the weights that come with nephos depend on it.
 #[test]
-fn images_without_the_option_are_as_they_always_were() {
+fn images_without_the_option_are_bit_identical_to_earlier_versions() {
     let mut sums = Vec::new();
     for hard in [0.0, 1.0] {
         let simulator = Simulator {

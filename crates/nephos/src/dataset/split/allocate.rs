@@ -13,7 +13,7 @@ use crate::text;
 pub struct Item {
     /// Samples of one stratum are spread over the splits in proportion.
     pub stratum: usize,
-    /// Samples of one group stay together where that is asked for.
+    /// Samples of one group stay together on request.
     pub group: Option<String>,
 }
 
@@ -24,10 +24,14 @@ const SEARCH_LIMIT: usize = 25_000_000;
 /// share rounded up or down. Positions in `items`, ascending.
 ///
 /// # Panics
-/// When more is asked for than there are items.
+/// When more is requested than there are items.
 pub fn stratified(items: &[Item], counts: [usize; 3], seed: u64) -> [Vec<usize>; 3] {
-    let wanted: usize = counts.iter().sum();
-    assert!(wanted <= items.len(), "{wanted} of {} items", items.len());
+    let requested: usize = counts.iter().sum();
+    assert!(
+        requested <= items.len(),
+        "{requested} of {} items",
+        items.len()
+    );
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut strata = strata(items, 0..items.len());
     for members in strata.values_mut() {
@@ -36,7 +40,7 @@ pub fn stratified(items: &[Item], counts: [usize; 3], seed: u64) -> [Vec<usize>;
     let sizes: Vec<usize> = strata.values().map(Vec::len).collect();
     let table = proportional(
         &sizes,
-        [counts[0], counts[1], counts[2], items.len() - wanted],
+        [counts[0], counts[1], counts[2], items.len() - requested],
     );
     let mut parts: [Vec<usize>; 3] = Default::default();
     for (column, members) in strata.values().enumerate() {
@@ -92,7 +96,7 @@ fn proportional(columns: &[usize], rows: [usize; 4]) -> Vec<Vec<usize>> {
     table
 }
 
-/// Raises one more cell of `row`, if need be by moving another row's raise elsewhere.
+/// Raises one more cell of `row`, if need be by moving another row's raise to another cell.
 fn raise(
     row: usize,
     remainder: &impl Fn(usize, usize) -> usize,
@@ -207,7 +211,7 @@ fn deal(sizes: &[usize], counts: [usize; 3], order: &[usize]) -> Option<Vec<Opti
     (lacking == [0; 3]).then_some(homes)
 }
 
-/// Looks at all ways: for each number of samples of the two smaller splits, the most
+/// Tries all ways: for each number of samples of the two smaller splits, the most
 /// that the largest can have.
 fn search(sizes: &[usize], counts: [usize; 3]) -> Result<Vec<Option<usize>>, String> {
     let mut parts = [0, 1, 2];

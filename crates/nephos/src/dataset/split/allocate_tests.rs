@@ -107,7 +107,7 @@ proptest! {
 }
 
 #[test]
-fn impossible_groups_say_what_is_possible() {
+fn errors_of_impossible_groups_name_possible_counts() {
     let groups = [0, 0, 0, 0, 0, 0, 1, 1];
     let items = items(&[1; 8], &groups);
     let message = grouped(&items, [4, 2, 2], 1).unwrap_err();

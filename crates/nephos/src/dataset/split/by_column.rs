@@ -6,19 +6,19 @@ use super::leakage::{Leakage, Member, leakage};
 use super::{Filter, Metadata};
 use crate::dataset::SPLIT_NAMES;
 use crate::error::{Error, Result};
-use crate::scene::{self, Part, SampleSource, Selection};
+use crate::scene::{self, Part, SampleList, SampleSource};
 
-/// Which splits a data set's own metadata make, and what they share.
+/// The splits that a data set's own metadata name, and their spatial leakage.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OwnSplit {
     /// The list of train, validation and test samples that was written, where there are
     /// any, and how many they are.
     pub lists: [Option<(PathBuf, usize)>; 3],
-    /// What two splits share.
+    /// Leakage between splits.
     pub leakage: Leakage,
 }
 
-/// How samples of several splits are told to be neighbours.
+/// When samples of several splits count as neighbours.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Neighbourhood {
     /// Column of the metadata whose values must not be in two splits.
@@ -50,7 +50,7 @@ fn place(value: &str) -> Option<usize> {
 
 /// The samples of `containers` in the splits that `column` of their own metadata names
 /// (`train`, `val` or `validation`, `test`), those that fit all `filters`; written as
-/// lists ([`Selection`]) `train_split.json`, `val_split.json` and `test_split.json` to
+/// lists ([`SampleList`]) `train_split.json`, `val_split.json` and `test_split.json` to
 /// `folder`. A split without samples is not written, and an old list of it is removed.
 /// No pixel is read.
 ///
@@ -85,7 +85,7 @@ pub fn split_by(
             names[place].push(source.name(row));
             members[place].push(Member::new(source.name(row), &metadata, row, near));
         }
-        // Lists may lie elsewhere than the containers.
+        // Lists may be in another folder than the containers.
         let container = path.canonicalize().map_err(|e| Error::io(path, e))?;
         for (part, names) in parts.iter_mut().zip(names) {
             if !names.is_empty() {
@@ -110,7 +110,7 @@ pub fn split_by(
                 _ => continue,
             }
         }
-        Selection::write(&path, &parts[place])?;
+        SampleList::write(&path, &parts[place])?;
         lists[place] = Some((path, members[place].len()));
     }
     let named: Vec<(&str, &[Member])> = (SPLIT_NAMES.iter().zip(&members))
@@ -147,7 +147,7 @@ pub fn check_leakage(
     Ok(leakage(&named, near))
 }
 
-/// The metadata of a container, a row a sample.
+/// The metadata of a container, one row per sample.
 fn own_metadata(source: &dyn SampleSource, path: &Path) -> Result<Metadata> {
     let rows = source.metadata().map(scene::Table::len);
     match Metadata::of(source, path) {

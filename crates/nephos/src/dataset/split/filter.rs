@@ -56,7 +56,7 @@ impl Filter {
         &self.column
     }
 
-    /// Whether a value of the column fits. An empty value, which stands for none, is
+    /// Whether a value of the column fits. An empty value, which means none, is
     /// neither less nor greater than anything.
     pub fn fits(&self, have: &str) -> bool {
         let order = || compare(have, &self.value).filter(|_| !have.is_empty());
@@ -72,16 +72,16 @@ impl Filter {
 
     /// Whether the value, or one of the list that it is, equals `have`.
     fn lists(&self, have: &str) -> bool {
-        let same = |want: &str| compare(have, want) == Some(Ordering::Equal);
-        same(&self.value) || self.value.split(',').any(|want| same(want.trim()))
+        let same = |other: &str| compare(have, other) == Some(Ordering::Equal);
+        same(&self.value) || self.value.split(',').any(|other| same(other.trim()))
     }
 }
 
 /// As numbers where both are numbers, else as text; `None` for NaN.
-fn compare(have: &str, want: &str) -> Option<Ordering> {
-    match (have.parse::<f64>(), want.parse::<f64>()) {
-        (Ok(have), Ok(want)) => have.partial_cmp(&want),
-        _ => Some(have.cmp(want)),
+fn compare(have: &str, other: &str) -> Option<Ordering> {
+    match (have.parse::<f64>(), other.parse::<f64>()) {
+        (Ok(have), Ok(other)) => have.partial_cmp(&other),
+        _ => Some(have.cmp(other)),
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conditions_are_what_they_say() {
+    fn conditions_are_parsed_and_applied() {
         for (text, fit, unfit) in [
             ("proj_shape=509", ["509", "509.0"], ["2000", ""]),
             (

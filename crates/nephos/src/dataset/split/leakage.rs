@@ -1,6 +1,6 @@
-//! What splits share: regions, and neighbours on the ground.
+//! Spatial leakage between splits: shared regions, and neighbours on the ground.
 //!
-//! Scores on land that was trained on say little about new land, whatever the date.
+//! Scores on regions that were trained on are optimistic, whatever the date.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ const CENTRES: [&str; 2] = ["proj_centroid", "centroid"];
 /// Mean radius of the earth in kilometres.
 const EARTH: f64 = 6371.0;
 
-/// A sample of a split, and where it lies as far as its metadata tell.
+/// A sample of a split, and its location where its metadata state it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Member {
     pub name: String,
@@ -23,25 +23,25 @@ pub(super) struct Member {
     pub centre: Option<[f64; 2]>,
 }
 
-/// What splits share.
+/// Leakage between splits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Leakage {
     /// Samples of all splits.
     pub samples: usize,
-    /// Of those, how many tell their region.
+    /// Of those, how many state their region.
     pub grouped: usize,
     /// Regions.
     pub groups: usize,
     /// Regions in two or more splits, with the names of these splits.
     pub shared: Vec<(String, Vec<String>)>,
-    /// Samples that tell where they lie.
+    /// Samples that state their location.
     pub placed: usize,
-    /// Pairs of samples of two splits that lie near each other, but for those of one
+    /// Pairs of samples of two splits that are near each other, but for those of one
     /// region; the closest first.
     pub neighbours: Vec<Neighbours>,
 }
 
-/// Two samples of two splits that lie near each other.
+/// Two samples of two splits that are near each other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Neighbours {
     /// The names of both samples.
@@ -91,7 +91,7 @@ fn distance(a: [f64; 2], b: [f64; 2]) -> f64 {
     2.0 * EARTH * chord.sqrt().min(1.0).asin()
 }
 
-/// What `splits`, by name, share.
+/// Leakage between `splits`, by name.
 pub(super) fn leakage(splits: &[(&str, &[Member])], near: &Neighbourhood) -> Leakage {
     let all: Vec<(&str, &Member)> = (splits.iter())
         .flat_map(|(name, members)| members.iter().map(|member| (*name, member)))
@@ -157,7 +157,7 @@ mod tests {
     fn a_degree_of_latitude_is_111_km() {
         let equator = distance([3.0, 0.0], [3.0, 1.0]);
         assert!((equator - EARTH * std::f64::consts::PI / 180.0).abs() < 1e-9);
-        // Across the date line, and where meridians lie half as far apart.
+        // Across the date line, and where meridians are half as far apart.
         assert!((distance([-179.5, 60.0], [179.5, 60.0]) - equator / 2.0).abs() < 0.01);
         assert_eq!(
             point("POINT (-69.9609 -42.91051)"),

@@ -51,8 +51,8 @@ impl Metadata {
         })
     }
 
-    /// What the container at `path` says about its own samples; `None` where it says
-    /// nothing.
+    /// The metadata of the container at `path` about its own samples; `None` where it has
+    /// none.
     pub fn of(source: &dyn SampleSource, path: &Path) -> Option<Self> {
         Some(Self {
             path: path.to_owned(),
@@ -103,7 +103,7 @@ impl Metadata {
     /// The split whose rows are about the samples of the file at `path`, and those rows, where
     /// the table is of several files, as that of `nephos simulate` is: it has columns `split`
     /// and `index`, and the file is called as a split, or `SPLIT_split`. `None` where it is
-    /// of one file, or does not say which.
+    /// of one file, or is ambiguous.
     pub fn rows_of_file(&self, path: &Path) -> Option<(String, Vec<usize>)> {
         let (split, _) = (self.column("split").ok()?, self.column("index").ok()?);
         let stem = path.file_stem()?.to_str()?;
@@ -114,8 +114,8 @@ impl Metadata {
             .then(|| (name.to_owned(), rows))
     }
 
-    /// As [`Metadata::samples`] of a table that may tell of more samples than there are: rows
-    /// about others are left out where the table names samples.
+    /// As [`Metadata::samples`] of a table that may have rows of other samples: rows
+    /// about those are left out where the table names samples.
     ///
     /// # Errors
     /// As for [`Metadata::samples`].
@@ -144,8 +144,8 @@ impl Metadata {
     /// order of samples.
     ///
     /// The rows of a container's own table are in the order of its samples. In another
-    /// table a column `name`, `id`, `scene` or `sample` that holds names of samples decides; else a column
-    /// `index` with positions; else rows are in the order of samples.
+    /// table a column `name`, `id`, `scene` or `sample` that holds names of samples decides;
+    /// else a column `index` with positions; else rows are in the order of samples.
     ///
     /// # Errors
     /// Two rows about one sample, a position that is not there, or, with no such
@@ -198,7 +198,7 @@ impl Metadata {
                     &self.path,
                     format!(
                         "{} for {}, and no column `name`, `id`, `scene`, \
-                         `sample` or `index` that tells which is which",
+                         `sample` or `index` that matches rows to samples",
                         text::count(self.table.len(), "row"),
                         text::count(source.len(), "sample")
                     ),

@@ -1,9 +1,9 @@
-//! Choosing train, validation and test samples, and telling what they share.
+//! Choosing train, validation and test samples, and detecting leakage between them.
 //!
 //! Samples are drawn at random with a seed, so that each split has the same shares of
 //! samples with one, two, three and four distinct classes. Samples of one group, as a
-//! region of interest, can be kept within one split: scores on land that was trained
-//! on say little about new land.
+//! region of interest, can be kept within one split: scores on regions that were trained
+//! on are optimistic.
 
 mod allocate;
 mod by_column;
@@ -67,10 +67,10 @@ pub struct Split {
     pub parts: [Vec<Candidate>; 3],
     /// Samples that were to choose from.
     pub available: usize,
-    /// Groups that are in more than one split; none when grouping was asked for.
+    /// Groups that are in more than one split; none with grouping.
     pub shared_groups: Vec<String>,
     /// Where the metadata are of several files, the split whose rows were taken because the
-    /// samples' file is called so ([`Metadata::rows_of_file`]).
+    /// samples' file has its name ([`Metadata::rows_of_file`]).
     pub rows_of: Option<String>,
 }
 
@@ -83,7 +83,7 @@ impl Candidate {
 
 /// Chooses samples of `source` (opened from `path`) by their labels and `metadata`.
 ///
-/// One label is held at a time; `progress` is called with `(done, total)` after each.
+/// One label is in memory at a time; `progress` is called with `(done, total)` after each.
 /// Without [`SplitOptions::group_by`], a metadata column `roi_id` fills
 /// [`Split::shared_groups`].
 ///
@@ -99,16 +99,16 @@ pub fn choose(
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Split> {
     if options.counts == [0; 3] {
-        return Err(Error::usage("no sample was asked for"));
+        return Err(Error::usage("no sample was requested"));
     }
     let (members, rows_of) = members(source, path, metadata, options)?;
-    let wanted = (options.counts.iter()).fold(0usize, |sum, count| sum.saturating_add(*count));
-    if wanted > members.len() {
+    let requested = (options.counts.iter()).fold(0usize, |sum, count| sum.saturating_add(*count));
+    if requested > members.len() {
         return Err(Error::usage(format!(
-            "{} asked for, but {} {} to choose from",
-            match wanted {
+            "{} requested, but {} {} to choose from",
+            match requested {
                 1 => "1 sample was".to_owned(),
-                _ => format!("{wanted} samples were"),
+                _ => format!("{requested} samples were"),
             },
             path.display(),
             match (members.len(), options.filters.is_empty()) {
@@ -265,7 +265,7 @@ fn shared_groups(parts: &[Vec<Candidate>; 3]) -> Vec<String> {
 /// `train_split.pkl`, `val_split.pkl`, `test_split.pkl` (a split of no samples is not
 /// written) and `split.json`, which records the seed, the sources and every choice.
 ///
-/// Samples are copied number by number; a label that lies apart becomes channel
+/// Samples are copied number by number; a separate label becomes channel
 /// [`SplitOptions::label_channel`], after zeros where that is past the bands, or the
 /// channel after the bands where they reach further.
 ///

@@ -35,7 +35,7 @@ pub fn refuse_to_replace(samples: &Path, folder: &Path) -> Result<()> {
     }
 }
 
-/// Writes each split's pickle, one sample held at a time.
+/// Writes each split's pickle, one sample in memory at a time.
 pub fn pickles(
     source: &dyn SampleSource,
     split: &Split,
@@ -68,7 +68,7 @@ pub fn pickles(
     Ok(())
 }
 
-/// A sample as stored; a label that lies apart becomes one more channel of it.
+/// A sample as stored; a separate label becomes one more channel of it.
 fn whole(
     source: &dyn SampleSource,
     index: usize,

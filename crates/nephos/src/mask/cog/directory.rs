@@ -6,7 +6,7 @@
 pub(super) enum Value {
     Short(Vec<u16>),
     Long(Vec<u32>),
-    /// Places in the file: 32 bits, in BigTIFF 64.
+    /// Positions in the file: 32 bits, in BigTIFF 64.
     Offsets(Vec<u64>),
     Double(Vec<f64>),
     /// Text, ended by a zero byte where the file has it.
@@ -60,7 +60,7 @@ pub(super) fn header(big: bool) -> Vec<u8> {
     } else {
         bytes.extend(42u16.to_le_bytes());
     }
-    // The place of the first directory: right after what follows.
+    // The position of the first directory: right after what follows.
     let width = if big { 8 } else { 4 };
     let first = (bytes.len() + width + structure.len()).next_multiple_of(2);
     bytes.extend(&(first as u64).to_le_bytes()[..width]);
@@ -69,7 +69,7 @@ pub(super) fn header(big: bool) -> Vec<u8> {
     bytes
 }
 
-/// What GDAL reads to know a COG's order (GDAL, COG driver, header ghost area).
+/// What GDAL reads to recognise a COG's order (GDAL, COG driver, header ghost area).
 fn structure() -> String {
     let structure = "LAYOUT=IFDS_BEFORE_DATA\nBLOCK_ORDER=ROW_MAJOR\n\
                      BLOCK_LEADER=SIZE_AS_UINT4\nBLOCK_TRAILER=LAST_4_BYTES_REPEATED\n\
@@ -99,7 +99,7 @@ fn sizes(big: bool) -> (usize, usize, usize) {
     if big { (8, 20, 8) } else { (2, 12, 4) }
 }
 
-/// A directory that stands at byte `start`; the next one follows it unless it is
+/// A directory at byte `start`; the next one follows it unless it is
 /// the `last`.
 pub(super) fn encode(directory: &Directory, big: bool, start: u64, last: bool) -> Vec<u8> {
     let (count, entry, inline) = sizes(big);

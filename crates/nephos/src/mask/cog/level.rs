@@ -131,7 +131,7 @@ pub(super) struct Tiles {
 }
 
 impl Tiles {
-    /// Bytes of all tiles with what stands around them.
+    /// Bytes of all tiles with the bytes around them.
     pub(super) fn length(&self) -> u64 {
         let around = LEADER + TRAILER as u64;
         self.sizes.iter().map(|s| u64::from(*s) + around).sum()

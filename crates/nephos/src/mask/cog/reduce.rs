@@ -2,15 +2,15 @@
 
 use super::spec::Resampling;
 
-/// Codes that [`Resampling::Mode`] tells apart.
+/// Codes that [`Resampling::Mode`] counts.
 pub(super) const CODES: usize = 8;
 
-/// Codes by gravity, gravest first; see [`Resampling::Mode`].
-const GRAVITY: [usize; CODES] = [1, 2, 3, 4, 5, 6, 7, 0];
+/// Codes by class priority, highest first; see [`Resampling::Mode`].
+const CLASS_PRIORITY: [usize; CODES] = [1, 2, 3, 4, 5, 6, 7, 0];
 
-/// Numbers kept for each pixel and band of an overview until its row is whole:
+/// Numbers kept for each pixel and band of an overview until its row is complete:
 /// how often each code came, or the sum of the valid values and their number.
-fn planes(resampling: Resampling) -> usize {
+fn counters(resampling: Resampling) -> usize {
     match resampling {
         Resampling::Mode => CODES,
         Resampling::Mean => 2,
@@ -23,7 +23,7 @@ pub(super) struct Reducer {
     resampling: Resampling,
     nodata: Option<u8>,
     bands: usize,
-    /// `[columns, bands, planes]`.
+    /// `[columns, bands, counters]`.
     counts: Vec<u32>,
 }
 
@@ -39,7 +39,7 @@ impl Reducer {
             resampling,
             nodata,
             bands,
-            counts: vec![0; width * bands * planes(resampling)],
+            counts: vec![0; width * bands * counters(resampling)],
         }
     }
 
@@ -48,11 +48,11 @@ impl Reducer {
     /// # Panics
     /// A code of [`CODES`] or more that is not no data, in mode.
     pub(super) fn add_pixels(&mut self, row: &[u8]) {
-        let planes = planes(self.resampling);
-        let cells = self.counts.chunks_exact_mut(self.bands * planes);
+        let counters = counters(self.resampling);
+        let cells = self.counts.chunks_exact_mut(self.bands * counters);
         for (cell, pair) in cells.zip(row.chunks(2 * self.bands)) {
             for pixel in pair.chunks_exact(self.bands) {
-                for (counts, value) in cell.chunks_exact_mut(planes).zip(pixel) {
+                for (counts, value) in cell.chunks_exact_mut(counters).zip(pixel) {
                     if Some(*value) == self.nodata {
                         continue;
                     }
@@ -70,7 +70,7 @@ impl Reducer {
 
     /// Adds a row of the next finer overview, before that is cleared.
     pub(super) fn add_finer(&mut self, finer: &Self) {
-        let length = self.bands * planes(self.resampling);
+        let length = self.bands * counters(self.resampling);
         let cells = self.counts.chunks_exact_mut(length);
         for (cell, pair) in cells.zip(finer.counts.chunks(2 * length)) {
             for counts in pair.chunks_exact(length) {
@@ -84,7 +84,7 @@ impl Reducer {
     /// The row's pixels, `[columns, bands]`.
     pub(super) fn pixels(&self) -> Vec<u8> {
         let none = self.nodata.unwrap_or(0);
-        let counts = self.counts.chunks_exact(planes(self.resampling));
+        let counts = self.counts.chunks_exact(counters(self.resampling));
         match self.resampling {
             Resampling::Mode => counts.map(|counts| mode(counts).unwrap_or(none)).collect(),
             Resampling::Mean => counts
@@ -103,11 +103,11 @@ impl Reducer {
     }
 }
 
-/// The most frequent code, the graver of two; `None` where there is none at all.
+/// The most frequent code, of equals the one of higher priority; `None` where there is none at all.
 fn mode(counts: &[u32]) -> Option<u8> {
     let mut best = None;
     let mut most = 0;
-    for code in GRAVITY {
+    for code in CLASS_PRIORITY {
         if counts[code] > most {
             (best, most) = (Some(code as u8), counts[code]);
         }
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_graver_class_wins_a_tie_and_no_data_does_not_vote() {
+    fn class_priority_decides_a_tie_and_no_data_is_not_counted() {
         let mut reducer = Reducer::new(Resampling::Mode, Some(255), 4, 1);
         reducer.add_pixels(&[0, 1, 3, 2, 255, 255, 255]);
         reducer.add_pixels(&[0, 1, 3, 2, 255, 255, 0]);

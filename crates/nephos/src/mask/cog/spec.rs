@@ -8,7 +8,7 @@ use crate::scene::Georeference;
 /// Longest side of a raster, in pixels: the reduction counts pixels in 32 bits.
 const MAX_SIDE: usize = 1 << 20;
 
-/// Most bands of a raster: a tile of them all is held at once.
+/// Most bands of a raster: a tile of all bands is in memory at once.
 const MAX_BANDS: usize = 64;
 
 /// Probabilities are stored as round(p × 250): steps of exactly 0.004, and 255
@@ -19,8 +19,8 @@ pub(super) const PROBABILITY_SCALE: f32 = 250.0;
 /// resolution into account, not those of the next finer overview.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resampling {
-    /// The most frequent code of the valid pixels. Of codes as frequent, that of
-    /// the graver class: thick, thin, shadow, clear, that is the least code but 0
+    /// The most frequent code of the valid pixels. Of codes as frequent, the one of
+    /// higher priority: thick, thin, shadow, clear, that is the least code but 0
     /// last. Codes are 0 to 7, or the no-data value.
     Mode,
     /// The mean of the valid pixels, halves rounded up.
@@ -37,7 +37,7 @@ pub struct CogSpec {
     pub height: usize,
     /// Number of bands.
     pub bands: usize,
-    /// Place, copied as it stands; the default is none.
+    /// Georeference, copied unchanged; the default is none.
     pub georeference: Georeference,
     /// Value that means no data. In an overview, a pixel is no data only where
     /// all that it covers are.
@@ -46,7 +46,7 @@ pub struct CogSpec {
     pub palette: Option<Box<[[u8; 3]; 256]>>,
     /// Name of each band, or empty.
     pub band_names: Vec<String>,
-    /// Physical value = stored × `scale`, told to readers.
+    /// Physical value = stored × `scale`, stated in the metadata.
     pub scale: Option<f64>,
     /// Names and values for the file's metadata, in this order.
     pub tags: Vec<(String, String)>,
@@ -73,7 +73,7 @@ impl CogSpec {
         }
     }
 
-    /// Class probabilities, a band a class called `names`: value =
+    /// Class probabilities, one band per class, called `names`: value =
     /// round(p × 250), so p = value / 250, 255 as no data. See
     /// [`probability_code`](crate::mask::probability_code).
     pub fn probabilities(
@@ -114,7 +114,7 @@ impl CogSpec {
         if width.max(height) > MAX_SIDE || bands > MAX_BANDS {
             return Err(Error::limits(
                 raster,
-                format!("at most {MAX_SIDE} pixels a side and {MAX_BANDS} bands are written"),
+                format!("at most {MAX_SIDE} pixels per side and {MAX_BANDS} bands are written"),
             ));
         }
         if self.palette.is_some() && bands != 1 {
@@ -128,8 +128,8 @@ impl CogSpec {
     }
 }
 
-/// The value that stands for probability `p` in a raster of probabilities:
-/// round(p × 250), 255 (no data) for NaN. What lies outside of 0 to 1 is cut off.
+/// The stored value of probability `p` in a raster of probabilities:
+/// round(p × 250), 255 (no data) for NaN. Values are clamped to 0 to 1.
 pub fn probability_code(p: f32) -> u8 {
     if p.is_nan() {
         IGNORE
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cant_be_written_is_refused() {
+    fn invalid_specs_are_refused() {
         let good = CogSpec::mask(3, 4, Georeference::default());
         assert!(good.check().is_ok());
         let refused = |change: fn(&mut CogSpec)| {
@@ -159,7 +159,7 @@ mod tests {
             spec.check().unwrap_err().to_string()
         };
         assert!(refused(|s| s.height = 0).contains("no pixels"));
-        assert!(refused(|s| s.width = usize::MAX).contains("pixels a side"));
+        assert!(refused(|s| s.width = usize::MAX).contains("pixels per side"));
         assert!(refused(|s| s.bands = 2).contains("palette"));
         assert!(refused(|s| s.band_names.push("b".to_owned())).contains("2 band names"));
     }

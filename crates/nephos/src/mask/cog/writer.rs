@@ -9,7 +9,7 @@ use super::directory::{self, Directory, Value};
 use super::level::{Level, Storage, Tiles};
 use super::reduce::{CODES, Reducer};
 use super::spec::{CogSpec, Resampling};
-use super::{metadata, place};
+use super::{georeference, metadata};
 use crate::error::{Error, Result};
 use crate::output;
 
@@ -21,7 +21,7 @@ const SMALL_TILE: usize = 256;
 
 /// A COG that is being written, from the top down.
 ///
-/// Nothing stands under its name before [`CogWriter::finish`]; one that is dropped
+/// No file of its name exists before [`CogWriter::finish`]; one that is dropped
 /// leaves nothing. Memory: one row of tiles, however high the raster.
 pub struct CogWriter {
     path: PathBuf,
@@ -92,7 +92,7 @@ impl CogWriter {
     ///
     /// # Errors
     /// Another number of bands or columns, more rows than the raster has, a code
-    /// that [`Resampling::Mode`] does not know, or the disk is full.
+    /// that [`Resampling::Mode`] does not have, or the disk is full.
     pub fn write_rows(&mut self, rows: ArrayView3<'_, u8>) -> Result<()> {
         let (bands, count, width) = rows.dim();
         let spec = &self.spec;
@@ -276,7 +276,7 @@ fn tags(
         tags.push((42113, Value::Ascii(nodata.to_string())));
     }
     if !reduced {
-        tags.extend(place::tags(&spec.georeference));
+        tags.extend(georeference::tags(&spec.georeference));
         tags.extend(metadata::xml(spec).map(|xml| (42112, Value::Ascii(xml))));
     }
     tags.sort_by_key(|(tag, _)| *tag);

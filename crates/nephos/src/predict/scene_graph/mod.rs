@@ -14,54 +14,12 @@ mod tokens;
 
 use std::time::Instant;
 
-use ndarray::{Array2, Array3, Array4};
-
 use super::stream::{Progress, RowSink, RunOptions, RunStats};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::network::GraphForward;
 use crate::scene::{Scene, Window};
 use layout::Layout;
-
-/// A model in the parts between which a scene-wide graph is put together.
-pub trait GraphForward {
-    /// Tokens of windows.
-    ///
-    /// # Shapes
-    /// - windows: `[n, bands, height, width]`
-    /// - output: `[n, 2 · patch width, rows, cols]`: the patch embeddings, then the
-    ///   encoder's output
-    ///
-    /// # Errors
-    /// The device or the model can't.
-    fn encode(&self, windows: Array4<f32>) -> Result<Array4<f32>>;
-
-    /// The graph attention over all nodes.
-    ///
-    /// # Shapes
-    /// - encoded: `[nodes, patch width]`
-    /// - output: `[nodes, graph width]`
-    ///
-    /// # Errors
-    /// The device or the model can't, as with too many nodes for an affinity.
-    fn refine(&self, encoded: Array2<f32>) -> Result<Array2<f32>>;
-
-    /// Class scores of the decoder's cells.
-    ///
-    /// # Shapes
-    /// - image: `[bands, height, width]`, of which the tokens are the patches
-    /// - nodes: `[graph width, rows, cols]`
-    /// - embeddings: `[patch width, rows, cols]`
-    /// - output: `[classes, rows · cells, cols · cells]`
-    ///
-    /// # Errors
-    /// The device or the model can't.
-    fn decode(
-        &self,
-        image: Array3<f32>,
-        nodes: Array3<f32>,
-        embeddings: Array3<f32>,
-    ) -> Result<Array3<f32>>;
-}
 
 /// As [`run`](super::run), with one graph over the whole scene. The scene is read
 /// twice: for the encoder, and for the decoder.

@@ -1,8 +1,7 @@
-//! What one patch looks at, drawn over the image.
+//! Attention weights of a query patch, drawn over the image.
 
-use burn::tensor::{Device, Tensor, TensorData};
 use image::{DynamicImage, RgbImage, imageops};
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, Axis};
 
 use super::colour_map::ColourMap;
 use super::overlay::{OPACITY, class_legend, heat_over, mark, overlay};
@@ -11,11 +10,12 @@ use crate::class::IGNORE;
 use crate::config::{ModelConfig, PatchConfig};
 use crate::error::{Error, Result};
 use crate::mirror::mirrored;
-use crate::model::{Explanation, Segmenter};
+use crate::network::Explanation;
+use crate::predict::Network;
 use crate::report::rgb::percentile;
 
-/// Largest number of patches whose pairs are looked at: each matrix of all pairs
-/// takes 4 bytes a pair, 400 MB at this bound.
+/// Largest number of patches whose pairs are compared: each matrix of all pairs
+/// takes 4 bytes per pair, 400 MB at this bound.
 const MAX_PATCHES: usize = 10_000;
 
 /// Share of the numbers' colours over the image, which is drawn in grey under them: the
@@ -33,10 +33,10 @@ const LEAST_SPAN: f32 = 0.01;
 /// Panels of a row.
 const COLUMNS: usize = 3;
 
-/// What one patch of an image looks at: numbers for every patch.
+/// Affinity and attention weights of one query patch, for every patch of the image.
 #[derive(Debug, Clone)]
-pub struct Gaze {
-    /// Row and column of the patch in the grid.
+pub struct AttentionMap {
+    /// Row and column of the query patch in the grid.
     pub patch: (usize, usize),
     /// Cosines of the patch's encoder output with every patch's, `[rows, cols]`.
     pub affinity: Array2<f32>,
@@ -45,20 +45,19 @@ pub struct Gaze {
     pub attention: Vec<Array2<f32>>,
 }
 
-impl Gaze {
-    /// Follows the patch under the pixel `at = (row, column)` of an image
+impl AttentionMap {
+    /// Computes them for the patch under the pixel `at = (row, column)` of an image
     /// `[bands, height, width]`, scaled as in training; what is missing to whole patches is
     /// filled in as for a prediction.
     ///
     /// # Errors
-    /// The pixel lies outside the image, the image has too many patches, or the model has
+    /// The pixel is outside the image, the image has too many patches, or the model has
     /// no graph of patches.
-    pub fn follow(
-        segmenter: &Segmenter,
+    pub fn of_pixel(
+        network: &Network,
         config: &ModelConfig,
         image: &Array3<f32>,
         at: (usize, usize),
-        device: &Device,
     ) -> Result<Self> {
         let (bands, height, width) = image.dim();
         if at.0 >= height || at.1 >= width {
@@ -84,9 +83,7 @@ impl Gaze {
         let filled = Array3::from_shape_fn((bands, tall, wide), |(band, row, col)| {
             image[[band, place(row, height), place(col, width)]]
         });
-        let values = filled.into_raw_vec_and_offset().0;
-        let images = TensorData::new(values, [1, bands, tall, wide]);
-        let explanation = segmenter.explain(Tensor::from_data(images, device))?;
+        let explanation = network.explain(filled)?;
         let patch = (
             nearest(&config.patch, at.0, rows),
             nearest(&config.patch, at.1, cols),
@@ -94,24 +91,24 @@ impl Gaze {
         Ok(Self::of(&explanation, patch))
     }
 
-    /// The numbers of one patch of an explanation's first image.
+    /// The numbers of one patch of an explanation.
     fn of(explanation: &Explanation, patch: (usize, usize)) -> Self {
         let (rows, cols) = explanation.grid;
         let index = patch.0 * cols + patch.1;
         let grid = |values: Vec<f32>| {
-            Array2::from_shape_vec((rows, cols), values).expect("one number a patch")
+            Array2::from_shape_vec((rows, cols), values).expect("one number per patch")
         };
-        let count = rows * cols;
-        let affinity = explanation.affinity.clone().narrow(0, 0, 1); // [1, N, N]
-        let row = numbers(affinity.clone().narrow(1, index, 1));
-        // |z_i|² stands on the diagonal.
-        let diagonal = (0..count).map(|i| affinity.clone().slice([0..1, i..i + 1, i..i + 1]));
-        let squares: Vec<f32> = diagonal.flat_map(numbers).collect();
-        let cosines = (row.iter().zip(&squares))
+        // |z_i|² is on the diagonal.
+        let squares = explanation.affinity.diag();
+        let products = explanation.affinity.row(index);
+        let cosines = (products.iter().zip(&squares))
             .map(|(product, square)| product / (square * squares[index]).sqrt().max(1e-12));
-        let attention = explanation.attention.iter().map(|layer| {
-            let mean = layer.clone().narrow(0, 0, 1).mean_dim(1); // [1, 1, N, N]
-            grid(numbers(mean.narrow(2, index, 1)))
+        let attention = explanation.attention.iter().map(|heads| {
+            let row = heads.index_axis(Axis(1), index); // [heads, N]
+            grid(
+                row.mean_axis(Axis(0))
+                    .map_or_else(Vec::new, |mean| mean.to_vec()),
+            )
         });
         Self {
             patch,
@@ -188,7 +185,7 @@ impl Gaze {
         })
     }
 
-    /// Numbers between which most other patches' lie, some way apart.
+    /// The range of most other patches' numbers, at least [`LEAST_SPAN`] wide.
     fn range(&self, heat: &Array2<f32>) -> (f32, f32) {
         let others = (heat.indexed_iter()).filter(|(place, _)| *place != self.patch);
         let mut others: Vec<f32> = others.map(|(_, value)| *value).collect();
@@ -198,10 +195,6 @@ impl Gaze {
             .unwrap_or((heat[self.patch], heat[self.patch]));
         (low, high.max(low + LEAST_SPAN))
     }
-}
-
-fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    (tensor.into_data().try_into_vec_as()).expect("activations are floats")
 }
 
 /// The patch, of `count` along one side, whose centre is nearest to `pixel`.
@@ -263,65 +256,78 @@ mod tests {
         config
     }
 
+    fn tiny_network() -> (ModelConfig, Network) {
+        let config = crate::config::Config {
+            model: tiny(),
+            ..Default::default()
+        };
+        let parameters = crate::engine::Parameters::draw(&config.model, 3, 1);
+        let bundle = crate::weights::Bundle {
+            tensors: parameters.to_torch(),
+            summary: Default::default(),
+            config,
+        };
+        let config = bundle.config.model.clone();
+        (config, Network::new(bundle, &Default::default()).unwrap())
+    }
+
     #[test]
     fn numbers_are_cosines_and_shares() {
-        let (config, device) = (tiny(), Device::flex());
-        let segmenter = Segmenter::new(&config, 3, &device);
+        let (config, network) = tiny_network();
         let image = Array3::from_shape_fn((3, 24, 33), |(c, y, x)| {
             ((c * 7 + y * 3 + x * 5) % 11) as f32 / 11.0
         });
-        let gaze = Gaze::follow(&segmenter, &config, &image, (17, 9), &device).unwrap();
-        assert_eq!(gaze.patch, (2, 1));
-        assert_eq!(gaze.affinity.dim(), (3, 4));
-        assert!((gaze.affinity[[2, 1]] - 1.0).abs() < 1e-5);
-        assert!(gaze.affinity.iter().all(|v| v.abs() <= 1.0 + 1e-5));
-        assert_eq!(gaze.attention.len(), 2);
-        for layer in &gaze.attention {
+        let map = AttentionMap::of_pixel(&network, &config, &image, (17, 9)).unwrap();
+        assert_eq!(map.patch, (2, 1));
+        assert_eq!(map.affinity.dim(), (3, 4));
+        assert!((map.affinity[[2, 1]] - 1.0).abs() < 1e-5);
+        assert!(map.affinity.iter().all(|v| v.abs() <= 1.0 + 1e-5));
+        assert_eq!(map.attention.len(), 2);
+        for layer in &map.attention {
             assert!((layer.sum() - 1.0).abs() < 1e-5);
         }
         let picture = RgbImage::new(33, 24);
-        let figure = gaze.figure(&picture, None, &config.patch).unwrap();
+        let figure = map.figure(&picture, None, &config.patch).unwrap();
         let panels = |figure: &Figure| -> Vec<usize> {
             figure.rows.iter().map(|row| row.panels.len()).collect()
         };
         assert_eq!(panels(&figure), [3, 1]);
         let mask = Array2::zeros((24, 33));
-        let figure = gaze.figure(&picture, Some(&mask), &config.patch).unwrap();
+        let figure = map.figure(&picture, Some(&mask), &config.patch).unwrap();
         assert_eq!(panels(&figure), [3, 2]);
         assert_eq!(figure.legend.len(), 3);
         let other = Array2::zeros((24, 32));
-        assert!(gaze.figure(&picture, Some(&other), &config.patch).is_err());
+        assert!(map.figure(&picture, Some(&other), &config.patch).is_err());
     }
 
     #[test]
-    fn one_patch_unlike_all_others_leaves_them_their_colours() {
+    fn one_outlier_does_not_compress_the_colour_scale() {
         let mut affinity = Array2::from_shape_fn((12, 12), |(row, col)| {
             0.9 + 0.08 * (row * 12 + col) as f32 / 143.0
         });
         affinity[[0, 0]] = -0.3;
         affinity[[5, 5]] = 1.0;
-        let gaze = Gaze {
+        let map = AttentionMap {
             patch: (5, 5),
             affinity,
             attention: Vec::new(),
         };
-        let (low, high) = gaze.range(&gaze.affinity);
+        let (low, high) = map.range(&map.affinity);
         assert!(
             (0.9..0.905).contains(&low) && (0.975..=0.98).contains(&high),
             "{low} {high}"
         );
-        // What is all but even is not drawn as if it were not.
+        // Nearly constant numbers are not stretched to a pattern.
         let even = Array2::from_elem((12, 12), 1.0);
-        assert_eq!(gaze.range(&even), (1.0, 1.0 + LEAST_SPAN));
+        assert_eq!(map.range(&even), (1.0, 1.0 + LEAST_SPAN));
     }
 
     #[test]
-    fn what_can_not_be_followed_is_an_error() {
-        let (config, device) = (tiny(), Device::flex());
-        let segmenter = Segmenter::new(&config, 3, &device);
+    fn pixels_outside_and_too_many_patches_are_errors() {
+        let (config, network) = tiny_network();
         let follow = |height, width, at| {
             let image = Array3::zeros((3, height, width));
-            Gaze::follow(&segmenter, &config, &image, at, &device)
+            AttentionMap::of_pixel(&network, &config, &image, at)
                 .unwrap_err()
                 .to_string()
         };

@@ -12,7 +12,7 @@ pub enum ColourMap {
 }
 
 impl ColourMap {
-    /// The colour of `share`, 8 bits a channel; numbers outside [0, 1] get the
+    /// The colour of `share`, 8 bits per channel; numbers outside [0, 1] get the
     /// colour of the nearer end, NaN that of 0.
     pub fn rgb(self, share: f64) -> [u8; 3] {
         let map = match self {

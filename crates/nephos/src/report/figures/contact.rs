@@ -28,7 +28,7 @@ pub struct Tile {
     pub classes: Array2<u8>,
 }
 
-/// Lays rows of tiles on a sheet, each picture and its classes within `side` × `side`
+/// Places rows of tiles on a sheet, each picture and its classes within `side` × `side`
 /// pixels, under the row's name.
 ///
 /// # Errors

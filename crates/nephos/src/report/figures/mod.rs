@@ -14,7 +14,7 @@ mod reliability;
 mod sheet;
 mod strip;
 
-pub use attention::Gaze;
+pub use attention::AttentionMap;
 pub use colour_map::ColourMap;
 pub use contact::{Tile, contact_sheet};
 pub use cost_plot::{CostPoint, draw_cost};

@@ -73,8 +73,8 @@ impl Sample {
     }
 }
 
-/// Lays a mask over a picture: each class but clear in its colour at
-/// `opacity`, clear as the picture is, and every other code hatched, so that a
+/// Blends a mask over a picture: each class but clear in its colour at
+/// `opacity`, clear unchanged, and every other code hatched, so that a
 /// pixel without a label is not mistaken for a clear one.
 ///
 /// # Errors
@@ -100,7 +100,7 @@ pub fn overlay(picture: &RgbImage, mask: &Array2<u8>, opacity: f32) -> Result<Rg
     Ok(drawn)
 }
 
-/// Lays numbers over a picture in the colours of `map`, from `low` to `high`.
+/// Blends numbers over a picture in the colours of `map`, from `low` to `high`.
 ///
 /// `heat` may be coarser than the picture: each of its cells covers an equal
 /// share of the picture's rows and columns.
@@ -132,7 +132,7 @@ pub fn heat_over(
 /// pixels themselves stay as they are.
 pub fn mark(picture: &mut RgbImage, rows: Range<u32>, cols: Range<u32>) {
     let line = (picture.width().max(picture.height()) / 256).max(1);
-    // How far a pixel lies outside of a range; 0 within.
+    // Distance of a pixel from a range; 0 within.
     let outside = |at: u32, range: &Range<u32>| {
         let before = range.start.saturating_sub(at);
         before.max((at + 1).saturating_sub(range.end))
@@ -158,7 +158,7 @@ pub fn class_legend(hatched: bool) -> Vec<(Swatch, String)> {
         .collect()
 }
 
-/// The figure: a row a sample, with the columns image, truth and prediction; a
+/// The figure: one row per sample, with the columns image, truth and prediction; a
 /// column that no sample has is left out.
 ///
 /// # Errors
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_leaves_what_it_marks_and_ends_at_the_edge() {
+    fn a_frame_surrounds_its_pixels_and_ends_at_the_edge() {
         let mut picture = RgbImage::from_pixel(7, 6, Rgb([9; 3]));
         mark(&mut picture, 0..2, 3..5);
         let row = |row| {

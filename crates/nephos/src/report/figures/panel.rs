@@ -220,7 +220,7 @@ impl ColourScale {
     }
 }
 
-/// Two or three significant digits, or as many as tell numbers apart that lie within `span`.
+/// Two or three significant digits, or as many as distinguish numbers within `span`.
 fn short(number: f64, span: f64) -> String {
     match number.abs() {
         0.0 => "0".to_owned(),

@@ -1,4 +1,4 @@
-//! What all line plots share.
+//! Common parts of line plots.
 
 use std::io::Write;
 use std::path::Path;
@@ -8,10 +8,10 @@ use kuva::prelude::{Layout, Plot};
 use crate::error::{Error, Result};
 use crate::output;
 
-/// Dots a unit of a plot: 720 × 450 units become 2160 × 1350 pixels.
+/// Dots per unit of a plot: 720 × 450 units become 2160 × 1350 pixels.
 const SCALE: f32 = 3.0;
 
-/// Colours of lines, told apart by the colour-blind (Okabe & Ito 2008); its yellow is
+/// Colours of lines, distinguishable by the colour-blind (Okabe & Ito 2008); its yellow is
 /// left out, too pale for a line on white.
 pub(super) const COLOURS: [&str; 6] = [
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",

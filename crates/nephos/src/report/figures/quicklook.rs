@@ -9,7 +9,7 @@ use crate::class::Class;
 use crate::error::{Error, Result};
 use crate::mask::MaskSummary;
 
-/// Lays out the quick-look: the image and the mask over it side by side, or, without
+/// Draws the quick-look: the image and the mask over it side by side, or, without
 /// an image, the mask alone on black; the classes with their shares below. Pixels
 /// without data are hatched.
 ///

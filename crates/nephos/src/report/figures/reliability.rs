@@ -10,12 +10,8 @@ use crate::error::{Error, Result};
 use crate::report::Reliability;
 use crate::report::reliability::Bin;
 
-/// What the lines and bars of a diagram are called.
-const NAMES: [&str; 3] = [
-    "perfect calibration",
-    "share of right answers",
-    "share of pixels",
-];
+/// Names of the lines and bars of a diagram.
+const NAMES: [&str; 3] = ["perfect calibration", "accuracy", "share of pixels"];
 
 /// Draws a reliability diagram to the PNG `path`: the share of right answers over the
 /// confidence, the diagonal of perfect calibration, and the share of pixels in each bin as

@@ -1,4 +1,4 @@
-//! A white sheet of pixels on which text, boxes and pictures are laid.
+//! A white sheet of pixels on which text, boxes and pictures are placed.
 //!
 //! Text and boxes are drawn by kuva, which carries its own font, so pictures
 //! look the same on every machine.
@@ -20,7 +20,7 @@ const INK: [u8; 3] = [34, 34, 34];
 /// Average advance of a character of the font, in units of its size.
 const ADVANCE: f64 = 0.6;
 
-/// Which point of a text is put at the given place.
+/// Which point of a text is put at the given position.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Align {
     Left,
@@ -118,7 +118,7 @@ impl Sheet {
         self.fill(x + width, y, line, height, grey);
     }
 
-    /// Lays a picture with its top left corner at (`x`, `y`), pixel on pixel.
+    /// Places a picture with its top left corner at (`x`, `y`), pixel on pixel.
     pub(super) fn picture(&mut self, x: f64, y: f64, picture: RgbImage) {
         self.pictures.push((x as i64, y as i64, picture));
     }
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_drawn_where_it_is_put() {
+    fn text_is_drawn_at_its_position() {
         let mut sheet = Sheet::new(200.0, 100.0);
         sheet.text(100.0, 50.0, "HH", 40.0, Align::Centre);
         sheet.fill(0.0, 0.0, 10.0, 10.0, [255, 0, 0]);

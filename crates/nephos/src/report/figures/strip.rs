@@ -15,7 +15,7 @@ const TEXT: f64 = 13.0;
 /// A picture of a strip.
 #[derive(Debug, Clone)]
 pub enum StripPanel {
-    /// As it is.
+    /// Drawn unchanged.
     Picture(RgbImage),
     /// Class codes in their colours, 255 hatched, `[height, width]`.
     Classes(Array2<u8>),
@@ -30,7 +30,7 @@ pub struct Strip {
     pub captions: Vec<String>,
 }
 
-/// Lays strips on a sheet, `across` of them side by side, each picture within `side` ×
+/// Places strips on a sheet, `across` of them side by side, each picture within `side` ×
 /// `side` pixels, with `heads` over the columns and `legend` below all.
 ///
 /// # Errors

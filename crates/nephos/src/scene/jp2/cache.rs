@@ -1,4 +1,4 @@
-//! The tiles that were decoded last.
+//! Cache of the most recently decoded tiles.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ pub type Samples = Arc<Vec<u16>>;
 pub struct Slot(Mutex<Option<Samples>>);
 
 impl Slot {
-    /// The samples, decoded if nobody did. `decode` must not run other tasks of
+    /// The samples, decoded where they are not yet. `decode` must not run other tasks of
     /// the thread pool: they might wait for this slot.
     pub fn get(&self, decode: impl FnOnce() -> Result<Vec<u16>>) -> Result<Samples> {
         let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -25,10 +25,10 @@ impl Slot {
     }
 }
 
-/// At most `capacity` tiles, the least recently asked for dropped first.
+/// At most `capacity` tiles, the least recently requested dropped first.
 pub struct Cache {
     capacity: usize,
-    /// The tile asked for last is the last.
+    /// The tile requested last is the last.
     slots: Mutex<Vec<(usize, Arc<Slot>)>>,
 }
 
@@ -40,8 +40,8 @@ impl Cache {
         }
     }
 
-    /// The slot of a tile, as the one asked for last; where the tile was dropped,
-    /// the slot that was `held`.
+    /// The slot of a tile, as the one requested last; where the tile was dropped,
+    /// `held`, the slot of the caller.
     pub fn slot(&self, tile: usize, held: Option<Arc<Slot>>) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = match slots.iter().position(|(index, _)| *index == tile) {
@@ -55,7 +55,7 @@ impl Cache {
         slot
     }
 
-    /// The slots of those tiles that are here, held so that what is decoded
+    /// The slots of those tiles that are cached, kept alive so that what is decoded
     /// meanwhile does not drop them.
     pub fn hold(&self, tiles: &[usize]) -> Vec<Option<Arc<Slot>>> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);

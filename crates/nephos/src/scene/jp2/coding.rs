@@ -1,5 +1,5 @@
 //! How finely a tile is cut into precincts and code-blocks: small ones cost far
-//! more memory than the samples, and a header can ask for any.
+//! more memory than the samples, and a header can specify any.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::marker;
 use crate::error::{Error, Result};
 
 /// Most precincts and code-blocks of a tile, times the quality layers. Each costs
-/// the decoder up to a hundred bytes. 64 × 64 samples a block are usual.
+/// the decoder up to a hundred bytes. 64 × 64 samples per block are usual.
 const MOST_BLOCKS: u64 = 1 << 22;
 
 /// What a COD or COC marker segment says of precincts and code-blocks (A.6.1).
@@ -19,12 +19,12 @@ pub struct Coding {
     layers: Option<u16>,
     /// Exponents of a code-block's height and width.
     block: [u32; 2],
-    /// Exponents of a precinct's height and width, a pair a resolution.
+    /// Exponents of a precinct's height and width, one pair per resolution.
     precincts: Vec<[u32; 2]>,
 }
 
 impl Coding {
-    /// Of an image with one component; the cursor stands behind the length.
+    /// Of an image with one component; the cursor is behind the length.
     pub fn parse(cursor: &mut Cursor<'_>, code: u16) -> Result<Self> {
         if code == marker::COC {
             cursor.u8("Ccoc")?;

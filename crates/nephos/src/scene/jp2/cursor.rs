@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// A place in a file's bytes; reading past their end is an error.
+/// A position in a file's bytes; reading past their end is an error.
 pub struct Cursor<'a> {
     path: &'a Path,
     bytes: &'a [u8],

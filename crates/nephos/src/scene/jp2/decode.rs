@@ -18,8 +18,8 @@ pub fn decode(codestream: &[u8], size: [usize; 2], bits: u8) -> Result<Vec<u16>,
     let samples = size[0] * size[1];
     let _turn =
         (samples > LARGE).then(|| LARGE_TILE.lock().unwrap_or_else(PoisonError::into_inner));
-    // The decoder should not panic on broken data, but where it does, the file is
-    // to blame and the next scene must go on.
+    // The decoder should not panic on broken data, but where it does, that is an
+    // error of the file and must not stop other scenes.
     catch_unwind(AssertUnwindSafe(|| samples_of(codestream, size, bits)))
         .unwrap_or_else(|_| Err("the data are broken: the decoder gave up".to_owned()))
 }

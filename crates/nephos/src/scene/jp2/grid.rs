@@ -6,13 +6,13 @@ use crate::error::{Error, Result};
 
 /// Largest width and height of an image.
 const LARGEST_SIDE: u64 = 1 << 17;
-/// Most samples of one tile. Decoding takes about 14 bytes a sample, so that this is a
+/// Most samples of one tile. Decoding takes about 14 bytes per sample, so that this is a
 /// Sentinel-2 band at 10 m without tiles in 1.9 GB.
 const LARGEST_TILE: u64 = 1 << 27;
 /// Tiles are numbered in 16 bits (A.4.2).
 const MOST_TILES: u64 = 65535;
 
-/// Where an image and its tiles lie on the reference grid; all pairs are
+/// Position of an image and its tiles on the reference grid; all pairs are
 /// `[y, x]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
@@ -66,7 +66,7 @@ impl Grid {
         let [rows, cols] = self.size().map(|side| side as u64);
         if rows.max(cols) > LARGEST_SIDE {
             return limits(format!(
-                "an image of {rows} × {cols} samples, at most {LARGEST_SIDE} a side are read"
+                "an image of {rows} × {cols} samples, at most {LARGEST_SIDE} per side are read"
             ));
         }
         let [down, across] = self.tiles().map(|count| count as u64);

@@ -1,4 +1,4 @@
-//! Where the tile-parts of a codestream lie (ISO/IEC 15444-1, A.4.2).
+//! Positions of the tile-parts of a codestream (ISO/IEC 15444-1, A.4.2).
 
 use std::ops::Range;
 use std::path::Path;
@@ -58,7 +58,7 @@ pub fn tile_parts(path: &Path, bytes: &[u8], header: &Header) -> Result<Vec<Vec<
         }
         if part_end > end {
             return broken(format!(
-                "tile {tile} goes on to byte {part_end}, the codestream ends at byte {end}: it \
+                "tile {tile} extends to byte {part_end}, the codestream ends at byte {end}: it \
                  is cut off"
             ));
         }

@@ -1,6 +1,6 @@
-//! JPEG 2000 images (ISO/IEC 15444-1) of one band, read a window at a time.
+//! JPEG 2000 images (ISO/IEC 15444-1) of one band, read window by window.
 //!
-//! The decoder knows whole images only. Tiles are coded without regard to each
+//! The decoder decodes whole images only. Tiles are coded without regard to each
 //! other, so each becomes a codestream of its own ([`carve`]) that is decoded
 //! when a window needs it, several at a time.
 
@@ -75,7 +75,7 @@ impl Jp2 {
             let tiles = index::tile_parts(&path, bytes, &header)?;
             Ok((header, tiles))
         })?;
-        // A row of tiles that windows end in, and the one that they go on to.
+        // A row of tiles that windows end in, and the next.
         let capacity = (2 * header.grid.tiles()[1]).clamp(1, MOST_CACHED);
         Ok(Self {
             path,
@@ -121,7 +121,7 @@ impl Jp2 {
             return Ok(());
         };
         let slot = match part == rect {
-            // Read whole, a tile is not likely asked for again.
+            // Read whole, a tile is not likely requested again.
             true => held.unwrap_or_default(),
             false => self.cache.slot(tile, held),
         };

@@ -11,11 +11,11 @@ use super::mtl::{CONTENTS, IMAGE, Mtl};
 pub enum Quantity {
     /// Reflected sunlight.
     Reflectance,
-    /// The ground's own heat.
+    /// Emitted thermal radiation.
     Temperature,
 }
 
-/// One band of a sensor, as its keys and files call it.
+/// One band of a sensor, as its keys and files name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Band {
     /// As in `REFLECTANCE_MULT_BAND_4` or `FILE_NAME_BAND_6_VCID_1`.

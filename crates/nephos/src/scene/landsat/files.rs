@@ -1,10 +1,10 @@
-//! Where a product's metadata and bands lie.
+//! Finding a product's metadata and band files.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Names of files in a folder that are looked at; a product has some 20.
+/// Names of files in a folder that are listed; a product has some 20.
 const MOST_FILES: usize = 4096;
 
 /// Endings of metadata files, in lower case.
@@ -74,7 +74,7 @@ impl Folder {
             (Some(first), Some(second)) => Err(Error::format(
                 &self.path,
                 format!(
-                    "two files could be {what}: {first} and {second}; keep one product a folder"
+                    "two files could be {what}: {first} and {second}; keep one product per folder"
                 ),
             )),
             (first, _) => Ok(first.map(|name| self.path.join(name))),

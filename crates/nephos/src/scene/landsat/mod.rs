@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 /// Metres of a pixel of every band but the panchromatic, which is not read.
 const RESOLUTION: f64 = 30.0;
 
-/// A Landsat product: a folder with one GeoTIFF a band and a metadata file.
+/// A Landsat product: a folder with one GeoTIFF per band and a metadata file.
 ///
 /// Reflectance of Level-1 is that at the top of the atmosphere, divided by the sine of
 /// the sun's elevation at the scene's centre; of Level-2 that of the surface. Gains are
@@ -45,7 +45,7 @@ pub struct LandsatScene {
 impl LandsatScene {
     /// Opens the product of a folder, or of an `*_MTL.txt`, `*_MTL.json` or `*_MTL.xml` in
     /// it. Bands whose file is not there are left out, with a note, and so are thermal
-    /// bands without constants. A file that can't be read or lies on another grid than red
+    /// bands without constants. A file that can't be read or has another grid than red
     /// is an error when its band is read, and not before.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl LandsatScene {
             && resolution != RESOLUTION
         {
             return Err(Error::usage(format!(
-                "{}: a resolution of {resolution} m is asked for; Landsat is read at {RESOLUTION} m",
+                "{}: a resolution of {resolution} m is requested; Landsat is read at {RESOLUTION} m",
                 path.display()
             )));
         }
@@ -354,7 +354,7 @@ fn name(mtl: &Mtl, path: &Path) -> String {
         .map_or_else(|| super::stem(path), str::to_owned)
 }
 
-/// Where the sun stood; what reflectance needs of it is looked up where it is needed.
+/// Sun angles; reflectance reads the elevation itself.
 fn sun(mtl: &Mtl) -> Option<SunAngles> {
     Some(SunAngles {
         elevation: mtl.number(IMAGE, "SUN_ELEVATION").ok()?,

@@ -38,7 +38,7 @@ struct Value {
     line: Option<usize>,
 }
 
-/// Names under which a group is known: in Collection 2, and before.
+/// Names of a group: in Collection 2, and before.
 pub type Section = &'static [&'static str];
 
 /// Product, files and, before Collection 2, platform and time.

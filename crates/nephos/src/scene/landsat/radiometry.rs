@@ -13,7 +13,7 @@ use super::mtl::{
 use crate::error::{Error, Result};
 use crate::scene::{DType, Origin, Planck, Radiometry, SceneOptions};
 
-/// Kelvin that one unit of a thermal band stands for.
+/// Kelvin per unit of a thermal band.
 const KELVIN: f64 = 100.0;
 /// Stored number of pixels outside the scene, in all products.
 const FILL: f64 = 0.0;

@@ -1,8 +1,8 @@
 //! Which pixels of a raster have no data: numbers that its file declares, and fills that
 //! are recognised where it does not.
 //!
-//! Apart from how stored numbers become reflectance
-//! ([`Radiometry`](super::Radiometry), which also knows the one number that a band's
+//! Separate from how stored numbers become reflectance
+//! ([`Radiometry`](super::Radiometry), which also has the one number that a band's
 //! metadata declare). NaN and infinities are never data.
 
 mod recognise;
@@ -32,7 +32,7 @@ pub(super) struct NoData {
     /// Whether numbers beyond [`HUGE`] are no data.
     huge: bool,
     combinations: Vec<Combination>,
-    /// What was recognised, a sentence each.
+    /// What was recognised, one sentence each.
     pub found: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ impl NoData {
     }
 
     /// The bands of a window in reflectance, NaN where there is no data: `gather` gives
-    /// the bands it is asked for with each stored number converted, and NaN where a mask
+    /// the requested bands with each stored number converted, and NaN where a mask
     /// says that nothing is.
     pub fn reflectance(
         &self,
@@ -85,7 +85,7 @@ impl NoData {
         if self.combinations.is_empty() {
             return gather(bands, converter);
         }
-        // Whatever is asked for, the bands of the combinations decide.
+        // Whatever is requested, the bands of the combinations decide.
         let mut all = bands.to_vec();
         for (band, _) in self.combinations.iter().flat_map(|c| &c.parts) {
             if !all.contains(band) {
@@ -254,14 +254,14 @@ mod tests {
         nodata.map(band).to_vec()
     }
 
-    /// Reads `stored`, `[band, 1, pixel]`, of bands `wanted`.
+    /// Reads `stored`, `[band, 1, pixel]`, of bands `requested`.
     fn read(
         nodata: &NoData,
         scene: &[SceneBand],
         stored: &Array3<f64>,
-        wanted: &[usize],
+        requested: &[usize],
     ) -> Vec<Vec<f32>> {
-        let found = nodata.reflectance(scene, wanted, |bands, converter| {
+        let found = nodata.reflectance(scene, requested, |bands, converter| {
             let (_, rows, cols) = stored.dim();
             Ok(Array3::from_shape_fn(
                 (bands.len(), rows, cols),

@@ -1,4 +1,4 @@
-//! Fills that no one declared, recognised by a sample of pixels.
+//! Fill values that are not declared, recognised from a sample of pixels.
 //!
 //! Two kinds: numbers that no reflectance can be (−9999, the lowest number of the
 //! format), which are no data in any band wherever they are; and numbers that may be one
@@ -10,7 +10,7 @@ use ndarray::Array3;
 use super::{Combination, HUGE, NoData};
 use crate::band;
 use crate::error::Result;
-use crate::scene::judge::spread;
+use crate::scene::infer_radiometry::spread;
 use crate::scene::tiff::fit_nodata;
 use crate::scene::{DType, SceneBand, SceneInfo, Window};
 
@@ -22,21 +22,21 @@ const BELOW: [f64; 9] = [
 const LOWEST: f64 = -0.5;
 /// Of thermal bands, whatever their unit.
 const COLDEST: f64 = -999.0;
-/// Numbers that are fills or not, as what is around them tells.
+/// Numbers that may be fills, depending on the other numbers.
 const EVERYWHERE: [f64; 4] = [0.0, -999.0, 32_767.0, 65_535.0];
 /// Such a number is so many times the highest other one, if above 0.
-const APART: f64 = 1.6;
+const LEAST_GAP: f64 = 1.6;
 /// The lowest other number, where such a number is below 0.
-const APART_BELOW: f64 = -400.0;
+const LOWEST_OTHER: f64 = -400.0;
 /// Share of all pixels, or of those along the scene's edge, that make it a fill.
 const SHARE: f64 = 0.005;
 const EDGE_SHARE: f64 = 0.01;
-/// Share of a place from which on it is filled.
+/// Share of a window from which on it counts as filled.
 const FILLED: f64 = 0.95;
-/// Places that are looked at on each side of the scene, within and along its edge.
+/// Windows that are sampled on each side of the scene, within and along its edge.
 const WITHIN: usize = 4;
 const ALONG: usize = 5;
-/// Rows and columns of a place at the edge.
+/// Rows and columns of a window at the edge.
 const PLACE: usize = 32;
 /// Bands that decide where all of them hold a number: those, where two of them are there.
 const DECIDING: [&str; 6] = ["blue", "green", "red", "nir", "swir16", "swir22"];
@@ -47,9 +47,9 @@ pub(crate) fn is_fill(stored: f64, reflectance: f64) -> bool {
     stored.abs() >= HUGE || (stored < 0.0 && reflectance < LOWEST && BELOW.contains(&stored))
 }
 
-/// Looks at places of a scene by `read`, which gives stored numbers, NaN where `declared`
+/// Samples windows of a scene by `read`, which gives stored numbers, NaN where `declared`
 /// or a mask says that there is no data. The result is `declared` and what was
-/// recognised; the numbers of single bands that were seen come beside it.
+/// recognised; the numbers of single bands that were seen are returned with it.
 ///
 /// # Errors
 /// What `read` returns.
@@ -60,38 +60,38 @@ pub(in crate::scene) fn recognise(
 ) -> Result<(NoData, Vec<(usize, f64)>)> {
     let bands: Vec<usize> = (0..info.bands.len()).collect();
     let deciding = deciding(&info.bands);
-    let mut census = Census::new(info);
+    let mut counts = FillCounts::new(info);
     for window in spread(info, WITHIN) {
-        census.add(&read(&bands, window)?, &deciding, false);
+        counts.add(&read(&bands, window)?, &deciding, false);
     }
     for window in along_edge(info) {
-        census.add(&read(&bands, window)?, &deciding, true);
+        counts.add(&read(&bands, window)?, &deciding, true);
     }
-    Ok(census.judge(info, &deciding, declared))
+    Ok(counts.recognised(info, &deciding, declared))
 }
 
-/// All places that are looked at.
+/// All windows that are sampled.
 pub(in crate::scene) fn places(info: &SceneInfo) -> Vec<Window> {
     let mut places = spread(info, WITHIN);
     places.extend(along_edge(info));
     places
 }
 
-/// What was counted in the places.
-struct Census {
+/// Counts over the sampled windows.
+struct FillCounts {
     pixels: usize,
     edge: usize,
     /// Of each band, how often each of [`BELOW`] and the first number beyond [`HUGE`].
     below: Vec<[usize; BELOW.len()]>,
     huge: Vec<Option<(f64, usize)>>,
-    /// Of each of [`EVERYWHERE`]: pixels in all, at the edge, and places there that are filled
+    /// Of each of [`EVERYWHERE`]: pixels in all, at the edge, and windows there that are filled
     /// or have a border.
     everywhere: [[usize; 3]; EVERYWHERE.len()],
     /// Other numbers of the bands that decide.
     others: Vec<f64>,
 }
 
-impl Census {
+impl FillCounts {
     fn new(info: &SceneInfo) -> Self {
         Self {
             pixels: 0,
@@ -121,15 +121,15 @@ impl Census {
         for (number, [all, at_edge, filled]) in EVERYWHERE.iter().zip(&mut self.everywhere) {
             let everywhere = Combination::of(deciding, *number);
             let indices: Vec<usize> = (0..stored.dim().0).collect();
-            let held: Vec<bool> = (stored.lanes(ndarray::Axis(0)).into_iter())
+            let filled_at: Vec<bool> = (stored.lanes(ndarray::Axis(0)).into_iter())
                 .map(|pixel| everywhere.is_at(&indices, |band| pixel[band]))
                 .collect();
-            let count = held.iter().filter(|held| **held).count();
+            let count = filled_at.iter().filter(|filled_at| **filled_at).count();
             *all += count;
             if edge {
                 *at_edge += count;
                 let whole = count as f64 >= FILLED * pixels as f64;
-                *filled += usize::from(whole || has_line(&held, rows, cols));
+                *filled += usize::from(whole || has_line(&filled_at, rows, cols));
             }
         }
         let is_other = |value: &&f64| {
@@ -144,7 +144,7 @@ impl Census {
         }
     }
 
-    fn judge(
+    fn recognised(
         mut self,
         info: &SceneInfo,
         deciding: &[usize],
@@ -168,14 +168,14 @@ impl Census {
             }
             let dtypes: Vec<DType> = deciding.iter().map(|b| info.bands[*b].dtype).collect();
             let at_edge = share(edge, self.edge) >= EDGE_SHARE;
-            let told = match (*number == 0.0, deciding.len()) {
+            let is_fill = match (*number == 0.0, deciding.len()) {
                 // Black is a colour of a picture, and dark ground of a single band.
                 (true, _) if dtypes.contains(&DType::U8) => at_edge && filled > 0,
                 (true, 1) => at_edge && filled > 0 && !is_float(dtypes[0]),
                 (true, _) => at_edge || share(all, self.pixels) >= SHARE,
-                (false, _) => share(all, self.pixels) >= SHARE && self.is_apart(*number),
+                (false, _) => share(all, self.pixels) >= SHARE && self.is_isolated(*number),
             };
-            if told {
+            if is_fill {
                 nodata.combine(Combination::of(deciding, *number));
                 let share = percent(share(all, self.pixels));
                 let which = match deciding.len() {
@@ -184,7 +184,7 @@ impl Census {
                 };
                 nodata.found.push(format!(
                     "{number}{which}, which the file does not declare, is taken as no data: \
-                     {share} of the pixels looked at; --nodata none makes it data."
+                     {share} of the sampled pixels; --nodata none makes it data."
                 ));
             }
         }
@@ -232,14 +232,14 @@ impl Census {
             };
             nodata.found.push(format!(
                 "{} in {which}, which the file does not declare, is no reflectance and taken as \
-                 no data: {share} of the pixels looked at; --nodata none makes it data.",
+                 no data: {share} of the sampled pixels; --nodata none makes it data.",
                 short(number)
             ));
         }
     }
 
     /// Whether a number is too far below 0 in a band, by its radiometry or, where that is
-    /// not known yet, by the size of the other numbers.
+    /// not determined yet, by the size of the other numbers.
     fn is_impossible(&self, number: f64, band: &SceneBand) -> bool {
         if band::is_thermal(&band.name) {
             return number <= COLDEST;
@@ -258,13 +258,13 @@ impl Census {
         (number * radiometry.gain + radiometry.bias) / unit < LOWEST
     }
 
-    /// Whether no other number comes near one that may be a fill.
-    fn is_apart(&self, number: f64) -> bool {
+    /// Whether all other numbers are far from one that may be a fill.
+    fn is_isolated(&self, number: f64) -> bool {
         match (self.others.first(), self.others.last()) {
             (Some(lowest), Some(highest)) if number > 0.0 => {
-                highest * APART <= number && lowest.abs() * APART <= number
+                highest * LEAST_GAP <= number && lowest.abs() * LEAST_GAP <= number
             }
-            (Some(lowest), Some(_)) => *lowest >= APART_BELOW,
+            (Some(lowest), Some(_)) => *lowest >= LOWEST_OTHER,
             // Nothing else was seen.
             _ => false,
         }
@@ -273,10 +273,10 @@ impl Census {
 
 /// The bands that decide whether a pixel is filled: the same whatever is read.
 fn deciding(bands: &[SceneBand]) -> Vec<usize> {
-    let called = |wanted: &&str| {
+    let called = |requested: &&str| {
         (bands.iter()).position(|band| {
             let name = band::canonical(&band.name);
-            name == *wanted || (*wanted == "nir" && name == "nir08")
+            name == *requested || (*requested == "nir" && name == "nir08")
         })
     };
     let usual: Vec<usize> = DECIDING.iter().filter_map(called).collect();
@@ -298,11 +298,11 @@ fn deciding(bands: &[SceneBand]) -> Vec<usize> {
     }
 }
 
-/// Whether the first or last row or column of a place is held by a number throughout, as
+/// Whether the first or last row or column of a window holds a number throughout, as
 /// where a border begins.
-fn has_line(held: &[bool], rows: usize, cols: usize) -> bool {
-    let row = |row: usize| (0..cols).all(|col| held[row * cols + col]);
-    let col = |col: usize| (0..rows).all(|row| held[row * cols + col]);
+fn has_line(filled_at: &[bool], rows: usize, cols: usize) -> bool {
+    let row = |row: usize| (0..cols).all(|col| filled_at[row * cols + col]);
+    let col = |col: usize| (0..rows).all(|row| filled_at[row * cols + col]);
     rows > 0 && cols > 0 && (row(0) || row(rows - 1) || col(0) || col(cols - 1))
 }
 
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_may_be_measured_are_not() {
+    fn numbers_that_may_be_measurements_are_not_recognised() {
         use DType::{F32, I16, U8, U16};
         for (dtype, range, fill, cols) in [
             // Sentinel-2 whose offset of 1000 was taken off begins at −999.
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_one_band_alone_is_no_combination() {
+    fn a_number_in_one_band_alone_is_no_combination() {
         let info = info(&["red", "nir"], DType::U16, 200, true);
         let read = |bands: &[usize], window: Window| {
             Ok(Array3::from_shape_fn(

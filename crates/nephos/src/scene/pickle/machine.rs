@@ -13,8 +13,8 @@ use super::payload::Encoding;
 use super::stack::Stack;
 use super::value::{Heap, LONGEST_NAME, Value};
 
-/// Most opcodes of one pickle: enough for 60 000 arrays, and what is kept for
-/// them is never more than about 100 MB.
+/// Most opcodes of one pickle: enough for 60 000 arrays, and the memory
+/// for them is at most about 100 MB.
 pub(crate) const MOST_OPERATIONS: usize = 1 << 21;
 
 /// What a pickle may name, and what it means there.
@@ -83,7 +83,7 @@ impl<H: Host> Machine<'_, '_, H> {
                     0..=5 => Ok(()),
                     _ => Err(Fault::new(
                         at,
-                        format!("pickle protocol {version}; 0 to 5 are known"),
+                        format!("pickle protocol {version}; 0 to 5 are supported"),
                     )),
                 };
             }

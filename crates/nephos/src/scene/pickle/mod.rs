@@ -2,7 +2,7 @@
 //! anything.
 //!
 //! A pickle is a program for a stack machine that may call any function. This
-//! machine knows only what NumPy writes for arrays of plain numbers (protocols 0
+//! machine executes only what NumPy writes for arrays of plain numbers (protocols 0
 //! to 5, NumPy 1.x and 2.x); anything else is an error at its byte. Opening
 //! skips over the numbers, so that it costs the same for 5 MB as for 5 GB.
 //!

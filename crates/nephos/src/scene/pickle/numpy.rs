@@ -1,4 +1,4 @@
-//! What NumPy's pickles mean: the allowed globals, and arrays as places in the
+//! What NumPy's pickles mean: the allowed globals, and arrays as positions in the
 //! file.
 
 use super::machine::Host;
@@ -105,7 +105,7 @@ impl NumpyHost {
         let expected = layout.byte_len();
         if !payload.may_hold(expected) {
             return Err(format!(
-                "the shape {axes:?} asks for {expected} bytes, the data are {}",
+                "the shape {axes:?} needs {expected} bytes, the data are {}",
                 payload.len
             ));
         }
@@ -128,7 +128,7 @@ impl Host for NumpyHost {
         arguments: Value,
     ) -> Result<Value, String> {
         let arguments = heap.arguments(arguments)?;
-        let is = |wanted: Global| global == wanted as u8;
+        let is = |requested: Global| global == requested as u8;
         match *arguments {
             [
                 Value::Global(class),

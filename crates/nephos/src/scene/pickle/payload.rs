@@ -10,7 +10,7 @@ use super::cursor::Fault;
 pub(crate) enum Encoding {
     /// Byte for byte.
     Verbatim,
-    /// UTF-8; as bytes, each character stands for its Latin-1 code.
+    /// UTF-8; as bytes, each character is its Latin-1 code.
     Utf8,
     /// Latin-1 with `\uXXXX` and `\UXXXXXXXX` (protocol 0 text).
     RawUnicodeEscape,
@@ -18,7 +18,7 @@ pub(crate) enum Encoding {
     StringEscape,
 }
 
-/// A place in the file that holds text or bytes.
+/// A range of the file that holds text or bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Payload {
     pub start: usize,
@@ -27,8 +27,8 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    /// Whether the payload can stand for `decoded` bytes, judged by its length
-    /// alone; [`Payload::bytes`] judges exactly.
+    /// Whether the payload can be `decoded` bytes long, by its length
+    /// alone; [`Payload::bytes`] checks exactly.
     pub fn may_hold(&self, decoded: usize) -> bool {
         let widest = match self.encoding {
             Encoding::Verbatim => 1,
@@ -100,7 +100,7 @@ impl Payload {
     fn wrong_length(&self, found: usize, expected: usize) -> Fault {
         Fault::new(
             self.start,
-            format!("the shape asks for {expected} bytes, the data are {found}"),
+            format!("the shape needs {expected} bytes, the data are {found}"),
         )
     }
 

@@ -21,7 +21,7 @@ const LONGEST_KEY: usize = 4096;
 /// A Python pickle that holds a list, tuple or dict of arrays, or one array.
 ///
 /// Opening it reads the pickle's structure and no numbers; the numbers of a
-/// sample are read when asked. The file must not be cut while it is open.
+/// sample are read on request. The file must not be cut while it is open.
 pub struct PickleSource {
     path: PathBuf,
     mapping: Mapping,
@@ -90,7 +90,7 @@ impl PickleSource {
 /// How samples are saved that nephos reads, for messages.
 const HOW_TO_SAVE: &str = "A pickle of samples is a list, tuple or dict of arrays \
      [channels, height, width], whose label, if any, is one of the channels \
-     (data.label_channel); images and labels apart are saved as np.savez('samples.npz', \
+     (data.label_channel); separate images and labels are saved as np.savez('samples.npz', \
      images=np.stack(images), labels=np.stack(labels)), images alone as \
      np.save('images.npy', np.stack(images))";
 /// Keys of a dict that are of labels beside images.

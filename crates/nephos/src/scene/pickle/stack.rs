@@ -19,7 +19,7 @@ impl Stack {
         self.marks.push(self.values.len());
     }
 
-    /// Drops the top or, as Python does, an open mark that nothing lies above.
+    /// Drops the top or, as Python does, an open mark with nothing above.
     pub fn discard(&mut self) -> Result<(), String> {
         if self.marks.last() == Some(&self.values.len()) {
             self.marks.pop();

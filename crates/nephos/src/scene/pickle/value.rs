@@ -4,7 +4,7 @@ use super::payload::Payload;
 
 /// Most characters of a global's, data type's or encoding's name.
 pub(crate) const LONGEST_NAME: usize = 256;
-/// Most arguments of a call, and items of a state, that a host looks at.
+/// Most arguments of a call, and items of a state, that a host reads.
 const MOST_ARGUMENTS: usize = 16;
 
 /// One object. Containers are numbers into the [`Heap`], so that values are
@@ -48,7 +48,7 @@ impl Value {
     }
 }
 
-/// Where tuples, lists and dicts lie, and the file that payloads point into.
+/// Storage of tuples, lists and dicts, and the file that payloads point into.
 pub(crate) struct Heap<'a> {
     pub file: &'a [u8],
     tuples: Vec<Value>,

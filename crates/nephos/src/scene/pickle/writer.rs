@@ -21,7 +21,7 @@ const FIRST_DTYPE: u32 = 2;
 ///
 /// Arrays are named `numpy.core.multiarray`, the one module that NumPy 1.x and
 /// 2.x both read, without a warning (2.x itself writes `numpy._core`, which NumPy
-/// before 1.26 does not know).
+/// before 1.26 lacks).
 pub struct Writer<W> {
     out: W,
     /// Data types written so far, and their memo numbers.
@@ -48,8 +48,8 @@ impl<W: Write> Writer<W> {
     /// Adds one array; `bytes` are little-endian numbers in C order.
     ///
     /// # Errors
-    /// [`Error::Usage`] when `bytes` are not as many as `shape` and `dtype` ask
-    /// for; [`Error::Io`].
+    /// [`Error::Usage`] when `bytes` are not as many as `shape` and `dtype`
+    /// need; [`Error::Io`].
     pub fn push(&mut self, dtype: DType, shape: [usize; 3], bytes: &[u8]) -> Result<()> {
         let expected = shape
             .iter()
@@ -179,7 +179,7 @@ pub fn write_u16(
     })
 }
 
-/// Gives the path to an error of a writer that does not know it.
+/// Gives the path to an error of a writer without one.
 fn named(path: &Path, error: Error) -> Error {
     match error {
         Error::Io {
@@ -200,7 +200,7 @@ mod tests {
     use crate::scene::{SampleSource, pickle::PickleSource};
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn written_arrays_are_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.pkl");
         let samples: Vec<Array3<u16>> = (0..5u16)

@@ -142,7 +142,7 @@ fn visible(picture: &DynamicImage) -> Option<Vec<bool>> {
     })
 }
 
-/// Whether a file is a PNG with a palette: its header says so, colour type 3.
+/// Whether a file is a PNG with a palette: its header has colour type 3.
 fn has_palette(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x89, b'P', b'N', b'G']) && bytes.get(25) == Some(&3)
 }

@@ -3,7 +3,7 @@
 //!
 //! Huffman-coded JPEGs (SOF0, SOF1, and SOF2, which is progressive) are followed, symbol by
 //! symbol and without computing a pixel (ITU T.81, Annexes F.2.2 and G.1.2); of others
-//! nothing is said.
+//! all count as complete.
 
 /// Larger pictures than a gigapixel are not followed.
 const MOST_UNITS: usize = 1 << 24;
@@ -16,7 +16,7 @@ pub(super) struct Scans {
     tables: [[Option<Huffman>; 4]; 2],
     /// Units between restarts; 0: none.
     restart: usize,
-    /// Components that a scan held.
+    /// Components of the scans so far.
     seen: Vec<u8>,
     /// Of each component, and of each of its blocks: which coefficients are not 0, a bit
     /// each; in progressive JPEGs alone.
@@ -62,12 +62,12 @@ impl Scans {
     }
 
     /// Whether the entropy-coded data that begin with `data` hold all blocks of the scan
-    /// whose header is `header`. True where that can't be told.
+    /// whose header is `header`. True where that can't be determined.
     pub fn is_whole(&mut self, header: &[u8], data: &[u8]) -> bool {
         self.follow(header, data).unwrap_or(true)
     }
 
-    /// Whether every component of the frame was in a scan. True where that can't be told.
+    /// Whether every component of the frame was in a scan. True where that can't be determined.
     pub fn are_all_seen(&self) -> bool {
         let seen = |(id, ..): &(u8, usize, usize)| self.seen.contains(id);
         self.frame
@@ -227,7 +227,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Coefficients that no scan before held.
+    /// Coefficients of no earlier scan.
     fn spectrum(&mut self, table: &Huffman, first: u32, last: u32, known: &mut u64) -> Option<()> {
         if self.ended > 0 {
             self.ended -= 1;
@@ -318,7 +318,7 @@ fn sequential(bits: &mut Bits<'_>, direct: &Huffman, alternating: &Huffman) -> O
 }
 
 impl Frame {
-    /// `None` where the size is not known, or what is said of components makes no sense.
+    /// `None` where the size is not known, or the components are inconsistent.
     fn of(body: &[u8], progressive: bool) -> Option<Self> {
         let (head, rest) = body.split_first_chunk::<6>()?;
         let number = |at: usize| usize::from(u16::from_be_bytes([head[at], head[at + 1]]));
@@ -327,8 +327,8 @@ impl Frame {
             .map(|c| (c[0], usize::from(c[1] >> 4), usize::from(c[1] & 15)))
             .collect();
         let sound = |(_, across, down): &(u8, usize, usize)| *across > 0 && *down > 0;
-        let told = width > 0 && height > 0 && !components.is_empty();
-        (told && components.iter().all(sound)).then_some(Self {
+        let message = width > 0 && height > 0 && !components.is_empty();
+        (message && components.iter().all(sound)).then_some(Self {
             progressive,
             width,
             height,

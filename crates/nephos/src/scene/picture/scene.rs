@@ -7,9 +7,9 @@ use ndarray::{Array3, Axis, s};
 use super::{Picture, decode};
 use crate::band::{self, Product};
 use crate::error::Result;
-use crate::scene::judge::{self, Sampled};
+use crate::scene::georeference_files;
+use crate::scene::infer_radiometry::{Sampled, infer_radiometry};
 use crate::scene::nodata::{self, Combination, NoData};
-use crate::scene::place_files;
 use crate::scene::raster_names::given;
 use crate::scene::raster_scene::name_of;
 use crate::scene::sidecar::{MaskFile, Pam};
@@ -18,10 +18,10 @@ use crate::scene::{
     Georeference, Origin, Radiometry, Scene, SceneBand, SceneInfo, SceneOptions, Window,
 };
 
-/// A PNG or JPEG as a scene: red, green and blue, or one band `gray`; its place is that of
-/// a world file or `.aux.xml` beside it. The whole picture is held in memory. What is wholly transparent is no data, as
-/// are black borders and what files beside the picture say, as for
-/// [`RasterScene`](crate::scene::RasterScene).
+/// A PNG or JPEG as a scene: red, green and blue, or one band `gray`; its georeference is
+/// that of a world file or `.aux.xml` beside it. The whole picture is in memory. Transparent
+/// pixels are no data, as are black borders and what files beside the picture declare, as
+/// for [`RasterScene`](crate::scene::RasterScene).
 pub struct PictureScene {
     info: SceneInfo,
     /// NaN where the picture is transparent or masked.
@@ -45,7 +45,7 @@ impl PictureScene {
         notes.extend(transparency(&picture));
         if picture.palette {
             notes.push(
-                "The picture has a palette: its pixels are read as the colours that stand there."
+                "The picture has a palette: its pixels are read as the palette's colours."
                     .to_owned(),
             );
         }
@@ -108,7 +108,7 @@ impl PictureScene {
                 ),
                 size: [rows, cols],
                 block: [rows, cols],
-                georeference: place_files::with_files(path, Georeference::default()),
+                georeference: georeference_files::with_files(path, Georeference::default()),
                 bands,
                 sun: None,
                 acquired: None,
@@ -134,7 +134,7 @@ impl PictureScene {
             }
         }
         let sampled = Sampled::of(&scene.info, |bands, window| Ok(scene.valid(bands, window)))?;
-        judge::apply(&mut scene.info, &sampled, options);
+        infer_radiometry(&mut scene.info, &sampled, options);
         Ok(scene)
     }
 
@@ -175,7 +175,7 @@ impl Scene for PictureScene {
     }
 }
 
-/// How much of a picture is transparent, in a sentence.
+/// How much of a picture is transparent, as a sentence.
 fn transparency(picture: &Picture) -> Option<String> {
     let visible = picture.visible.as_ref()?;
     let gone = visible.iter().filter(|visible| !**visible).count();

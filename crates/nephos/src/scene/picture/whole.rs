@@ -1,4 +1,4 @@
-//! Whether a picture is whole: decoders fill in what is cut off.
+//! Detects truncated pictures, which decoders fill in silently.
 
 use std::path::Path;
 
@@ -67,7 +67,7 @@ fn jpeg(bytes: &[u8]) -> Result<(), Fault> {
     let mut at = 2;
     loop {
         // The next marker: any number of 0xff, then its code. In a scan 0xff00 is data, and
-        // restarts stand between its parts; elsewhere what is no marker is skipped, as
+        // restarts separate its parts; outside of a scan other bytes are skipped, as
         // decoders do.
         let next = bytes.get(at..).unwrap_or_default();
         at += next.iter().position(|byte| *byte == 0xff).ok_or_else(cut)?;
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_put_after_a_cut_does_not_make_a_whole() {
+    fn an_end_marker_after_a_cut_does_not_hide_it() {
         let bytes = encoded(ImageFormat::Jpeg);
         let path = Path::new("a.jpg");
         for end in [bytes.len() / 2, bytes.len() - 60, bytes.len() - 10] {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_preview_is_not_that_of_the_picture() {
+    fn an_embedded_preview_does_not_end_the_picture() {
         let bytes = encoded(ImageFormat::Jpeg);
         // A segment of an application that holds a whole JPEG.
         let length = (bytes.len() + 2) as u16;

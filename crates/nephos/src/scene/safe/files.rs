@@ -24,7 +24,7 @@ pub struct Files {
     store: Store,
     /// Name of the product's metadata file.
     pub main: String,
-    /// All files that matter, in order.
+    /// All files that are read, in order.
     pub names: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ enum Store {
         mapping: Arc<Mapping>,
         /// What precedes a file's name within the product.
         root: String,
-        /// Position, method, place and sizes, one a name.
+        /// Position, method, place and sizes, one per name.
         entries: Vec<Entry>,
     },
 }
@@ -238,7 +238,7 @@ impl Files {
         Ok((bytes, length))
     }
 
-    /// An image's bytes: mapped where they lie (the archive's checksum would cost a
+    /// An image's bytes: mapped in place (the archive's checksum would cost a
     /// walk through all of them), or unpacked into a temporary file
     /// without a name, which goes with the last use.
     pub fn image(&self, name: &str) -> Result<MappedRange> {
@@ -293,7 +293,7 @@ impl Files {
 }
 
 /// Copies an entry of `length` bytes; errors of the archive and of the temporary
-/// file are told apart.
+/// file are distinguished.
 fn unpack(path: &Path, mut from: impl Read, to: &mut File, length: u64) -> Result<()> {
     use std::io::Write;
     let mut buffer = vec![0; 1 << 16];
@@ -316,7 +316,7 @@ fn unpack(path: &Path, mut from: impl Read, to: &mut File, length: u64) -> Resul
     ))
 }
 
-/// The names of the files that matter below `folder`.
+/// The names of the files that are read below `folder`.
 fn walk(folder: &Path, prefix: &str, depth: usize, names: &mut Vec<String>) -> Result<()> {
     let fail = |e| Error::io(folder, e);
     for entry in std::fs::read_dir(folder).map_err(fail)? {

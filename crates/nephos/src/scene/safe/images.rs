@@ -41,7 +41,7 @@ impl Image {
 }
 
 /// Names of a product's image files that are there, and the folder of the granule
-/// they lie in; what is odd goes to `notes`.
+/// they are in; inconsistencies go to `notes`.
 pub fn names(
     files: &Files,
     product: &Product,
@@ -106,7 +106,7 @@ pub struct Opened {
 }
 
 /// Reads the images' headers; their sizes must be those of the tile's grids. What is wrong
-/// with one is kept, for who asks for its band.
+/// with one is returned when its band is read.
 ///
 /// # Errors
 /// No image can be read: the first one's.
@@ -168,10 +168,10 @@ pub fn choose(images: &[Image], band: usize, resolution: u32) -> Option<usize> {
         .map(|(index, _)| index)
 }
 
-/// The grid that the scene gets: the one asked for, else 10 m or the finest that
+/// The grid that the scene gets: the requested one, else 10 m or the finest that
 /// any image has.
 pub fn grid(
-    wanted: Option<f64>,
+    requested: Option<f64>,
     tile: &Tile,
     images: &[Image],
     notes: &mut Vec<String>,
@@ -182,13 +182,13 @@ pub fn grid(
             .collect();
         all.join(", ")
     };
-    if let Some(wanted) = wanted {
+    if let Some(requested) = requested {
         return (tile.grids.iter())
-            .find(|grid| f64::from(grid.resolution) == wanted)
+            .find(|grid| f64::from(grid.resolution) == requested)
             .copied()
             .ok_or_else(|| {
                 Error::usage(format!(
-                    "--resolution {wanted}: the product's bands come in {} m",
+                    "--resolution {requested}: the product's bands come in {} m",
                     list()
                 ))
             });

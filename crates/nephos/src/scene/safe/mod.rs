@@ -3,12 +3,12 @@
 
 mod bands;
 mod files;
+mod georeference;
 mod images;
-mod loose;
-mod place;
 mod product;
 mod resample;
 mod tile;
+mod unpacked;
 
 use std::path::{Path, PathBuf};
 
@@ -18,10 +18,10 @@ use rayon::prelude::*;
 use self::files::Files;
 pub(crate) use self::files::{is_main, is_product};
 use self::images::{Image, Opened};
-pub(crate) use self::loose::has_bands;
 use self::product::{Product, is_local};
 use self::resample::Fit;
 use self::tile::{Tile, TileGrid};
+pub(crate) use self::unpacked::has_bands;
 use super::band_file::again;
 use super::jp2::Rect;
 use super::{DType, Origin, Radiometry, Scene, SceneBand, SceneInfo, SceneOptions, Window};
@@ -53,7 +53,7 @@ struct Source {
 /// What a scene is built of.
 struct Parts {
     files: Files,
-    /// What messages call the metadata.
+    /// Name of the metadata in messages.
     main: PathBuf,
     product: Product,
     opened: Opened,
@@ -131,7 +131,7 @@ impl SafeScene {
         let mut bands = Vec::new();
         let mut sources = Vec::new();
         for (number, (agency, common, _)) in SENTINEL2.iter().enumerate() {
-            // No other image of the band stands in for a broken one.
+            // No other image of the band replaces a broken one.
             let wrong = broken.iter().position(|(band, _)| *band == number);
             let (source, resolution) = match wrong.map(|position| broken.swap_remove(position).1) {
                 Some(error) => {
@@ -195,7 +195,7 @@ impl SafeScene {
         let step = fit.rows(image.info().tile[0]);
         let mut row = window.start[0];
         while row < window.end[0] {
-            // Up to the next row of tiles, so that none is met twice.
+            // Up to the next row of tiles, so that none is read twice.
             let next = ((row / step + 1) * step).min(window.end[0]);
             let part = Rect {
                 start: [row, window.start[1]],
@@ -272,7 +272,7 @@ fn stem(name: &str) -> &str {
     }
 }
 
-/// What users should hear of offsets: the metadata are believed, not the name.
+/// Notes on odd offsets: the metadata decide, not the name.
 fn odd_offsets(product: &Product, name: &str) -> Option<String> {
     if product.offsets.is_none() && is_local(&product.baseline) {
         return Some(format!(
@@ -296,7 +296,7 @@ fn odd_offsets(product: &Product, name: &str) -> Option<String> {
         let is_number = digits.len() == 4 && digits.bytes().all(|digit| digit.is_ascii_digit());
         is_number.then(|| format!("{}.{}", &digits[..2], &digits[2..]))
     })?;
-    // N9999 is what all of them are called.
+    // N9999 is the name of all of them.
     let is_same = named == product.baseline || is_local(&named) && is_local(&product.baseline);
     (!is_same).then(|| {
         format!(

@@ -1,7 +1,7 @@
 //! What the product's metadata (`MTD_MSIL1C.xml`, `MTD_MSIL2A.xml`) say.
 //!
-//! The radiometry comes from here and from nowhere else: neither the product's
-//! name nor its date tells whether an offset was added (ESA, Sentinel-2 Products
+//! The radiometry comes only from here: neither the product's
+//! name nor its date determines whether an offset was added (ESA, Sentinel-2 Products
 //! Specification Document, S2-PDGS-TAS-DI-PSD).
 
 use std::path::Path;
@@ -162,7 +162,7 @@ impl Product {
 }
 
 /// Whether a baseline is one of processing outside ESA's ground segment, as users do with
-/// Sen2Cor: 99.xx. It tells nothing of offsets.
+/// Sen2Cor: 99.xx. It implies nothing about offsets.
 pub fn is_local(baseline: &str) -> bool {
     baseline.parse().is_ok_and(|baseline: f64| baseline >= 90.0)
 }
@@ -199,7 +199,7 @@ impl<'a> Fields<'a> {
             .ok_or_else(|| self.wrong(name, text, "a number"))
     }
 
-    /// The band that each `band_id` means, as far as the metadata say so.
+    /// The band that each `band_id` means, as far as the metadata state it.
     fn band_numbers(&self) -> Result<Vec<(usize, usize)>> {
         xml::all(self.root, "Spectral_Information")
             .filter_map(|band| Some((band.attribute("bandId")?, band.attribute("physicalBand")?)))

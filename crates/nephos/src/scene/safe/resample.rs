@@ -8,7 +8,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, s};
 use crate::scene::jp2::Rect;
 use crate::scene::radiometry::{Radiometry, SATURATED_REFLECTANCE};
 
-/// How an image's pixels lie on the grid's.
+/// How an image's pixels map to the grid's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
     /// `n` × `n` pixels of the grid in one of the image, 1 where they are the same.
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn means_leave_out_what_is_not_valid() {
+    fn means_leave_out_invalid_pixels() {
         let radiometry = Radiometry {
             saturated: Some(65535.0),
             ..Radiometry::scaled(10000.0, -1000.0, Origin::Metadata).with_nodata(Some(0.0))

@@ -13,12 +13,12 @@ const LONGEST_SIDE: usize = 1 << 16;
 /// The tile's metadata, as far as they are used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tile {
-    /// EPSG code of the coordinate system; `None` where the place is not known.
+    /// EPSG code of the coordinate system; `None` where it is not known.
     pub epsg: Option<u16>,
     /// The tile's grids, the finest first.
     pub grids: Vec<TileGrid>,
     pub sun: Option<SunAngles>,
-    /// When the tile was seen, ISO 8601.
+    /// Sensing time of the tile, ISO 8601.
     pub sensed: Option<String>,
 }
 
@@ -71,7 +71,7 @@ impl Tile {
         self.grids.iter().find(|grid| grid.resolution == resolution)
     }
 
-    /// Where the tile lies on one of its grids.
+    /// Georeference of the tile on one of its grids.
     pub fn georeference(&self, grid: &TileGrid) -> Georeference {
         match self.epsg {
             None => Georeference::default(),

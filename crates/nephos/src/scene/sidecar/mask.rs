@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::scene::Window;
 use crate::scene::tiff::TiffRaster;
 
-/// A mask beside a raster: one for all bands, or one a band.
+/// A mask beside a raster: one for all bands, or one per band.
 pub(in crate::scene) struct MaskFile {
     raster: TiffRaster,
 }

@@ -1,4 +1,4 @@
-//! What lies beside a raster and says more of it, as GDAL writes and reads it: `.aux.xml`
+//! Files beside a raster with more metadata, as GDAL writes and reads them: `.aux.xml`
 //! and `.msk`.
 
 mod mask;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::scene::tiff::scaling;
 use crate::scene::xml::{self, LARGEST};
 
-/// What is said of one band; nothing where it says nothing.
+/// Metadata of one band, as far as stated.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::scene) struct PamBand {
     pub description: Option<String>,
@@ -32,9 +32,9 @@ impl PamBand {
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::scene) struct Pam {
     pub path: PathBuf,
-    /// One entry a band of the raster.
+    /// One entry per band of the raster.
     pub bands: Vec<PamBand>,
-    /// One number a band: a pixel that holds them all has no data.
+    /// One number per band: a pixel that holds them all has no data.
     pub nodata_values: Option<Vec<f64>>,
 }
 
@@ -61,7 +61,7 @@ impl Pam {
         parse(&path, &bytes, count).map(Some)
     }
 
-    /// What it says, in a sentence; `None` where it is silent.
+    /// A sentence about what it states; `None` where it states nothing.
     pub fn note(&self) -> Option<String> {
         let any = |holds: fn(&PamBand) -> bool| self.bands.iter().any(holds);
         let said: Vec<&str> = [
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn statistics_alone_say_nothing() {
+    fn statistics_alone_are_no_description() {
         let text = "<PAMDataset><PAMRasterBand band=\"1\"><Metadata><MDI \
                     key=\"STATISTICS_MEAN\">3</MDI></Metadata></PAMRasterBand></PAMDataset>";
         let pam = read(text, 1).unwrap();

@@ -34,7 +34,7 @@ pub fn is_zip<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
     names.any(|name| name == LEVEL_0)
 }
 
-/// The table of a container and its samples, one a row.
+/// The table of a container and its samples, one per row.
 pub fn read(path: &Path, file: &[u8]) -> Result<(Table, Vec<Entry>)> {
     let (table, entries) = match file {
         _ if file.starts_with(ZIP) => {
@@ -84,7 +84,7 @@ fn first_double(entries: &[Entry]) -> Option<&str> {
         .map(|pair| pair[0])
 }
 
-/// Columns of a table that say which files there are: name, offset, length.
+/// Columns of a table that list files: name, offset, length.
 type Columns = [&'static str; 3];
 
 const TORTILLA_COLUMNS: Columns = ["tortilla:id", "tortilla:offset", "tortilla:length"];

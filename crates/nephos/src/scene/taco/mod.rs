@@ -1,6 +1,6 @@
 //! Containers of CloudSEN12+ and other data sets of the TACO Foundation.
 //!
-//! Three formats, told apart by their content; numbers are little-endian.
+//! Three formats, distinguished by their content; numbers are little-endian.
 //!
 //! - `.mlstac`: `#y`, the length of a JSON header (u64), the header, an object of
 //!   sample name to `[begin, length]`, then the samples; `begin` counts from the
@@ -8,18 +8,18 @@
 //!   (Python package `mlstac` 0.1.8, `core.py`.)
 //! - `.tortilla` and `.taco`, version 1: `#y` or `WX`, offset and length of the footer
 //!   (u64 each), number of parts (u64); a `.taco` also has offset and length of a
-//!   JSON collection. The footer is a Parquet table with a row a sample:
+//!   JSON collection. The footer is a Parquet table with one row per sample:
 //!   `tortilla:id`, `tortilla:file_format`, `tortilla:offset`, `tortilla:length` and
 //!   whatever the data set adds. Samples begin at byte 200. A sample of format
 //!   `TORTILLA` is such a file within the file, its offsets counted from its own
 //!   beginning: in CloudSEN12+ image and label. (`pytortilla` 0.5.1, `tacotoolbox`
 //!   0.3.3, `tacoreader` 0.6.5.) In files of `tacoreader` 0.2 the fields after the
-//!   footer's length lie elsewhere; they are not used here.
+//!   footer's length have other positions; they are not used here.
 //! - `.tacozip`, version 2: a zip archive whose entries are stored, not compressed.
-//!   `METADATA/level0.parquet` has a row a sample: `id`, `type` (`FILE` or `FOLDER`),
+//!   `METADATA/level0.parquet` has one row per sample: `id`, `type` (`FILE` or `FOLDER`),
 //!   `internal:offset` and `internal:size`, which count from the archive's first
 //!   byte. Those of a folder are of its entry `__meta__`, a Parquet table of the same
-//!   columns, a row a file. (`tacotoolbox` 0.26.9, `tacoreader` 2.4.21.)
+//!   columns, one row per file. (`tacotoolbox` 0.26.9, `tacoreader` 2.4.21.)
 //!
 //! Of a data set in several files (`NAME.0000.part.taco`) each holds the metadata of
 //! its own samples and is opened by itself.
@@ -64,7 +64,7 @@ pub struct TacoSource {
     file: Arc<Mapping>,
     table: Table,
     entries: Vec<Entry>,
-    /// Where image and label of each sample lie, found when it is first asked for.
+    /// Position of image and label of each sample, found on first use.
     samples: Vec<OnceLock<Sample>>,
 }
 
@@ -152,7 +152,7 @@ impl SampleSource for TacoSource {
         let [_, h, w] = sample.header.shape;
         let shape = tiff::header_of(&raster).shape;
         if shape != [1, h, w] {
-            let message = format!("a label of shape {shape:?}; its image asks for [1, {h}, {w}]");
+            let message = format!("a label of shape {shape:?}; its image needs [1, {h}, {w}]");
             return Err(Error::format(path, message));
         }
         let label = self.file.checked(|_| tiff::read_of(&raster, &[0]))?;

@@ -11,7 +11,7 @@ use crate::scene::tiff;
 /// Words that the name of a label's file has.
 const LABEL_WORDS: [&str; 3] = ["target", "label", "mask"];
 
-/// Where image and label of a sample lie.
+/// Position of image and label of a sample.
 pub struct Sample {
     pub image: Section,
     pub label: Option<Section>,
@@ -30,7 +30,7 @@ impl Sample {
         }
         let files: Vec<(Entry, Section)> = (index::children(path, whole)?.into_iter())
             .map(|entry| {
-                let section = whole.elsewhere(entry.range.clone());
+                let section = whole.at(entry.range.clone());
                 (entry, section)
             })
             .filter(|(_, section)| is_tiff(section))

@@ -29,7 +29,7 @@ impl Section {
     }
 
     /// The bytes at `range` of the whole file, which must be within it.
-    pub fn elsewhere(&self, range: Range<usize>) -> Self {
+    pub fn at(&self, range: Range<usize>) -> Self {
         Self::new(self.file.clone(), range)
     }
 
@@ -38,7 +38,7 @@ impl Section {
         self.file.bytes()
     }
 
-    /// Where the section begins in the file.
+    /// First byte of the section in the file.
     pub fn start(&self) -> usize {
         self.range.start
     }

@@ -1,4 +1,4 @@
-//! Where a TIFF lies: GeoTIFF's tags (OGC 19-008r4), or a world file beside it.
+//! Georeference of a TIFF: GeoTIFF's tags (OGC 19-008r4), or a world file beside it.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use tiff_reader::Ifd;
 
 use crate::error::Result;
 use crate::scene::georeference::RPC_NUMBERS;
+use crate::scene::georeference_files;
 use crate::scene::geotiff_tags::{
     KEY_ASCII, KEY_DIRECTORY, KEY_DOUBLES, PIXEL_SCALE, RPC_COEFFICIENTS, TIEPOINTS, TRANSFORMATION,
 };
-use crate::scene::place_files;
 use crate::scene::{GeoKeys, Georeference};
 
 impl Georeference {
@@ -31,7 +31,7 @@ impl Georeference {
         let keys = keys(ifd);
         let point = keys.as_ref().is_some_and(GeoKeys::is_point);
         let transform = transform(ifd).map(|transform| match point {
-            true => place_files::to_corner(transform),
+            true => georeference_files::to_corner(transform),
             false => transform,
         });
         let points = match transform {
@@ -40,7 +40,7 @@ impl Georeference {
         };
         let rpc = numbers(ifd, RPC_COEFFICIENTS)
             .filter(|rpc| rpc.len() == RPC_NUMBERS && rpc.iter().all(|v| v.is_finite()));
-        place_files::with_files(
+        georeference_files::with_files(
             path,
             Self {
                 transform,
@@ -54,7 +54,7 @@ impl Georeference {
 
 fn keys(ifd: &Ifd) -> Option<GeoKeys> {
     let directory = ifd.tag(KEY_DIRECTORY)?.value.as_u16_slice()?.to_vec();
-    // A header without keys says nothing.
+    // A header without keys is no coordinate system.
     if directory.len() < 8 {
         return None;
     }
@@ -85,7 +85,7 @@ fn transform(ifd: &Ifd) -> Option<[f64; 6]> {
         let m = numbers(ifd, TRANSFORMATION).filter(|m| m.len() == 16)?;
         [m[3], m[0], m[1], m[7], m[4], m[5]]
     };
-    place_files::usable(transform)
+    georeference_files::usable(transform)
 }
 
 /// Tie points where they are no transform: ground control points.

@@ -33,11 +33,11 @@ pub(super) struct Grid {
     /// Rows and columns that are decoded together: a tile, some strips, or rows of
     /// strips that are not compressed.
     pub block: [usize; 2],
-    /// Whether rows can be read from where they lie in the file.
+    /// Whether rows can be read in place from the file.
     pub direct: bool,
     /// Whether some block is not in the file: such are no data.
     pub sparse: bool,
-    /// Whether blocks are JPEGs, of which decoders make up what is cut off.
+    /// Whether blocks are JPEGs, of which decoders fill in what is cut off.
     pub jpeg: bool,
     offsets: u16,
     counts: u16,

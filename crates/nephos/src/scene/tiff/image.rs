@@ -1,4 +1,4 @@
-//! One image of a TIFF, read a window at a time.
+//! One image of a TIFF, read window by window.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 use tiff_reader::{ByteOrder, Ifd, RasterLayout, TiffFile};
 
+use super::block_cache::BlockCache;
 use super::bytes;
 use super::grid::Grid;
-use super::held::Held;
 use crate::error::{Error, Result};
 use crate::scene::picture::whole;
 use crate::scene::{DType, Window};
@@ -25,7 +25,7 @@ pub(super) struct Image {
     pub grid: Grid,
     /// One stored number, in bytes, for blocks that are not in the file.
     fill: Vec<u8>,
-    pub held: Held,
+    pub blocks: BlockCache,
 }
 
 impl Image {
@@ -39,7 +39,7 @@ impl Image {
             dtype,
             grid: Grid::of(path, file, ifd, &layout)?,
             fill: bytes::of_number(dtype, 0.0),
-            held: Held::default(),
+            blocks: BlockCache::default(),
         })
     }
 
@@ -177,7 +177,7 @@ impl Image {
             self.direct(source, ifd, plane, pixel, window)?
         } else if block.rows * block.cols * pixel > super::CACHE_BYTES && block != window {
             let whole = self
-                .held
+                .blocks
                 .get(plane, [block.row, block.col], || decode(block))?;
             cut(source.path, &whole, block, window, pixel)?
         } else {
@@ -226,7 +226,7 @@ impl Image {
         Ok(())
     }
 
-    /// Rows of strips that are not compressed, from where they lie in the file.
+    /// Rows of strips that are not compressed, in place from the file.
     fn direct(
         &self,
         source: Source<'_>,
@@ -274,7 +274,7 @@ impl Image {
     }
 }
 
-/// A window of a decoded block that it lies in.
+/// A window within a decoded block.
 fn cut(path: &Path, whole: &[u8], block: Window, window: Window, pixel: usize) -> Result<Vec<u8>> {
     let mut stored = Vec::with_capacity(window.rows * window.cols * pixel);
     for row in window.row - block.row..window.row - block.row + window.rows {

@@ -1,12 +1,12 @@
 //! TIFF rasters, with what GDAL and the GeoTIFF standard (OGC 19-008r4) put in them.
 //!
-//! Headers are parsed and blocks decoded by `tiff-reader`; what lies between, which
+//! Headers are parsed and blocks decoded by `tiff-reader`; everything between, which
 //! blocks a window needs and what their numbers mean, is here.
 
+mod block_cache;
 mod bytes;
 mod georeference;
 mod grid;
-mod held;
 mod image;
 mod metadata;
 mod raster;
@@ -24,9 +24,9 @@ use tiff_reader::{OpenOptions, ParseBudgets, TiffError, TiffFile};
 use crate::error::{Error, Result};
 
 /// Decoded blocks that an open file keeps, in bytes: small, as a scene may have
-/// twenty files open. Whoever reads whole rows of blocks needs none.
+/// twenty files open. Reading whole rows of blocks needs none.
 const CACHE_BYTES: usize = 16 << 20;
-/// A directory's values in bytes, as the tables of where blocks are: a scene of
+/// A directory's values in bytes, as the tables of block positions: a scene of
 /// 2²⁰ × 2²⁰ pixels in tiles of 512 has 2²² of them.
 const TAG_BYTES: usize = 64 << 20;
 /// All directories' values.

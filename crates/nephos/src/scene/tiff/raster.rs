@@ -20,10 +20,10 @@ const OVERVIEW: u32 = 1;
 const MASK: u32 = 4;
 /// PhotometricInterpretation of red, green and blue; of colours as JPEG stores them.
 const RGB: [u16; 2] = [2, 6];
-/// PhotometricInterpretation of places in a palette.
+/// PhotometricInterpretation of palette indices.
 const PALETTE: u16 = 3;
 
-/// A raster in a TIFF file, read a window at a time.
+/// A raster in a TIFF file, read window by window.
 pub(crate) struct TiffRaster {
     path: PathBuf,
     file: TiffFile,
@@ -31,19 +31,19 @@ pub(crate) struct TiffRaster {
     mask: Option<Image>,
     /// The mask beside the file.
     mask_file: Option<Box<MaskFile>>,
-    /// One entry a band.
+    /// One entry per band.
     pub bands: Vec<BandMetadata>,
-    /// One number a band: a pixel that holds them all has no data.
+    /// One number per band: a pixel that holds them all has no data.
     pub nodata_values: Option<Vec<f64>>,
-    /// What was read from files beside this one, a sentence each.
+    /// What was read from files beside this one, one sentence each.
     pub sidecars: Vec<String>,
     /// What the file says of itself as a whole, where a product may be named.
     pub texts: Vec<String>,
     /// The band that holds opacity, where the file says that one does.
     pub alpha: Option<usize>,
-    /// Whether the first three bands are said to be red, green and blue.
+    /// Whether the first three bands are declared red, green and blue.
     pub is_rgb: bool,
-    /// Whether numbers are places in a palette.
+    /// Whether numbers are palette indices.
     pub has_palette: bool,
     pub georeference: Georeference,
 }
@@ -55,7 +55,7 @@ impl TiffRaster {
     ///
     /// # Errors
     /// The file can't be read, is no TIFF, is cut off before the end of its header,
-    /// or asks for more than nephos handles; a file beside it is broken.
+    /// or exceeds the limits; a file beside it is broken.
     pub fn open(path: &Path) -> Result<Self> {
         let mut raster = Self::open_alone(path)?;
         let count = raster.bands.len();
@@ -78,7 +78,7 @@ impl TiffRaster {
         Self::of(path, super::open(path)?)
     }
 
-    /// As [`Self::open_alone`], of a file that lies within another, `path`.
+    /// As [`Self::open_alone`], of a file within another, `path`.
     ///
     /// # Errors
     /// As for [`Self::open`].
@@ -132,7 +132,7 @@ impl TiffRaster {
         self.image.grid.block
     }
 
-    /// Whether the bands of a pixel lie together.
+    /// Whether bands are interleaved by pixel.
     pub fn is_interleaved(&self) -> bool {
         self.image.layout.planar_configuration == 1
     }
@@ -156,8 +156,8 @@ impl TiffRaster {
     /// How often a large block was decoded for a part of it.
     #[cfg(test)]
     pub fn decoded(&self) -> usize {
-        let held = &self.image.held;
-        held.decoded.load(std::sync::atomic::Ordering::Relaxed)
+        let blocks = &self.image.blocks;
+        blocks.decoded.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     fn source(&self) -> Source<'_> {
@@ -265,7 +265,7 @@ impl TiffRaster {
 /// Zeros, or an error where there can't be so many.
 pub(crate) fn allocate<T: Copy + Default>(path: &Path, shape: [usize; 3]) -> Result<Vec<T>> {
     let fail = || {
-        let message = format!("{shape:?} numbers are asked for at once");
+        let message = format!("{shape:?} numbers are requested at once");
         Error::limits(path.display(), message)
     };
     let count = (shape.iter())

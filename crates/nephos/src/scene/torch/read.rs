@@ -46,7 +46,7 @@ fn read_from(path: &Path, file: &[u8]) -> Result<Vec<NamedTensor>> {
     let mut archive = Archive::open(path, file)?;
     let pickle = archive.entry("data.pkl")?;
     let start = pickle.start;
-    // Places in the pickle are told as places in the file.
+    // Positions in the pickle are reported as positions in the file.
     let at = |fault: Fault| Error::format_at(path, fault.offset + start as u64, fault.message);
     let mut host = TorchHost::default();
     let (value, heap) = machine::run(&file[pickle], &mut host).map_err(at)?;
@@ -119,7 +119,7 @@ impl<'a> Archive<'a> {
         })
     }
 
-    /// Where the content of an entry lies in the file.
+    /// Range of the content of an entry in the file.
     fn entry(&mut self, name: &str) -> Result<Range<usize>> {
         let name = format!("{}{name}", self.folder);
         let broken = |message: &dyn std::fmt::Display| {
@@ -136,7 +136,7 @@ impl<'a> Archive<'a> {
             .file
             .get(range.clone())
             .ok_or_else(|| broken(&"past the end of the file"))?;
-        // PyTorch can be told to leave checksums out.
+        // PyTorch can leave checksums out.
         if entry.crc32() != 0 && crc32fast::hash(content) != entry.crc32() {
             return Err(broken(&"its checksum is wrong: the file is damaged"));
         }
@@ -155,9 +155,9 @@ fn state_dict(host: &TorchHost, heap: &Heap<'_>, value: Value) -> Result<Value, 
     {
         return Ok(value);
     }
-    let named = |wanted: &str| {
+    let named = |requested: &str| {
         let found = entries.iter().find(|(key, _)| {
-            matches!(key, Value::Text(text) if text.text(heap.file, LONGEST_KEY).is_ok_and(|t| t == wanted))
+            matches!(key, Value::Text(text) if text.text(heap.file, LONGEST_KEY).is_ok_and(|t| t == requested))
         });
         found.filter(|(_, value)| heap.entries(*value).is_some())
     };
@@ -174,7 +174,7 @@ fn state_dict(host: &TorchHost, heap: &Heap<'_>, value: Value) -> Result<Value, 
         })
 }
 
-/// Numbers in the tensor, all of which lie within a storage of `stored` numbers.
+/// Numbers in the tensor, all of which are within a storage of `stored` numbers.
 fn count(tensor: &StoredTensor, stored: usize) -> Result<usize, String> {
     let shape = &tensor.shape;
     let count = shape

@@ -19,7 +19,7 @@ const ALIGNMENT: u16 = 64;
 /// `OrderedDict` of them, float32, in the same order.
 ///
 /// # Errors
-/// [`Error::Usage`] where a shape does not ask for as many numbers as there are;
+/// [`Error::Usage`] where a shape does not fit the number of values;
 /// [`Error::Io`].
 pub fn write(path: &Path, tensors: &[NamedTensor]) -> Result<()> {
     for (name, shape, values) in tensors {

@@ -139,7 +139,7 @@ fn gdal_knows_the_classes_by_name() {
     if let Some(mut python) = outside::python("rasterio") {
         let said = outside::output(python.args(["-c", NAMES]).arg(&path));
         if said.is_empty() {
-            return outside::skipped("this rasterio does not bring GDAL's library along");
+            return outside::skipped("gdal", "this rasterio does not bring GDAL's library along");
         }
         let mut lines = said.lines();
         for class in Class::ALL {

@@ -1,0 +1,129 @@
+//! Attention weights, which a forward pass never stores, for pictures of them.
+
+use ndarray::{Array2, Array3};
+use nephos_kernel::gemm::Act;
+
+use super::graph::{Graph, unit};
+use super::packed::{Engine, Scratch, Shape};
+use crate::network::Explanation;
+
+impl Engine {
+    /// The affinity of all pairs of patches and the attention of each graph layer, over the
+    /// whole image, as without [`reach`](crate::config::ModelConfig::reach).
+    ///
+    /// # Shapes
+    /// - image: `[channels, height, width]`
+    ///
+    /// # Panics
+    /// Another number of values, or an image smaller than one patch.
+    pub(super) fn explain(
+        &self,
+        image: &[f32],
+        [height, width]: [usize; 2],
+        scratch: &mut Scratch,
+    ) -> Explanation {
+        let ([_, encoded], [rows, cols]) = self.encode(image, [1, height, width], scratch);
+        let (count, width) = (rows * cols, self.config.patch.width);
+        let tokens =
+            Array2::from_shape_vec((count, width), encoded.to_vec()).expect("rows of tokens");
+        let affinity = tokens.dot(&tokens.t());
+        let flat = tokens.into_raw_vec_and_offset().0;
+        Explanation {
+            affinity,
+            attention: self.graph.attention(flat, count),
+            grid: (rows, cols),
+        }
+    }
+
+    /// The graph over nodes of one graph, of any number.
+    ///
+    /// # Shapes
+    /// - encoded: `[nodes, patch width]`
+    /// - output: `[nodes, graph width]`
+    pub(super) fn refine(&self, encoded: &[f32], nodes: usize) -> Vec<f32> {
+        let shape = Shape {
+            batch: 1,
+            pixels: [0, 0],
+            padded: [0, 0],
+            grid: [1, nodes],
+            reach: None,
+        };
+        let mut scratch = Default::default();
+        (self.graph)
+            .forward(encoded, shape, &mut scratch, &mut |_| ())
+            .to_vec()
+    }
+}
+
+impl Graph {
+    /// The attention weights of each layer, `[heads, N, N]`; rows sum to one.
+    fn attention(&self, tokens: Vec<f32>, count: usize) -> Vec<Array3<f32>> {
+        let features = tokens.len() / count;
+        let mut units = vec![0.0; tokens.len()];
+        for (to, token) in units
+            .chunks_exact_mut(features)
+            .zip(tokens.chunks_exact(features))
+        {
+            unit(token, to);
+        }
+        let units = Array2::from_shape_vec((count, features), units).expect("rows of tokens");
+        let mut cosines = None;
+        let mut nodes = tokens;
+        let mut all = Vec::with_capacity(self.layers.len());
+        for layer in &self.layers {
+            let mut projected = vec![0.0; count * self.width];
+            layer
+                .project
+                .forward(&nodes, None, Act::None, &mut projected);
+            let mut scores = vec![0.0; count * 2 * self.heads];
+            layer
+                .score
+                .forward(&projected, None, Act::None, &mut scores);
+            let half = |node: usize, head: usize| scores[node * 2 * self.heads + head];
+            let mut weights = Array3::zeros((self.heads, count, count));
+            for ((head, i, j), weight) in weights.indexed_iter_mut() {
+                let sum = half(i, head) + half(j, self.heads + head);
+                *weight = if sum > 0.0 {
+                    sum
+                } else {
+                    self.slope as f32 * sum
+                };
+            }
+            if let Some(scale) = layer.affinity_scale {
+                let cosines = cosines.get_or_insert_with(|| units.dot(&units.t()));
+                for mut head in weights.outer_iter_mut() {
+                    head.scaled_add(scale, cosines);
+                }
+            }
+            for mut row in weights.rows_mut() {
+                let largest = row.fold(f32::NEG_INFINITY, |most, x| most.max(*x));
+                row.mapv_inplace(|x| (x - largest).exp());
+                let sum = row.sum();
+                row.mapv_inplace(|x| x / sum);
+            }
+            nodes = self.attended(&weights, projected, &nodes);
+            all.push(weights);
+        }
+        all
+    }
+
+    /// The output of a layer with these attention weights.
+    fn attended(&self, weights: &Array3<f32>, projected: Vec<f32>, before: &[f32]) -> Vec<f32> {
+        let (heads, count, _) = weights.dim();
+        let head = self.width / heads;
+        let shape = (count, heads, head);
+        let projected = Array3::from_shape_vec(shape, projected).expect("features of all heads");
+        let mut out = Array3::zeros(shape);
+        for index in 0..heads {
+            let features = projected.index_axis(ndarray::Axis(1), index);
+            let sum = weights.index_axis(ndarray::Axis(0), index).dot(&features);
+            out.index_axis_mut(ndarray::Axis(1), index).assign(&sum);
+        }
+        let mut out = out.into_raw_vec_and_offset().0;
+        out.iter_mut().for_each(|x| *x = x.max(0.0));
+        if self.residual {
+            out.iter_mut().zip(before).for_each(|(out, x)| *out += x);
+        }
+        out
+    }
+}

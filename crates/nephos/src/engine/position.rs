@@ -1,0 +1,148 @@
+//! Positions of tokens.
+
+use nephos_kernel::interpolate::Bilinear;
+use rayon::prelude::*;
+
+use super::packed::Shape;
+use super::weights::Weights;
+use crate::config::{ModelConfig, PositionKind};
+
+/// Adds a position to each token.
+#[derive(Debug)]
+pub(super) struct Position {
+    kind: PositionKind,
+    width: usize,
+    /// Learned: `[width, rows, cols]`, for this grid.
+    embedding: Vec<f32>,
+    grid: [usize; 2],
+    /// Conditional: what a token hears of its neighbours, by place: `[9, width]`, and a
+    /// bias.
+    conditional: Option<(Vec<f32>, Vec<f32>)>,
+}
+
+/// The positions of the last grid, `[tokens, width]`.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    grid: [usize; 2],
+    positions: Vec<f32>,
+}
+
+impl Position {
+    pub fn new(config: &ModelConfig, weights: &mut Weights) -> Option<Self> {
+        let (rows, cols) = config.grid(config.image_size, config.image_size)?;
+        let (kind, width) = (config.encoder.position, config.patch.width);
+        let embedding = match kind {
+            PositionKind::Learned => {
+                weights.take("block12.position.embedding", &[1, width, rows, cols])?
+            }
+            PositionKind::Sincos | PositionKind::None | PositionKind::Conditional => Vec::new(),
+        };
+        let conditional = match kind {
+            PositionKind::Conditional => {
+                let name = "block12.position.conditional";
+                let weight = weights.take(&format!("{name}.weight"), &[width, 1, 3, 3])?;
+                let bias = weights.take(&format!("{name}.bias"), &[width])?;
+                let of_tap = |tap: usize| weight[tap..].iter().step_by(9).copied();
+                Some(((0..9).flat_map(of_tap).collect(), bias))
+            }
+            _ => None,
+        };
+        Some(Self {
+            kind,
+            width,
+            embedding,
+            grid: [rows, cols],
+            conditional,
+        })
+    }
+
+    /// `to = tokens + positions`.
+    pub fn forward(&self, tokens: &[f32], shape: Shape, scratch: &mut Scratch, to: &mut [f32]) {
+        if self.kind == PositionKind::None {
+            to.copy_from_slice(tokens);
+            return;
+        }
+        if let Some((taps, bias)) = &self.conditional {
+            self.hear(taps, bias, tokens, shape, to);
+            return;
+        }
+        if scratch.grid != shape.grid {
+            scratch.positions = self.positions(shape.grid);
+            scratch.grid = shape.grid;
+        }
+        let positions = &scratch.positions;
+        (to.par_chunks_exact_mut(positions.len()))
+            .zip(tokens.par_chunks_exact(positions.len()))
+            .for_each(|(to, tokens)| {
+                for ((to, token), position) in to.iter_mut().zip(tokens).zip(positions) {
+                    *to = token + position;
+                }
+            });
+    }
+
+    /// `to = tokens + bias + Σ tap · neighbour`, neighbours within the grid.
+    fn hear(&self, taps: &[f32], bias: &[f32], tokens: &[f32], shape: Shape, to: &mut [f32]) {
+        let ([rows, cols], width) = (shape.grid, self.width);
+        (to.par_chunks_exact_mut(cols * width))
+            .enumerate()
+            .for_each(|(line, to)| {
+                let (image, row) = (line / rows, line % rows);
+                let tokens = &tokens[image * rows * cols * width..];
+                for (col, to) in to.chunks_exact_mut(width).enumerate() {
+                    let token = &tokens[(row * cols + col) * width..][..width];
+                    for ((to, token), bias) in to.iter_mut().zip(token).zip(bias) {
+                        *to = token + bias;
+                    }
+                    for (tap, weights) in taps.chunks_exact(width).enumerate() {
+                        let (y, x) = (row + tap / 3, col + tap % 3);
+                        if (1..=rows).contains(&y) && (1..=cols).contains(&x) {
+                            let near = &tokens[((y - 1) * cols + x - 1) * width..][..width];
+                            for ((to, near), weight) in to.iter_mut().zip(near).zip(weights) {
+                                *to += near * weight;
+                            }
+                        }
+                    }
+                }
+            });
+    }
+
+    fn positions(&self, [rows, cols]: [usize; 2]) -> Vec<f32> {
+        if self.kind == PositionKind::Sincos {
+            return sincos(rows, cols, self.width);
+        }
+        // Edge-aligned: a grid twice as fine covers the same ground.
+        let planes = if self.grid == [rows, cols] {
+            self.embedding.clone()
+        } else {
+            let mut planes = vec![0.0; self.width * rows * cols];
+            Bilinear::new(self.grid, [rows, cols], false).resample(
+                &self.embedding,
+                &mut planes,
+                &mut Vec::new(),
+            );
+            planes
+        };
+        let feature = |token: usize| planes[token..].iter().step_by(rows * cols).copied();
+        (0..rows * cols).flat_map(feature).collect()
+    }
+}
+
+/// Longest wavelength of the fixed embedding over 2π (Vaswani et al. 2017).
+const BASE: f64 = 10_000.0;
+
+/// Sines and cosines of the row in the first half of the features, of the column
+/// in the second, `[rows * cols, width]`: sin of `width / 4` frequencies, then cos.
+pub fn sincos(rows: usize, cols: usize, width: usize) -> Vec<f32> {
+    let quarter = width / 4;
+    let mut values = Vec::with_capacity(rows * cols * width);
+    for row in 0..rows {
+        for col in 0..cols {
+            for place in [row as f64, col as f64] {
+                let angle = |k: usize| place / BASE.powf(k as f64 / quarter as f64);
+                values.extend((0..quarter).map(|k| angle(k).sin() as f32));
+                values.extend((0..quarter).map(|k| angle(k).cos() as f32));
+            }
+        }
+    }
+    values
+}

@@ -1,0 +1,24 @@
+//! Weights in files: the bundles of nephos, and exchange with PyTorch.
+//!
+//! Outside the network weights have one form, that of the published model's
+//! PyTorch `state_dict`: its names (`weights/names.rs`), and linear layers as
+//! `[outputs, inputs]`. A bundle therefore opens in Python as a state dict.
+
+mod baseline_names;
+mod bundle;
+pub mod exchange;
+mod identity;
+pub(crate) mod names;
+mod safetensors;
+mod shipped;
+mod tensors;
+mod vit;
+
+pub use bundle::{Bundle, Summary};
+pub(crate) use identity::hex;
+pub use identity::{Identity, fingerprint};
+pub use shipped::{Bytes, Shipped, TINY};
+pub use tensors::{read, write};
+pub use vit::{Transfer, initial};
+
+pub use crate::scene::torch::NamedTensor;
