@@ -22,7 +22,8 @@ test-burn *ARGS:
 # Format and lint
 lint:
     cargo fmt --all
-    cargo clippy --release --workspace --all-targets -- --deny warnings
+    cargo clippy --release --all-targets -- --deny warnings
+    cargo clippy --release -p nephos-burn --all-targets -- --deny warnings
 
 # The documentation, opened in a browser
 doc:

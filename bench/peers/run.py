@@ -1,6 +1,6 @@
 """Times nephos and its peers side by side, on this machine.
 
-    cargo build --release --workspace --bins --examples
+    cargo build --release --bins --examples
     python -m pip install -r bench/peers/requirements.txt
     python bench/peers/run.py forward
 

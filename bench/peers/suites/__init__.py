@@ -66,7 +66,7 @@ class Suite:
         if path.exists():
             return path
         raise SystemExit(
-            f"{path} is not there; build it: cargo build --release --workspace --bins --examples"
+            f"{path} is not there; build it: cargo build --release --bins --examples"
         )
 
     def script(self, script, *arguments):
