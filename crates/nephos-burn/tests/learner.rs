@@ -176,7 +176,7 @@ fn the_cpu_computes_in_f32_and_what_else_it_supports() {
     let _held = generator();
     let backend = Burn.cpu();
     assert!(backend.supports(Precision::F32));
-    for kind in [ModelKind::Segmenter, ModelKind::Unet] {
+    for kind in [ModelKind::GraphTransformer, ModelKind::Unet] {
         let loss = |precision| {
             let mut config = config(kind);
             config.train.precision = precision;
