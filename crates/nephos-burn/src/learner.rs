@@ -1,5 +1,6 @@
 //! A network in training on a device.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
@@ -200,21 +201,21 @@ impl Learner for BurnLearner {
         self.gradients = GradientsParams::new();
     }
 
-    fn parameters(&self) -> Result<Vec<Parameter>> {
+    fn parameters(&self) -> Result<Cow<'_, [Parameter]>> {
         let mut read = Read {
             path: ModulePath::default(),
             found: Ok(Vec::new()),
         };
         self.segmenter()?.visit(&mut read);
-        read.found
+        read.found.map(Cow::Owned)
     }
 
-    fn moments(&self) -> Result<Vec<Option<Moments>>> {
+    fn moments(&self) -> Result<Cow<'_, [Option<Moments>]>> {
         let mut names = Names::default();
         self.segmenter()?.visit(&mut names);
         let names = names.found.into_iter();
         let moments = names.map(|name| self.optimizer.moments.get(&name).map(on_host).transpose());
-        moments.collect()
+        moments.collect::<Result<Vec<_>>>().map(Cow::Owned)
     }
 
     fn restore(&mut self, parameters: Vec<Parameter>, moments: Vec<Option<Moments>>) -> Result<()> {

@@ -76,7 +76,10 @@ fn what_is_restored_goes_on_as_before() {
         assert!(learner.moments().unwrap().iter().all(Option::is_none));
         let first = step(&mut *learner, 1);
         assert!(first > 0.0);
-        let (parameters, moments) = (learner.parameters().unwrap(), learner.moments().unwrap());
+        let (parameters, moments) = (
+            learner.parameters().unwrap().into_owned(),
+            learner.moments().unwrap().into_owned(),
+        );
         assert_eq!(parameters.len(), moments.len());
         for (parameter, moments) in parameters.iter().zip(&moments) {
             let running = parameter.name.contains("running_");
@@ -89,19 +92,19 @@ fn what_is_restored_goes_on_as_before() {
         };
         another.name = "another".to_owned();
         let mut restored = device().learner(&another, None).unwrap();
-        assert_ne!(restored.parameters().unwrap(), parameters);
+        assert_ne!(restored.parameters().unwrap().into_owned(), parameters);
         restored
             .restore(parameters.clone(), moments.clone())
             .unwrap();
-        assert_eq!(restored.parameters().unwrap(), parameters);
-        assert_eq!(restored.moments().unwrap(), moments);
+        assert_eq!(restored.parameters().unwrap().into_owned(), parameters);
+        assert_eq!(restored.moments().unwrap().into_owned(), moments);
         let losses = [&mut learner, &mut restored].map(|learner| step(&mut **learner, 2));
         assert_eq!(losses[0], losses[1]);
         assert_eq!(
-            learner.parameters().unwrap(),
-            restored.parameters().unwrap()
+            learner.parameters().unwrap().into_owned(),
+            restored.parameters().unwrap().into_owned()
         );
-        assert_ne!(learner.parameters().unwrap(), parameters);
+        assert_ne!(learner.parameters().unwrap().into_owned(), parameters);
     }
 }
 
@@ -157,6 +160,7 @@ fn a_baseline_predicts_and_has_no_parts() {
     let tensors = learner
         .parameters()
         .unwrap()
+        .into_owned()
         .into_iter()
         .map(|own| nephos::weights::exchange::export(&own.name, &own.shape, own.values));
     let network = device

@@ -81,7 +81,7 @@ fn compare_gradients(what: &str, [ours, theirs]: [&dyn Learner; 2]) {
 
 /// Holds the parameters of two learners to each other, and how often each was updated.
 fn compare_parameters(what: &str, learners: [&dyn Learner; 2]) {
-    let [ours, theirs] = learners.map(|learner| learner.parameters().unwrap());
+    let [ours, theirs] = learners.map(|learner| learner.parameters().unwrap().into_owned());
     assert_eq!(ours.len(), theirs.len());
     for (ours, theirs) in ours.iter().zip(&theirs) {
         assert_eq!(
@@ -93,7 +93,7 @@ fn compare_parameters(what: &str, learners: [&dyn Learner; 2]) {
         assert!(off <= 1e-5, "{what}, {}: off by {off:e}", ours.name);
     }
     let [ours, theirs] = learners.map(|learner| {
-        let moments = learner.moments().unwrap().into_iter();
+        let moments = learner.moments().unwrap().into_owned().into_iter();
         moments
             .map(|moments| Some(moments?.updates))
             .collect::<Vec<_>>()

@@ -1,5 +1,7 @@
 //! Training on a CPU.
 
+use std::borrow::Cow;
+
 use ndarray::{Array3, Array4, Axis, s};
 use nephos_kernel::adam::{self, Adam, Decay};
 use nephos_kernel::format::Format;
@@ -268,12 +270,12 @@ impl Learner for CpuLearner {
         self.gradients = Gradients::default();
     }
 
-    fn parameters(&self) -> Result<Vec<Parameter>> {
-        Ok(self.parameters.iter().cloned().collect())
+    fn parameters(&self) -> Result<Cow<'_, [Parameter]>> {
+        Ok(self.parameters.iter().as_slice().into())
     }
 
-    fn moments(&self) -> Result<Vec<Option<Moments>>> {
-        Ok(self.moments.clone())
+    fn moments(&self) -> Result<Cow<'_, [Option<Moments>]>> {
+        Ok(self.moments.as_slice().into())
     }
 
     fn restore(&mut self, parameters: Vec<Parameter>, moments: Vec<Option<Moments>>) -> Result<()> {

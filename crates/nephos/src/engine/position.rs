@@ -1,5 +1,6 @@
 //! Positions of tokens.
 
+use nephos_kernel::depthwise::{self, Depthwise};
 use nephos_kernel::interpolate::Bilinear;
 use rayon::prelude::*;
 
@@ -15,7 +16,7 @@ pub(super) struct Position {
     /// Learned: `[width, rows, cols]`, for this grid.
     embedding: Vec<f32>,
     grid: [usize; 2],
-    /// Conditional: what a token hears of its neighbours, by place: `[9, width]`, and a
+    /// Conditional: the depthwise convolution's weights, by place: `[9, width]`, and a
     /// bias.
     conditional: Option<(Vec<f32>, Vec<f32>)>,
 }
@@ -42,8 +43,7 @@ impl Position {
                 let name = "block12.position.conditional";
                 let weight = weights.take(&format!("{name}.weight"), &[width, 1, 3, 3])?;
                 let bias = weights.take(&format!("{name}.bias"), &[width])?;
-                let of_tap = |tap: usize| weight[tap..].iter().step_by(9).copied();
-                Some(((0..9).flat_map(of_tap).collect(), bias))
+                Some((depthwise::by_place(&weight), bias))
             }
             _ => None,
         };
@@ -63,7 +63,12 @@ impl Position {
             return;
         }
         if let Some((taps, bias)) = &self.conditional {
-            self.hear(taps, bias, tokens, shape, to);
+            let convolution = Depthwise {
+                batch: shape.batch,
+                grid: shape.grid,
+                width: self.width,
+            };
+            convolution.forward(tokens, &depthwise::Weights { taps, bias }, to);
             return;
         }
         if scratch.grid != shape.grid {
@@ -76,32 +81,6 @@ impl Position {
             .for_each(|(to, tokens)| {
                 for ((to, token), position) in to.iter_mut().zip(tokens).zip(positions) {
                     *to = token + position;
-                }
-            });
-    }
-
-    /// `to = tokens + bias + Σ tap · neighbour`, neighbours within the grid.
-    fn hear(&self, taps: &[f32], bias: &[f32], tokens: &[f32], shape: Shape, to: &mut [f32]) {
-        let ([rows, cols], width) = (shape.grid, self.width);
-        (to.par_chunks_exact_mut(cols * width))
-            .enumerate()
-            .for_each(|(line, to)| {
-                let (image, row) = (line / rows, line % rows);
-                let tokens = &tokens[image * rows * cols * width..];
-                for (col, to) in to.chunks_exact_mut(width).enumerate() {
-                    let token = &tokens[(row * cols + col) * width..][..width];
-                    for ((to, token), bias) in to.iter_mut().zip(token).zip(bias) {
-                        *to = token + bias;
-                    }
-                    for (tap, weights) in taps.chunks_exact(width).enumerate() {
-                        let (y, x) = (row + tap / 3, col + tap % 3);
-                        if (1..=rows).contains(&y) && (1..=cols).contains(&x) {
-                            let near = &tokens[((y - 1) * cols + x - 1) * width..][..width];
-                            for ((to, near), weight) in to.iter_mut().zip(near).zip(weights) {
-                                *to += near * weight;
-                            }
-                        }
-                    }
                 }
             });
     }

@@ -1,5 +1,6 @@
 //! A network in training.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 
 use ndarray::{Array3, Array4};
@@ -96,14 +97,14 @@ pub trait Learner: Debug + Send {
     ///
     /// # Errors
     /// The device can't.
-    fn parameters(&self) -> Result<Vec<Parameter>>;
+    fn parameters(&self) -> Result<Cow<'_, [Parameter]>>;
 
     /// The optimiser's state of each parameter, in the order of
     /// [`parameters`](Learner::parameters); `None` before its first update.
     ///
     /// # Errors
     /// The device can't.
-    fn moments(&self) -> Result<Vec<Option<Moments>>>;
+    fn moments(&self) -> Result<Cow<'_, [Option<Moments>]>>;
 
     /// Takes over parameters and moments, as of [`parameters`](Learner::parameters) and
     /// [`moments`](Learner::moments) of a network of the same configuration.

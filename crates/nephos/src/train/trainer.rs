@@ -185,7 +185,7 @@ impl Trainer {
                 observer.note(&told);
             }
             let mut learner = device.learner(&config, None)?;
-            let own = learner.parameters()?;
+            let own = learner.parameters()?.into_owned();
             let weights = saved.parameters(&path, "weights", &own)?;
             learner.restore(weights, saved.moments(&path, &own)?)?;
             let average = match averaged {
@@ -200,7 +200,7 @@ impl Trainer {
         } else {
             let learner = device.learner(&config, init)?;
             let average = match averaged {
-                true => Some(learner.parameters()?),
+                true => Some(learner.parameters()?.into_owned()),
                 false => None,
             };
             (State::new(&config, train.len()), learner, average)
@@ -301,7 +301,7 @@ impl Run {
     fn scored(&self) -> Result<Vec<NamedTensor>> {
         let parameters = match &self.average {
             Some(average) => average.clone(),
-            None => self.learner.parameters()?,
+            None => self.learner.parameters()?.into_owned(),
         };
         let export =
             |tensor: Parameter| exchange::export(&tensor.name, &tensor.shape, tensor.values);

@@ -57,7 +57,8 @@ fn a_loaded_model_can_be_trained() {
     bundle(1).save(&path).unwrap();
     let loaded = Bundle::load(&path).unwrap();
     let learner = Device::cpu().learner(&loaded.config, Some(loaded.tensors.clone()));
-    let parameters = learner.unwrap().parameters().unwrap();
+    let learner = learner.unwrap();
+    let parameters = learner.parameters().unwrap();
     assert_eq!(parameters.len(), loaded.tensors.len());
 }
 
