@@ -54,11 +54,6 @@ impl Graph {
         }
     }
 
-    /// Whether a layer adds the affinity of tokens to its scores.
-    pub(crate) fn wants_affinity(&self) -> bool {
-        (self.layers.iter()).any(|layer| layer.affinity_scale.is_some())
-    }
-
     /// Applies all layers in order.
     ///
     /// # Shapes

@@ -130,11 +130,6 @@ impl GraphTransformer {
         })
     }
 
-    /// Whether the graph compares all pairs of patches.
-    pub(crate) fn wants_affinity(&self) -> bool {
-        self.graph.wants_affinity()
-    }
-
     /// The tokens before the graph.
     ///
     /// # Shapes
@@ -220,7 +215,7 @@ impl GraphTransformer {
     }
 
     fn refine(&self, encoded: Tensor<3>, compute: Compute, watch: Watch<'_>) -> Tensor<3> {
-        let unit = (self.graph.wants_affinity()).then(|| unit(encoded.clone())); // [B, N, width]
+        let unit = (self.config.compares_patches()).then(|| unit(encoded.clone())); // [B, N, width]
         (self.graph).forward(encoded, unit.as_ref(), compute, watch)
     }
 }

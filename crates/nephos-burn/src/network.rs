@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use ndarray::{Array2, Array3, Array4, Axis};
 use nephos::Result;
-use nephos::engine::{MAX_AFFINITY_NODES, too_many_pairs};
+use nephos::engine::check_affinity_nodes;
 use nephos::network::{Explanation, Forward, GraphForward, Network};
 
 use crate::arrays::{array, tensor};
@@ -43,10 +43,8 @@ impl GraphForward for BurnNetwork {
     }
 
     fn refine(&self, encoded: Array2<f32>) -> Result<Array2<f32>> {
-        let (network, nodes) = (self.graph()?, encoded.nrows());
-        if network.wants_affinity() && nodes > MAX_AFFINITY_NODES {
-            return Err(too_many_pairs(nodes as u64));
-        }
+        let network = self.graph()?;
+        check_affinity_nodes(network.config(), encoded.nrows() as u64)?;
         array(network.refine_nodes(tensor(encoded, &self.device)))
     }
 

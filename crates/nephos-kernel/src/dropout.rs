@@ -24,6 +24,16 @@ pub struct Dropout {
     kept: f32,
 }
 
+/// Bits that look random, another 64 for each value: a key of what follows from several
+/// numbers. (SplitMix64, Steele et al. 2014.)
+#[inline]
+pub fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
 /// The key of one run of 2³² indices.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Lane {
@@ -32,13 +42,9 @@ struct Lane {
 }
 
 impl Lane {
-    /// (SplitMix64, Steele et al. 2014.)
     #[inline]
     fn new(key: u64) -> Self {
-        let mixed = key.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let mixed = mixed ^ (mixed >> 31);
+        let mixed = mix(key);
         Self {
             before: mixed as u32,
             between: (mixed >> 32) as u32,

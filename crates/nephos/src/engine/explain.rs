@@ -3,7 +3,7 @@
 use ndarray::{Array2, Array3};
 use nephos_kernel::gemm::Act;
 
-use super::graph::{Graph, unit};
+use super::graph::{Graph, units};
 use super::packed::{Engine, Scratch, Shape};
 use crate::network::Explanation;
 
@@ -59,14 +59,9 @@ impl Graph {
     /// The attention weights of each layer, `[heads, N, N]`; rows sum to one.
     fn attention(&self, tokens: Vec<f32>, count: usize) -> Vec<Array3<f32>> {
         let features = tokens.len() / count;
-        let mut units = vec![0.0; tokens.len()];
-        for (to, token) in units
-            .chunks_exact_mut(features)
-            .zip(tokens.chunks_exact(features))
-        {
-            unit(token, to);
-        }
-        let units = Array2::from_shape_vec((count, features), units).expect("rows of tokens");
+        let mut unit = vec![0.0; tokens.len()];
+        units(&tokens, features, &mut unit);
+        let units = Array2::from_shape_vec((count, features), unit).expect("rows of tokens");
         let mut cosines = None;
         let mut nodes = tokens;
         let mut all = Vec::with_capacity(self.layers.len());

@@ -116,11 +116,8 @@ impl Graph {
             .iter()
             .any(|layer| layer.affinity_scale.is_some())
         {
-            let width = tokens.len() / rows;
             scratch.unit.resize(tokens.len(), 0.0);
-            (scratch.unit.par_chunks_exact_mut(width))
-                .zip(tokens.par_chunks_exact(width))
-                .for_each(|(to, token)| unit(token, to));
+            units(tokens, tokens.len() / rows, &mut scratch.unit);
         }
         for (index, layer) in self.layers.iter().enumerate() {
             let input = if index == 0 { tokens } else { &*nodes };
@@ -177,11 +174,23 @@ impl Graph {
     }
 }
 
-/// `token` brought to length one.
-pub(super) fn unit(token: &[f32], to: &mut [f32]) {
+/// Added to the squared length of a token before dividing by it.
+const EPSILON: f32 = 1e-12;
+
+/// The length of a token; never zero.
+pub(super) fn length(token: &[f32]) -> f32 {
     let squares: f32 = token.iter().map(|x| x * x).sum();
-    let length = (squares + 1e-12).sqrt();
-    for (to, x) in to.iter_mut().zip(token) {
-        *to = x / length;
-    }
+    (squares + EPSILON).sqrt()
+}
+
+/// Tokens of `width` features brought to length one.
+pub(super) fn units(tokens: &[f32], width: usize, to: &mut [f32]) {
+    (to.par_chunks_exact_mut(width))
+        .zip(tokens.par_chunks_exact(width))
+        .for_each(|(to, token)| {
+            let length = length(token);
+            to.iter_mut()
+                .zip(token)
+                .for_each(|(to, x)| *to = x / length);
+        });
 }

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 use ndarray::{Array3, Array4, Axis, s};
 use nephos_kernel::adam::{self, Adam, Decay};
+use nephos_kernel::dropout::mix;
 use nephos_kernel::format::Format;
 use nephos_kernel::interpolate::Bilinear;
 use nephos_kernel::loss::Objective;
 use nephos_kernel::pool;
 use rayon::prelude::*;
 
-use super::training::{Gradients, Network, Pass, mix};
+use super::training::{Gradients, Network, Pass};
 use super::{Parameter, Parameters};
 use crate::class::IGNORE;
 use crate::config::{Config, OptimizerConfig, OptimizerKind, Precision};

@@ -29,10 +29,9 @@ pub use learner::{CpuLearner, layer_share};
 pub(crate) use memory::check_network;
 pub use network::CpuNetwork;
 #[doc(hidden)]
-pub use network::{MAX_AFFINITY_NODES, too_many_pairs};
+pub use network::check_affinity_nodes;
 pub use packed::{Engine, Scratch, Stage};
 pub use parameters::{Parameter, Parameters};
 pub use position::sincos;
 pub use stem::{GAIN, SHIFT};
-pub(crate) use training::mix;
 pub use weights::Weights;

@@ -7,14 +7,14 @@ use ndarray::{Array, Array2, Array3, Array4, Dimension, IntoDimension, ShapeBuil
 
 use super::packed::{Engine, Scratch};
 use super::{Parameters, check_network};
-use crate::config::{Affinity, ModelConfig};
+use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::network::{Explanation, Forward, GraphForward, Network};
 use crate::scene::torch::NamedTensor;
 
 /// Most nodes of a graph whose layers compare all pairs of patches: with more, the
 /// pairs take minutes.
-pub const MAX_AFFINITY_NODES: usize = 65_536;
+const MAX_AFFINITY_NODES: u64 = 65_536;
 
 /// The graph transformer packed for this machine's CPU; the memory it computes in is kept.
 #[derive(Debug)]
@@ -86,10 +86,7 @@ impl GraphForward for CpuNetwork {
 
     fn refine(&self, encoded: Array2<f32>) -> Result<Array2<f32>> {
         let nodes = encoded.nrows();
-        let affinity = self.engine.config.graph.affinity != Affinity::None;
-        if affinity && self.engine.config.graph.layers > 0 && nodes > MAX_AFFINITY_NODES {
-            return Err(too_many_pairs(nodes as u64));
-        }
+        check_affinity_nodes(&self.engine.config, nodes as u64)?;
         let encoded = encoded.as_standard_layout();
         let refined = self
             .engine
@@ -136,15 +133,21 @@ impl Network for CpuNetwork {
     }
 }
 
-/// The error of a graph of so many nodes.
-pub fn too_many_pairs(nodes: u64) -> Error {
-    Error::limits(
+/// Refuses a graph of so many nodes that compares all pairs of them.
+///
+/// # Errors
+/// The nodes, and how many there may be.
+pub fn check_affinity_nodes(config: &ModelConfig, nodes: u64) -> Result<()> {
+    if !config.compares_patches() || nodes <= MAX_AFFINITY_NODES {
+        return Ok(());
+    }
+    Err(Error::limits(
         "--graph scene",
         format!(
             "the scene has {nodes} patches; this model's graph compares all pairs \
              (model.graph.affinity), which goes up to {MAX_AFFINITY_NODES}"
         ),
-    )
+    ))
 }
 
 fn array<S, D>(shape: S, values: Vec<f32>) -> Result<Array<f32, D>>

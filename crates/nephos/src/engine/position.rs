@@ -89,21 +89,29 @@ impl Position {
         if self.kind == PositionKind::Sincos {
             return sincos(rows, cols, self.width);
         }
-        // Edge-aligned: a grid twice as fine covers the same ground.
-        let planes = if self.grid == [rows, cols] {
-            self.embedding.clone()
-        } else {
-            let mut planes = vec![0.0; self.width * rows * cols];
-            Bilinear::new(self.grid, [rows, cols], false).resample(
-                &self.embedding,
-                &mut planes,
-                &mut Vec::new(),
-            );
-            planes
-        };
-        let feature = |token: usize| planes[token..].iter().step_by(rows * cols).copied();
-        (0..rows * cols).flat_map(feature).collect()
+        let resampling = resampling(self.grid, [rows, cols]);
+        learned(&self.embedding, &resampling, self.width, [rows, cols])
     }
+}
+
+/// Of learned positions from the configured grid to that of an image; edge-aligned: a grid
+/// twice as fine covers the same ground.
+pub(super) fn resampling(from: [usize; 2], to: [usize; 2]) -> Bilinear {
+    Bilinear::new(from, to, false)
+}
+
+/// Learned positions of an image's tokens, `[rows * cols, width]`, from the embedding, `[width,
+/// configured rows, configured cols]`.
+pub(super) fn learned(
+    embedding: &[f32],
+    resampling: &Bilinear,
+    width: usize,
+    [rows, cols]: [usize; 2],
+) -> Vec<f32> {
+    let mut planes = vec![0.0; width * rows * cols];
+    resampling.resample(embedding, &mut planes, &mut Vec::new());
+    let feature = |token: usize| planes[token..].iter().step_by(rows * cols).copied();
+    (0..rows * cols).flat_map(feature).collect()
 }
 
 /// Longest wavelength of the fixed embedding over 2π (Vaswani et al. 2017).

@@ -5,10 +5,9 @@ use ndarray::{Array2, Array3, Array4};
 use super::decision::Decision;
 use super::memory;
 use super::prediction::{Prediction, scores};
-use crate::config::Affinity;
 use crate::config::ModelConfig;
 use crate::device::Device;
-use crate::engine::{MAX_AFFINITY_NODES, too_many_pairs};
+use crate::engine::check_affinity_nodes;
 use crate::error::{Error, Result};
 use crate::network::{self, Explanation, Forward, GraphForward};
 use crate::scene::SceneInfo;
@@ -107,10 +106,7 @@ impl Network {
         let [height, width] = info.size;
         let nodes = (config.grid(height, width))
             .map_or(0, |(rows, cols)| (rows as u64).saturating_mul(cols as u64));
-        let compares = config.graph.layers > 0 && config.graph.affinity != Affinity::None;
-        if compares && nodes > MAX_AFFINITY_NODES as u64 {
-            return Err(too_many_pairs(nodes));
-        }
+        check_affinity_nodes(config, nodes)?;
         // Tokens, blended and as the graph's nodes, in f32.
         let token = 4 * 2 * (config.patch.width + config.graph.width) as u64;
         memory::check("--graph scene", nodes.saturating_mul(2 * token))

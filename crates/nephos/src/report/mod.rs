@@ -26,6 +26,4 @@ pub use reliability::Reliability;
 pub use rgb::{Stretch, rgb_channels, sample_picture, sample_picture_of_any, true_colour};
 pub use scores::{ClassScores, CloudScores, Scores, names};
 pub use series::Series;
-#[cfg(not(feature = "figures"))]
-pub use series::draw;
 pub(crate) use table::{grouped, table};

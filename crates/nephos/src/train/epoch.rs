@@ -306,6 +306,7 @@ impl Run {
         self.save_bundle(LAST_FILE)?;
         let history = &self.state.history;
         history::write_csv(&self.folder.join("history.csv"), history, &self.classes)?;
+        #[cfg(feature = "figures")]
         history::draw_curves(&self.folder, history, &self.classes)?;
         self.log(&record)?;
         self.save(observer)?;

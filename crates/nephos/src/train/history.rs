@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::output;
+#[cfg(feature = "figures")]
 use crate::report::{self, Series};
 
 /// What an epoch came to.
@@ -85,6 +86,7 @@ pub fn write_csv(path: &Path, records: &[EpochRecord], classes: &[String]) -> Re
 ///
 /// # Errors
 /// A file can't be written.
+#[cfg(feature = "figures")]
 pub fn draw_curves(folder: &Path, records: &[EpochRecord], classes: &[String]) -> Result<()> {
     let series = |name: &str, value: &dyn Fn(&EpochRecord) -> Option<f64>| Series {
         name: name.to_owned(),

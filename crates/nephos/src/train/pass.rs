@@ -1,9 +1,10 @@
 //! Loss and gradients of a batch.
 
+use nephos_kernel::dropout::mix;
+
 use super::trainer::Run;
 use super::validate::check;
 use crate::dataset::Batch;
-use crate::engine::mix;
 use crate::error::Result;
 use crate::loss::batch_weight;
 use crate::network::{BatchLoss, Target, TrainingBatch};

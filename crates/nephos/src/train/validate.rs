@@ -65,10 +65,11 @@ pub fn validate(
         } = batch;
         let (_, height, width) = labels.dim();
         let scores = network.forward(images)?; // [B, classes, H, W]
-        let scores: Vec<f32> = scores.iter().copied().collect();
+        let scores = scores.as_standard_layout();
+        let scores = scores.as_slice().unwrap_or_default();
         let mut predicted = vec![0; labels.len()];
         let codes = Codes::of(&labels);
-        let target = codes.target(&scores, classes, [height, width], false);
+        let target = codes.target(scores, classes, [height, width], false);
         let batch_loss = objective
             .evaluate_and_classify(&target, &mut predicted)
             .loss;

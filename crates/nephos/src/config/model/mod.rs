@@ -220,6 +220,11 @@ impl ModelConfig {
         }
     }
 
+    /// Whether the graph compares all pairs of patches.
+    pub fn compares_patches(&self) -> bool {
+        self.graph.layers > 0 && self.graph.affinity != Affinity::None
+    }
+
     /// Features of a node that leaves the graph.
     pub fn graph_width(&self) -> usize {
         if self.graph.layers == 0 {

@@ -1,5 +1,6 @@
 //! Random numbers of one augmentation of one sample.
 
+use nephos_kernel::dropout::mix;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -47,13 +48,6 @@ impl AugmentSeed {
 
     /// The numbers of `step`: a function of the seed and the step alone.
     pub(super) fn rng(self, step: Step) -> AugmentRng {
-        // SplitMix64 (Steele et al. 2014).
-        let mix = |value: u64| {
-            let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            value ^ (value >> 31)
-        };
         let mut rng = ChaCha8Rng::seed_from_u64(mix(mix(mix(self.seed) ^ self.epoch) ^ self.slot));
         rng.set_stream(step as u64);
         AugmentRng { rng }

@@ -10,7 +10,7 @@ use nephos_kernel::pyramid::{Convolve, Residual, ResidualSaved, ResidualWeights}
 use super::scope::{Gradients, Scope};
 use crate::config::{ModelConfig, PositionKind};
 use crate::engine::packed::Shape;
-use crate::engine::position::sincos;
+use crate::engine::position::{learned, resampling, sincos};
 use crate::engine::stem::channels_last;
 
 /// A light convolutional stem: each level halves the grid (Xiao et al. 2021,
@@ -259,13 +259,11 @@ impl Position<'_> {
         }
     }
 
-    /// From the configured grid to that of the image; edge-aligned: a grid twice as fine
-    /// covers the same ground.
     fn resampling(&self, shape: Shape) -> Bilinear {
         let config = self.config;
         let (rows, cols) = (config.grid(config.image_size, config.image_size))
             .expect("a validated configuration has a grid");
-        Bilinear::new([rows, cols], shape.grid, false)
+        resampling([rows, cols], shape.grid)
     }
 
     /// # Shapes
@@ -276,10 +274,9 @@ impl Position<'_> {
             PositionKind::None => tokens.to_vec(),
             PositionKind::Sincos => plus_each(tokens, &sincos(rows, cols, width)),
             PositionKind::Learned => {
-                let mut planes = vec![0.0; width * rows * cols];
                 let embedding = self.scope.get("embedding");
-                (self.resampling(shape)).resample(embedding, &mut planes, &mut Vec::new());
-                plus_each(tokens, &exchange(&planes, rows * cols))
+                let resampling = self.resampling(shape);
+                plus_each(tokens, &learned(embedding, &resampling, width, shape.grid))
             }
             PositionKind::Conditional => {
                 let mut placed = vec![0.0; tokens.len()];

@@ -1,6 +1,6 @@
 //! Graph attention over all tokens of an image.
 
-use nephos_kernel::dropout::Dropout;
+use nephos_kernel::dropout::{Dropout, mix};
 use nephos_kernel::graph::layer::{Layer, Saved, Weights};
 use nephos_kernel::graph::{self, Bias, Pairs};
 use rayon::prelude::*;
@@ -8,10 +8,8 @@ use rayon::prelude::*;
 use super::backbone::add;
 use super::scope::{Gradients, Scope};
 use crate::config::{Affinity, ModelConfig};
+use crate::engine::graph::{length, units};
 use crate::engine::packed::Shape;
-
-/// Added to the squared length of a token before dividing by it.
-const EPSILON: f32 = 1e-12;
 
 /// A stack of graph attention layers (Veličković et al. 2018,
 /// doi:10.48550/arXiv.1710.10903) in which every node is a neighbour of every node.
@@ -55,7 +53,7 @@ impl Graph<'_> {
         let graph = &self.config.graph;
         let dropout = match self.seed {
             Some(seed) if graph.dropout > 0.0 => {
-                Dropout::new(super::mix(seed ^ !(index as u64)), graph.dropout as f32)
+                Dropout::new(mix(seed ^ !(index as u64)), graph.dropout as f32)
             }
             _ => Dropout::off(),
         };
@@ -76,8 +74,9 @@ impl Graph<'_> {
             layers: Vec::new(),
             unit: Vec::new(),
         };
-        if self.config.graph.layers > 0 && self.config.graph.affinity == Affinity::Bias {
-            saved.unit = units(&tokens, self.config.patch.width);
+        if self.config.compares_patches() {
+            saved.unit = vec![0.0; tokens.len()];
+            units(&tokens, self.config.patch.width, &mut saved.unit);
         }
         let mut nodes = tokens;
         for index in 0..self.config.graph.layers {
@@ -142,25 +141,6 @@ fn weights<'a>(scope: &Scope<'a>) -> Weights<'a> {
         project: scope.get("project.weight"),
         score: scope.get("score"),
     }
-}
-
-fn length(token: &[f32]) -> f32 {
-    let squares: f32 = token.iter().map(|x| x * x).sum();
-    (squares + EPSILON).sqrt()
-}
-
-/// Tokens brought to length one.
-fn units(tokens: &[f32], width: usize) -> Vec<f32> {
-    let mut units = vec![0.0; tokens.len()];
-    (units.par_chunks_exact_mut(width))
-        .zip(tokens.par_chunks_exact(width))
-        .for_each(|(to, token)| {
-            let length = length(token);
-            to.iter_mut()
-                .zip(token)
-                .for_each(|(to, x)| *to = x / length);
-        });
-    units
 }
 
 /// Adds the gradient by the tokens, `(g − u (u · g)) / length`, from that by their units.

@@ -1,6 +1,7 @@
 //! The transformer encoder.
 
 use nephos_kernel::attention::Shape as Attention;
+use nephos_kernel::dropout::mix;
 use nephos_kernel::encoder::{Dropouts, Gradients as LayerGradients, Layer, Order, Saved, Weights};
 use nephos_kernel::gemm::Act;
 use nephos_kernel::norm;
@@ -37,7 +38,7 @@ impl Encoder<'_> {
         let encoder = &self.config.encoder;
         let dropouts = match self.seed {
             Some(seed) if encoder.dropout > 0.0 => {
-                let key = |part: u64| super::mix(seed ^ (4 * index as u64 + part));
+                let key = |part: u64| mix(seed ^ (4 * index as u64 + part));
                 Dropouts::new([0, 1, 2, 3].map(key), encoder.dropout as f32)
             }
             _ => Dropouts::off(),
