@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nephos::scene::SampleSource;
-use nephos::scene::pickle::PickleSource;
+use nephos::samples::SampleSource;
+use nephos::samples::pickle::PickleSource;
 
 thread_local! {
     /// The reader maps files, so that the input goes through one.

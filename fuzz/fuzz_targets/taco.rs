@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nephos::scene::{SampleSource, TacoSource};
+use nephos::samples::{SampleSource, TacoSource};
 
 thread_local! {
     /// The reader maps files, so that the input goes through one.

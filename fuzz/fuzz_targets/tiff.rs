@@ -3,7 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nephos::scene::{Georeference, SceneOptions, Window, open_scene};
+use nephos::raster::{Georeference, Window};
+use nephos::scene::{SceneOptions, open_scene};
 
 thread_local! {
     /// Scenes are opened by path, so that the input goes through a file.

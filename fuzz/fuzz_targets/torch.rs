@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
             archive(&[("x/data.pkl", bytes), ("x/data/0", &[0; 64])])
         };
         std::fs::write(file.path(), archive).unwrap();
-        let _ = nephos::scene::torch::read(file.path());
+        let _ = nephos::weights::torch::read(file.path());
     });
 });
 

@@ -10,9 +10,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array3, Array4, Axis};
 use nephos::class::IGNORE;
 use nephos::config::Config;
-use nephos::engine::Parameter;
 use nephos::network::{BatchLoss, Learner, Moments, Target, TrainingBatch};
-use nephos::weights::NamedTensor;
+use nephos::weights::{NamedTensor, Parameter};
 use nephos::{Error, Result};
 
 use crate::arrays::{labels, tensor, values};

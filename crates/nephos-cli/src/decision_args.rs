@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, anyhow};
 use nephos::config::{Config, ThresholdConfig};
-use nephos::predict::class_group;
+use nephos::evaluate::class_group;
 
 use crate::ui::Ui;
 

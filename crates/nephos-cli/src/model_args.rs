@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use nephos::config::{Config, DataConfig};
-use nephos::dataset::Dataset;
+use nephos::data::Dataset;
 use nephos::device::Device;
-use nephos::weights::Bundle;
-use nephos::weights::TINY;
+use nephos::weights::{Bundle, TINY};
 
 /// The model, its device, and how its samples are read.
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,7 @@
 use anyhow::bail;
 use nephos::band;
 use nephos::config::DataConfig;
-use nephos::dataset::Inputs;
+use nephos::data::Inputs;
 use nephos::predict::{GraphScope, Settings};
 use nephos::scene::{self, Scene, SceneOptions};
 use nephos::text::one_line;

@@ -5,9 +5,10 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use ndarray::{Array2, Array3};
 use nephos::config::{DataConfig, ModelConfig};
-use nephos::dataset::{Dataset, Inputs};
+use nephos::data::{Dataset, Inputs};
 use nephos::predict::{Network, Prediction, model_input, window_for};
-use nephos::scene::{self, Scene, SceneOptions, Window};
+use nephos::raster::Window;
+use nephos::scene::{self, Scene, SceneOptions};
 
 use crate::scene_args::choose_bands;
 use crate::ui::Ui;

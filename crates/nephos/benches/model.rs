@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use nephos::config::Config;
-use nephos::engine::Parameters;
 use nephos::engine::{Engine, Scratch, Stage};
+use nephos::weights::Parameters;
 
 const SIDE: usize = 509;
 

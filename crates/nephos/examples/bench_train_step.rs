@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nephos::config::Config;
-use nephos::dataset::{Dataset, Subset};
+use nephos::data::{Dataset, Subset};
 use nephos::device::Device;
 use nephos::train::{BatchReport, TrainObserver, Trainer};
 use nephos::weights::{self, Bundle};
@@ -68,7 +68,7 @@ fn main() -> nephos::Result<()> {
     let (weights, sample) = (Path::new(&weights), Path::new(&sample));
     let tensors = weights::read(weights)?;
     let bundle = Bundle::from_tensors(config.clone(), tensors, weights)?;
-    let source = Arc::from(nephos::scene::open(sample)?);
+    let source = Arc::from(nephos::samples::open(sample)?);
     let repeated = Arc::new(Subset::new(source, vec![0; STEPS])?);
     let samples = Dataset::from_source(repeated, sample, &config.data)?;
 

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{Config, ModelConfig, Precision};
-use crate::engine::{self, CpuLearner, CpuNetwork, Parameters};
+use crate::engine::{self, CpuLearner, CpuNetwork};
 use crate::error::{Error, Result};
 use crate::network::{Learner, Network};
-use crate::scene::torch::NamedTensor;
+use crate::weights::Parameters;
+use crate::weights::torch::NamedTensor;
 
 /// The GPUs that `nephos-burn` computes on; the cargo feature that builds one has its name.
 const GPUS: [&str; 4] = ["vulkan", "metal", "webgpu", "cuda"];
@@ -267,43 +268,6 @@ fn not_there(spec: &str, name: &str, count: usize) -> Error {
             _ => format!("the {name} devices are {name}:0 to {name}:{}", count - 1),
         },
     )
-}
-
-/// Memory of this machine in bytes, or of what this process may have of it; `None` where the
-/// system does not tell (it is Linux that does).
-pub fn host_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    // A control group's bound is a number, or `max`.
-    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max");
-    let bound = group.ok().and_then(|text| text.trim().parse().ok());
-    Some(
-        bound
-            .unwrap_or(u64::MAX)
-            .min(kilobytes.saturating_mul(1024)),
-    )
-}
-
-/// Refuses `what`, which `subject` asks for, where its `bytes` are more than the machine's
-/// memory.
-///
-/// # Errors
-/// The bytes that are asked for, and those there are.
-pub(crate) fn check_memory(subject: &str, what: &str, bytes: u128) -> Result<()> {
-    match host_memory().map(u128::from) {
-        Some(memory) if bytes > memory => Err(Error::limits(
-            subject,
-            format!(
-                "{what} take {:.1} GB of memory at least, and this machine has {:.1} GB",
-                bytes as f64 / 1e9,
-                memory as f64 / 1e9
-            ),
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// Threads that a process may ask for: more than any machine has cores.

@@ -5,18 +5,21 @@
 //!
 //! The library in the order its data flows:
 //!
-//! - [`scene`]: files of samples, opened and read a sample at a time;
-//! - [`dataset`]: samples as a model sees them, batches, splits, the simulator;
+//! - [`raster`]: codecs of raster files, georeferences;
+//! - [`scene`]: scenes as agencies deliver them, their bands and radiometry;
+//! - [`samples`]: containers of labelled samples;
+//! - [`data`]: samples as a model sees them, batches, splits, the simulator;
 //! - [`weights`]: a trained model in a [`Bundle`](weights::Bundle);
 //! - [`engine`]: the network on a CPU, for inference and training;
 //! - [`network`]: how predicting and training call a network;
 //! - [`train`]: the [`Trainer`](train::Trainer);
-//! - [`predict`]: from an image to classes and probabilities, and evaluation;
+//! - [`predict`]: from an image to classes and probabilities;
+//! - [`evaluate`]: scores and calibration on labelled samples;
 //! - [`mask`]: class maps as GeoTIFF, PNG and NumPy files;
-//! - [`report`]: scores, curves and figures;
+//! - [`metrics`] and [`figures`]: scores, curves and pictures;
 //! - [`benchmark`]: models against each other on the same folds.
 //!
-//! Features on by default: `figures` draws pictures with text and plots ([`report`]), `taco`
+//! Features on by default: `figures` draws pictures with text and plots ([`figures`]), `taco`
 //! reads Parquet tables, which most TACO containers have. Without `taco` these are an
 //! [`Error::Unsupported`]; without `figures` training and benchmarks write no pictures, a
 //! quick-look is such an error, and what draws is not there.
@@ -25,7 +28,7 @@
 //! are computed.
 //!
 //! ```
-//! use nephos::dataset::simulate::Simulator;
+//! use nephos::data::simulate::Simulator;
 //! use nephos::device::Device;
 //! use nephos::predict::predict_image;
 //! use nephos::weights::Bundle;
@@ -52,19 +55,24 @@ pub mod band;
 pub mod benchmark;
 pub mod class;
 pub mod config;
-pub mod dataset;
+pub mod data;
 pub mod device;
 pub mod engine;
 pub mod error;
+pub mod evaluate;
+pub mod figures;
 pub mod lock;
 pub mod loss;
 pub mod mask;
+pub mod memory;
+pub mod metrics;
 #[doc(hidden)]
 pub mod mirror;
 pub mod network;
 pub mod output;
 pub mod predict;
-pub mod report;
+pub mod raster;
+pub mod samples;
 pub mod scene;
 pub mod text;
 pub mod train;

@@ -10,8 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ndarray::{Array3, Array4};
 use nephos::config::Config;
 use nephos::device::{Device, Provider};
-use nephos::engine::Parameters;
-use nephos::weights::NamedTensor;
+use nephos::weights::{NamedTensor, Parameters};
 use nephos_burn::Burn;
 use nephos_kernel::loss::either;
 

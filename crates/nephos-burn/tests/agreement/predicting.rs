@@ -4,8 +4,8 @@ use std::path::Path;
 
 use ndarray::{Array2, Array3, Array4, Axis, s};
 use nephos::config::Config;
-use nephos::engine::Parameters;
 use nephos::network::{Explanation, Network};
+use nephos::weights::Parameters;
 use nephos_burn::Segmenter;
 use nephos_burn::tensors::collect;
 

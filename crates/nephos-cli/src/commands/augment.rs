@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use nephos::config::{AugmentConfig, Config};
-use nephos::dataset::Example;
-use nephos::dataset::augment::{AugmentSeed, Augmenter};
+use nephos::data::Example;
+use nephos::data::augment::{AugmentSeed, Augmenter};
+use nephos::figures::{Stretch, Tile, contact_sheet, rgb_channels, save_png, true_colour};
 use nephos::output::Declared;
-use nephos::report::{Stretch, Tile, contact_sheet, rgb_channels, save_png, true_colour};
 
 use crate::args::Overwrite;
 use crate::model_args::{open_whole, positions};

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{bail, ensure};
 use nephos::config::{DataConfig, ModelConfig};
+use nephos::figures::{AttentionMap, Stretch, rgb_channels, true_colour};
+use nephos::metrics::CloudEdge;
 use nephos::output::Declared;
 use nephos::predict::{Decision, Network, Prediction};
-use nephos::report::{AttentionMap, CloudEdge, Stretch, rgb_channels, true_colour};
-use nephos::scene::{Window, is_container};
+use nephos::raster::Window;
+use nephos::samples::is_container;
 
 use crate::args::Overwrite;
 use crate::model_args::{ModelArgs, open_whole, positions};
@@ -83,7 +85,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     let network = Network::new(bundle.clone(), &device)?.decided_by(decision);
     let chosen = choose(&args, data, model, &network, ui)?;
     let (view, Window { row, col, .. }) = (&chosen.view, chosen.view.window);
-    let map = AttentionMap::of_pixel(&network, model, &view.image, chosen.at)?;
+    let map = AttentionMap::of_pixel(network.network(), model, &view.image, chosen.at)?;
     let rgb = ["red", "green", "blue"].map(String::from);
     let channels = rgb_channels(&data.bands, &rgb).unwrap_or([0; 3]);
     let picture = true_colour(&view.image, channels, &view.valid, Stretch::default());

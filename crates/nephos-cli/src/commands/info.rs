@@ -10,8 +10,9 @@ mod weights;
 
 use std::path::PathBuf;
 
-use nephos::dataset::split::Filter;
-use nephos::scene::{Kind, detect, is_container};
+use nephos::config::Filter;
+use nephos::samples::is_container;
+use nephos::scene::{Kind, detect};
 use nephos::text::one_line;
 use nephos::weights::Shipped;
 use serde::Serialize;

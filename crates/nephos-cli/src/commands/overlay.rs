@@ -6,12 +6,14 @@ use anyhow::{Context, bail, ensure};
 use ndarray::s;
 use nephos::class::IGNORE;
 use nephos::config::{Config, DataConfig, ModelConfig};
-use nephos::dataset::{Dataset, Inputs};
+use nephos::data::{Dataset, Inputs};
+use nephos::figures::{Sample, Stretch, overlay_figure, rgb_channels, true_colour};
 use nephos::mask;
 use nephos::output::Declared;
 use nephos::predict::{Decision, Network, model_input};
-use nephos::report::{Sample, Stretch, overlay_figure, rgb_channels, true_colour};
-use nephos::scene::{Window, is_container, open_scene};
+use nephos::raster::Window;
+use nephos::samples::is_container;
+use nephos::scene::open_scene;
 use nephos::weights::Bundle;
 
 use crate::args::Overwrite;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use nephos::config::Config;
-use nephos::dataset::open_unlabelled;
+use nephos::data::open_unlabelled;
 use nephos::scene::SceneOptions;
 use nephos::text;
 use nephos::train::{Ending, Trainer};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use nephos::dataset::simulate::{
+use nephos::data::simulate::{
     OverPlan, Simulator, SkyOver, SplitPlan, write_over, write_preview, write_splits,
 };
 use nephos::output::Declared;

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use nephos::class::class_names;
-use nephos::dataset::SPLIT_NAMES;
-use nephos::dataset::split::{
-    Candidate, Filter, Leakage, Neighbourhood, Split, SplitOptions, check_leakage, split, split_by,
+use nephos::config::Filter;
+use nephos::data::SPLIT_NAMES;
+use nephos::data::split::{
+    Candidate, Leakage, Neighbourhood, Split, SplitOptions, check_leakage, split, split_by,
 };
 use nephos::output::Declared;
 use nephos::text;

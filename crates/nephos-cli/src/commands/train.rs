@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use nephos::config::Config;
-use nephos::dataset::open_training;
+use nephos::data::open_training;
 use nephos::output::{Declared, may_write};
 use nephos::text;
 use nephos::train::{CHECKPOINT_FILE, EVENT_FILE, Ending, Outcome, Trainer, run_files};

@@ -7,8 +7,7 @@ use clap::Subcommand;
 use nephos::config::Config;
 use nephos::output::Declared;
 use nephos::text;
-use nephos::weights::Transfer;
-use nephos::weights::{self, Bundle, Summary};
+use nephos::weights::{self, Bundle, Summary, Transfer};
 
 use crate::args::Overwrite;
 use crate::ui::{Ui, say};

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use nephos::config::Config;
-use nephos::scene::DType;
-use nephos::scene::pickle::Writer;
+use nephos::raster::DType;
+use nephos::samples::pickle::Writer;
 
 use super::tiny::MODEL;
 

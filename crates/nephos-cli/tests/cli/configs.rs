@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use ndarray::Array3;
-use nephos::dataset::simulate::Simulator;
+use nephos::data::simulate::Simulator;
 use nephos::mask::{CogSpec, CogWriter, Resampling};
-use nephos::scene::Georeference;
+use nephos::raster::Georeference;
 
 /// Sentinel-2's blue, green, red and near infrared among the simulator's bands.
 const BANDS: [usize; 4] = [1, 2, 3, 7];

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use ndarray::{Array2, Array3};
 use nephos::mask;
-use nephos::scene::{self, SceneOptions, Window};
+use nephos::raster::Window;
+use nephos::scene::{self, SceneOptions};
 use serde_json::Value;
 
 use super::configs::{fail, succeed, write_image};

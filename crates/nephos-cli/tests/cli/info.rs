@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use assert_cmd::Command;
-use nephos::scene::DType;
-use nephos::scene::pickle::Writer;
+use nephos::raster::DType;
+use nephos::samples::pickle::Writer;
 use serde_json::{Value, json};
 
 fn info(path: &Path, options: &[&str]) -> (bool, String, String) {
@@ -76,7 +76,7 @@ fn weights_are_described() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("w.pth");
     let tensors = [("a.weight".to_owned(), vec![2, 3], vec![0.5; 6])];
-    nephos::scene::torch::write(&path, &tensors).unwrap();
+    nephos::weights::torch::write(&path, &tensors).unwrap();
     let report = json(&path);
     assert_eq!(report["parameters"], 6);
     let tensor = json!({"name": "a.weight", "dtype": "F32", "shape": [2, 3]});

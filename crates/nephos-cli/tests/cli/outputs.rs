@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use ndarray::Array4;
 use ndarray_npy::WriteNpyExt;
 use nephos::mask::{self, CogSpec, CogWriter, Resampling};
-use nephos::scene::Georeference;
+use nephos::raster::Georeference;
 
 use super::scenes::{PREDICT, Place, text, write_scene};
 

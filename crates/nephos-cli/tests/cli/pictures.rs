@@ -5,7 +5,8 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use nephos::mask;
-use nephos::scene::{DType, pickle};
+use nephos::raster::DType;
+use nephos::samples::pickle;
 use predicates::str::contains;
 
 use super::tiny::save_untrained;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ndarray::Array3;
 use nephos::mask::{self, CogSpec, CogWriter, Resampling};
-use nephos::scene::{GeoKeys, Georeference};
+use nephos::raster::{GeoKeys, Georeference};
 
 use super::tiny::save_untrained;
 

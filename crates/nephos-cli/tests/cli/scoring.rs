@@ -7,8 +7,8 @@ use std::process::{Command, Output};
 
 use ndarray::Array2;
 use nephos::mask;
-use nephos::scene::DType;
-use nephos::scene::pickle::Writer;
+use nephos::raster::DType;
+use nephos::samples::pickle::Writer;
 use serde_json::Value;
 
 use super::tiny::{MODEL, save_untrained};

@@ -8,8 +8,8 @@ use std::process::{Command, Output};
 
 use ndarray::Array3;
 use nephos::mask::{self, CogSpec, CogWriter, Resampling};
-use nephos::scene::pickle::Writer;
-use nephos::scene::{DType, Georeference};
+use nephos::raster::{DType, Georeference};
+use nephos::samples::pickle::Writer;
 
 use super::tiny::save_untrained;
 

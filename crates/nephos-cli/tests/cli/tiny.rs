@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use nephos::config::Config;
-use nephos::engine::Parameters;
-use nephos::weights::{Bundle, Summary};
+use nephos::weights::{Bundle, Parameters, Summary};
 
 /// The network, for images of at least 8×8 pixels; follows a test's own settings.
 pub const MODEL: &str = "

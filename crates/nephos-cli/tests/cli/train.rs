@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use nephos::scene::DType;
-use nephos::scene::pickle::Writer;
+use nephos::raster::DType;
+use nephos::samples::pickle::Writer;
 use nephos::weights::Bundle;
 
 const SIDE: usize = 48;

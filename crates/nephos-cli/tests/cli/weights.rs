@@ -4,8 +4,7 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use nephos::config::Config;
-use nephos::engine::Parameters;
-use nephos::weights::{Bundle, NamedTensor, read, write};
+use nephos::weights::{Bundle, NamedTensor, Parameters, read, write};
 use predicates::str::contains;
 
 use super::tiny::MODEL;

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::result::{FoldResult, fold_folder};
 use super::run::{Benchmark, Folded};
 use crate::config::CalibrationConfig;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::Result;
-use crate::predict::{evaluate, labelled_pixels, temperature};
-use crate::report::Reliability;
+use crate::evaluate::{evaluate, labelled_pixels, temperature};
+use crate::metrics::Reliability;
 use crate::train::LAST_FILE;
 use crate::weights::Bundle;
 

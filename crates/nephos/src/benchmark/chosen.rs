@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::kinds::rows_of;
-use crate::dataset::listed_names;
-use crate::dataset::split::Metadata;
+use crate::data::listed_names;
+use crate::data::split::Metadata;
 use crate::error::{Error, Result};
 
 /// Positions in `samples` of the names that a file lists: one per line, the rest of a line

@@ -10,9 +10,10 @@ use super::mask_folder::MaskFolder;
 use super::tally::SceneTally;
 use crate::class::{CLASS_COUNT, Class};
 use crate::config::{DataConfig, ModelConfig};
-use crate::dataset::{Dataset, Example};
+use crate::data::{Dataset, Example};
 use crate::error::{Error, Result};
-use crate::predict::{Decision, Judge, Network};
+use crate::evaluate::Judge;
+use crate::predict::{Decision, Network};
 use crate::weights::Bundle;
 
 /// Placeholder for the number of a fold, from 1, in the path of weights.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::dataset::split::Metadata;
+use crate::data::split::Metadata;
 use crate::error::{Error, Result};
 
 /// Most values of a column that become kinds each.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::predict::{Network, RowSink, RunOptions, run, window_for};
-use crate::scene::{Georeference, MemoryScene};
+use crate::raster::Georeference;
+use crate::scene::MemoryScene;
 use crate::weights::Bundle;
 
 /// Side of the scene that is timed, in pixels.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::result::write_json;
 use crate::config::Config;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::text;
 use crate::train::{BatchReport, EpochStart, TrainObserver, Trainer};

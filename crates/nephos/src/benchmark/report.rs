@@ -10,10 +10,10 @@ use super::result::{FoldResult, write_json};
 use super::scene_report::SceneReport;
 use super::scored::{Scored, Spread, dash, heads, plain, three};
 use crate::error::{Error, Result};
-use crate::output;
 #[cfg(feature = "figures")]
-use crate::report::{CostPoint, draw_cost};
-use crate::report::{Reliability, grouped, table};
+use crate::figures::{CostPoint, draw_cost};
+use crate::metrics::{Reliability, grouped, table};
+use crate::output;
 use crate::text;
 
 /// Scores with some of the bands alone.
@@ -259,7 +259,7 @@ mod tests {
     use ndarray::array;
 
     use super::*;
-    use crate::report::ConfusionMatrix;
+    use crate::metrics::ConfusionMatrix;
 
     fn result(counts: ndarray::Array2<u64>, seconds: f64) -> FoldResult {
         FoldResult {

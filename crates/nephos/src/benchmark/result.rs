@@ -9,8 +9,8 @@ use super::calibrated::Calibrated;
 use super::measure::Cost;
 use super::subset::Subset;
 use crate::error::{Error, Result};
+use crate::metrics::{ConfusionMatrix, Reliability};
 use crate::output;
-use crate::report::{ConfusionMatrix, Reliability};
 
 /// Name of a result in its run's folder.
 pub(super) const FILE_NAME: &str = "result.json";

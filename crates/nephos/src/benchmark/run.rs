@@ -17,10 +17,10 @@ use super::scoring::{ScoredEntry, Scoring, open_whole};
 use super::subset::{Subset, reading_of};
 use super::training::{DONE_FILE, Training, of_another};
 use crate::config::{Config, DataConfig, MixConfig, SamplingConfig};
-use crate::dataset::{Dataset, open_mix};
+use crate::data::{Dataset, open_mix};
 use crate::error::{Error, Result};
-use crate::predict::evaluate;
-use crate::report::{ConfusionMatrix, Reliability};
+use crate::evaluate::evaluate;
+use crate::metrics::{ConfusionMatrix, Reliability};
 use crate::train::{LAST_FILE, TrainObserver, lock_run};
 use crate::weights::Bundle;
 

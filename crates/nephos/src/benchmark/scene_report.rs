@@ -12,10 +12,11 @@ use super::scored::{dash, three};
 use super::scoring::{KindScores, ScoredEntry};
 use super::tally::{SceneTally, Summed};
 use crate::error::{Error, Result};
-use crate::output;
 #[cfg(feature = "figures")]
-use crate::report::draw_reliability;
-use crate::report::{Reliability, save_png, table};
+use crate::figures::draw_reliability;
+use crate::figures::save_png;
+use crate::metrics::{Reliability, table};
+use crate::output;
 use crate::text;
 
 /// Names of the files beside the tables.

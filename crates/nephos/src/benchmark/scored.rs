@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::report::{ConfusionMatrix, Reliability, Scores, names};
+use crate::metrics::{ConfusionMatrix, Reliability, Scores, names};
 
 /// Mean and standard deviation over the folds in which a score has a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

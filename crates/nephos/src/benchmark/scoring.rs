@@ -11,7 +11,7 @@ use super::kinds::Kinds;
 use super::subset::reading_of;
 use super::tally::{SceneTally, Summed};
 use crate::config::DataConfig;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::Result;
 use crate::text;
 

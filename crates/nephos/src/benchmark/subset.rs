@@ -9,10 +9,10 @@ use super::result::{FoldResult, fold_folder};
 use super::run::{Benchmark, Folded};
 use crate::band;
 use crate::config::DataConfig;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::predict::evaluate;
-use crate::report::{ConfusionMatrix, Reliability};
+use crate::evaluate::evaluate;
+use crate::metrics::{ConfusionMatrix, Reliability};
 use crate::train::LAST_FILE;
 use crate::weights::Bundle;
 

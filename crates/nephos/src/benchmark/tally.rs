@@ -4,7 +4,7 @@ use nephos_kernel::loss::Label;
 use serde::Serialize;
 
 use crate::class::{CLASS_COUNT, Class, IGNORE};
-use crate::report::{ConfusionMatrix, Reliability};
+use crate::metrics::{ConfusionMatrix, Reliability};
 
 /// Share of cloud from which a scene is called overcast.
 const OVERCAST: f64 = 0.99;

@@ -6,7 +6,7 @@ use crate::device::Device;
 
 use super::measure::PeakMemory;
 use crate::config::Config;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::train::{CHECKPOINT_FILE, Ending, TrainObserver, Trainer};
 use crate::weights::{self, Identity, fingerprint};

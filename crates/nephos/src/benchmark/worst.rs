@@ -7,7 +7,7 @@ use super::scoring::{Entry, ScoredEntry, Scoring};
 use super::tally::SceneTally;
 use crate::class::IGNORE;
 use crate::error::Result;
-use crate::report::{Strip, StripPanel, class_legend, sample_picture_of_any, strips};
+use crate::figures::{Strip, StripPanel, class_legend, sample_picture_of_any, strips};
 
 /// Pictures of the worst scenes side by side, and side of a picture in pixels.
 const STRIPS_ACROSS: usize = 2;

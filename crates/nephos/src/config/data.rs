@@ -9,7 +9,7 @@ use super::augment::{AugmentConfig, MixConfig, SamplingConfig};
 use super::labels::LabelConfig;
 use super::require;
 use crate::band::{self, SENTINEL2};
-use crate::dataset::split::Filter;
+use crate::config::Filter;
 
 /// Longest side of a sample in pixels.
 const MOST_PIXELS: usize = 65_536;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::require;
 use crate::class::{Class, IGNORE};
-use crate::dataset::split::Filter;
+use crate::config::Filter;
 
 /// How stored labels become classes, sets of classes or 255 (ignored).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

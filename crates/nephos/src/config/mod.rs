@@ -8,6 +8,7 @@
 mod augment;
 mod calibration;
 mod data;
+pub(crate) mod filter;
 mod kind;
 mod labels;
 mod model;
@@ -20,6 +21,7 @@ mod train;
 pub use augment::{AugmentConfig, MixConfig, PasteConfig, SamplingConfig};
 pub use calibration::{CalibrationConfig, ThresholdConfig};
 pub use data::{DataConfig, GivenReading};
+pub use filter::Filter;
 pub use kind::ModelKind;
 pub use labels::{ClassSet, LabelConfig, NarrowConfig};
 pub use model::{

@@ -12,14 +12,13 @@ use nephos_kernel::pool;
 use rayon::prelude::*;
 
 use super::training::{Gradients, Network, Pass};
-use super::{Parameter, Parameters};
 use crate::class::IGNORE;
 use crate::config::{Config, OptimizerConfig, OptimizerKind, Precision};
 use crate::error::Result;
 use crate::loss::{self, ignore_padding};
 use crate::network::{BatchLoss, Learner, Moments, Target, TrainingBatch};
-use crate::scene::torch::NamedTensor;
-use crate::weights::exchange;
+use crate::weights::torch::NamedTensor;
+use crate::weights::{Parameter, Parameters, exchange};
 
 /// Images that one thread computes together in a network of many short loops. How a batch is
 /// cut does not depend on the number of threads, so neither do the sums.

@@ -1,6 +1,6 @@
 //! The graph transformer on a CPU, without tensors; its arithmetic is that of `nephos-kernel`.
 //!
-//! [`Parameters`] are the weights by name. [`Engine`] packs them for inference, [`CpuLearner`]
+//! [`Parameters`](crate::weights::Parameters) are the weights by name. [`Engine`] packs them for inference, [`CpuLearner`]
 //! trains them, layer by layer in the `training` module; [`CpuNetwork`] is what predictions
 //! call. Tests hold them to PyTorch's golden tensors, and to the network in `nephos-burn`.
 
@@ -14,10 +14,8 @@ mod explain;
 mod graph;
 mod learner;
 mod linear;
-mod memory;
 mod network;
 mod packed;
-mod parameters;
 mod position;
 mod pyramid;
 mod stem;
@@ -26,12 +24,10 @@ mod weights;
 
 pub use cost::multiplications;
 pub use learner::{CpuLearner, layer_share};
-pub(crate) use memory::check_network;
 pub use network::CpuNetwork;
 #[doc(hidden)]
 pub use network::check_affinity_nodes;
 pub use packed::{Engine, Scratch, Stage};
-pub use parameters::{Parameter, Parameters};
 pub use position::sincos;
 pub use stem::{GAIN, SHIFT};
 pub use weights::Weights;

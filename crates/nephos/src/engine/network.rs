@@ -6,11 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use ndarray::{Array, Array2, Array3, Array4, Dimension, IntoDimension, ShapeBuilder};
 
 use super::packed::{Engine, Scratch};
-use super::{Parameters, check_network};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::network::{Explanation, Forward, GraphForward, Network};
-use crate::scene::torch::NamedTensor;
+use crate::weights::torch::NamedTensor;
+use crate::weights::{Parameters, check_network};
 
 /// Most nodes of a graph whose layers compare all pairs of patches: with more, the
 /// pairs take minutes.

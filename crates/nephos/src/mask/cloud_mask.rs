@@ -8,7 +8,7 @@ use super::cog::{CogSpec, CogWriter};
 use super::reader::MaskReader;
 use crate::class::{Class, IGNORE};
 use crate::error::Result;
-use crate::scene::Georeference;
+use crate::raster::Georeference;
 
 /// The classes that count as cloud by default: thick and thin. Shadow
 /// is visible ground.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::ground::Ground;
 use crate::class::{Class, IGNORE};
 use crate::error::{Error, Result};
-use crate::scene::Georeference;
+use crate::raster::Georeference;
 
 /// Largest reach in rows: bounds the memory, about three bytes per pixel and row.
 const MAX_ROWS: f64 = 4096.0;
@@ -219,7 +219,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::scene::GeoKeys;
+    use crate::raster::GeoKeys;
 
     fn place(width: f64, height: f64) -> Georeference {
         Georeference::new(

@@ -6,7 +6,7 @@ use ndarray::Array2;
 
 use super::{geotiff, numpy, png, world_file};
 use crate::error::{Error, Result};
-use crate::scene::Georeference;
+use crate::raster::Georeference;
 
 /// Formats of masks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

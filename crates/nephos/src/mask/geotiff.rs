@@ -7,7 +7,7 @@ use tiff_reader::{TiffError, TiffFile};
 
 use super::cog::{CogSpec, CogWriter};
 use crate::error::{Error, Result};
-use crate::scene::Georeference;
+use crate::raster::Georeference;
 
 pub(super) fn write_mask(
     path: &Path,

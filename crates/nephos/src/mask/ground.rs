@@ -2,7 +2,7 @@
 
 use super::system::{System, metres};
 use crate::error::{Error, Result};
-use crate::scene::Georeference;
+use crate::raster::Georeference;
 
 /// Radius of the sphere that has the Earth's surface, in metres.
 const RADIUS: f64 = 6_371_007.2;
@@ -198,7 +198,7 @@ fn measured(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::GeoKeys;
+    use crate::raster::GeoKeys;
 
     fn place(transform: [f64; 6], keys: GeoKeys) -> Georeference {
         Georeference::new(Some(transform), Some(keys))

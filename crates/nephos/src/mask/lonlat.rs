@@ -1,7 +1,7 @@
 //! From pixels to longitude and latitude.
 
 use super::system::System;
-use crate::scene::Georeference;
+use crate::raster::Georeference;
 
 /// Largest step in degrees between points of a ring in a geographic system: longitudes
 /// are distinguished from those on the other side of the Earth.
@@ -106,7 +106,7 @@ pub(super) fn near(longitude: f64, other: f64) -> f64 {
 mod tests {
     use super::super::meridian::{range, split, twice_area};
     use super::*;
-    use crate::scene::GeoKeys;
+    use crate::raster::GeoKeys;
 
     /// A raster over a pole is a cap from −180 to 180 degrees up to the pole.
     #[test]

@@ -13,7 +13,7 @@ use super::regions::{Corner, Region, Tracer};
 use crate::class::Class;
 use crate::error::{Error, Result};
 use crate::output;
-use crate::scene::Georeference;
+use crate::raster::Georeference;
 
 /// Longest straight piece of an outline in pixels, where it is projected.
 const STEP: f64 = 128.0;

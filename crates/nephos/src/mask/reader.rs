@@ -8,7 +8,7 @@ use tiff_reader::TiffFile;
 use super::format::{self, MaskFormat};
 use super::geotiff::broken;
 use crate::error::{Error, Result};
-use crate::scene::Georeference;
+use crate::raster::Georeference;
 
 /// Rows of a strip: those of a tile, so that no tile is decoded twice.
 const STRIP: usize = 512;

@@ -11,7 +11,8 @@ use super::summary::MaskCounts;
 use super::{MaskReader, geotiff, numpy, png};
 use crate::class::{Class, IGNORE};
 use crate::error::Result;
-use crate::scene::{Georeference, Kind, detect, tiff_items};
+use crate::raster::{Georeference, tiff_items};
+use crate::scene::{Kind, detect};
 
 /// Which of its rasters a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +108,7 @@ fn of_png(path: &Path) -> Result<Option<MaskRecord>> {
         return Ok(None);
     }
     let codes = png::read_mask(path)?;
-    let place = crate::scene::georeference_files::with_files(path, Georeference::default());
+    let place = crate::raster::georeference_files::with_files(path, Georeference::default());
     Ok(Some(whole(path, codes.view(), place)))
 }
 

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::dates::Dates;
-use crate::scene::{SceneInfo, tiff_items};
+use crate::raster::tiff_items;
+use crate::scene::SceneInfo;
 
 /// Names under which GeoTIFFs state when the picture was taken, the surest first: GDAL's,
 /// nephos's own, those of HLS, Landsat ARD, Planet and others.

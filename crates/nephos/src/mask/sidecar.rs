@@ -12,7 +12,7 @@ use super::xml::escaped;
 use crate::class::Class;
 use crate::error::{Error, Result};
 use crate::output;
-use crate::scene::xml;
+use crate::raster::xml;
 
 /// Columns of the attribute table: name, type (0 integer, 2 text) and use (5 value,
 /// 2 name, 6 to 9 red, green, blue and opacity), as GDAL numbers them.

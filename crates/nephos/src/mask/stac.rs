@@ -14,7 +14,7 @@ use super::summary::MaskSummary;
 use crate::class::{Class, IGNORE};
 use crate::error::{Error, Result};
 use crate::output;
-use crate::scene::Georeference;
+use crate::raster::Georeference;
 
 /// Points of the footprint along the longest side of the raster: its sides are straight
 /// on the map, not in degrees.

@@ -2,7 +2,7 @@
 
 use proj4rs::Proj;
 
-use crate::scene::GeoKeys;
+use crate::raster::GeoKeys;
 
 /// EPSG code of WGS 84 in degrees.
 const WGS84: u16 = 4326;

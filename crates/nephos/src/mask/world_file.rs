@@ -7,7 +7,7 @@ use super::system::System;
 use super::xml::escaped;
 use crate::error::{Error, Result};
 use crate::output;
-use crate::scene::{GeoKeys, Georeference, georeference_files};
+use crate::raster::{GeoKeys, Georeference, georeference_files};
 
 /// The files beside a PNG mask that hold its georeference: `MASK.pgw` (in place of the
 /// extension) and `MASK.png.aux.xml`.

@@ -5,9 +5,9 @@ use std::fmt::Debug;
 
 use ndarray::{Array3, Array4};
 
-use crate::engine::Parameter;
 use crate::error::Result;
-use crate::scene::torch::NamedTensor;
+use crate::weights::Parameter;
+use crate::weights::torch::NamedTensor;
 
 /// Images and what a network is to say of them.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
 
-use super::plan::Plan;
+use crate::scene::Plan;
 
 /// Weight of a window's outermost pixels, on each axis; 1 in its middle.
 const FLOOR: f32 = 0.01;

@@ -15,7 +15,7 @@ pub struct Decision {
 
 /// When a pixel is of a group of classes.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Threshold {
+pub(crate) struct Threshold {
     /// Whether each class, by code, is in the group; past the end it is not.
     inside: Vec<bool>,
     /// Least probability of the group.
@@ -25,7 +25,7 @@ pub(super) struct Threshold {
 impl Threshold {
     /// The class of a pixel with these probabilities: the likeliest of the group where
     /// they reach the bound together, else the likeliest of the others.
-    pub(super) fn class_of(&self, probabilities: ArrayView1<'_, f32>) -> u8 {
+    pub(crate) fn class_of(&self, probabilities: ArrayView1<'_, f32>) -> u8 {
         let each = || probabilities.iter().zip(&self.inside);
         let group: f32 = each().filter(|(_, inside)| **inside).map(|(p, _)| *p).sum();
         let wanted = group >= self.probability;
@@ -68,7 +68,7 @@ impl Decision {
         }
     }
 
-    pub(super) fn threshold(&self) -> Option<&Threshold> {
+    pub(crate) fn threshold(&self) -> Option<&Threshold> {
         self.threshold.as_ref()
     }
 }

@@ -5,9 +5,10 @@ use std::sync::{Mutex, PoisonError};
 use ndarray::{Array2, Array3, ArrayView3, s};
 
 use super::strip::with_data;
-use crate::dataset::Inputs;
+use crate::data::Inputs;
 use crate::error::Result;
-use crate::scene::{DType, Origin, Radiometry, Scene, SceneBand, SceneInfo, Window};
+use crate::raster::{DType, Window};
+use crate::scene::{Origin, Radiometry, Scene, SceneBand, SceneInfo};
 
 /// A scene whose bands are the channels of a model's input, in its units: gain 1.
 pub(super) struct ModelScene<'a> {

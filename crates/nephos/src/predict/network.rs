@@ -9,7 +9,7 @@ use crate::config::ModelConfig;
 use crate::device::Device;
 use crate::engine::check_affinity_nodes;
 use crate::error::{Error, Result};
-use crate::network::{self, Explanation, Forward, GraphForward};
+use crate::network::{self, Forward, GraphForward};
 use crate::scene::SceneInfo;
 use crate::weights::Bundle;
 
@@ -74,15 +74,9 @@ impl Network {
         scores(self, config, image.view(), valid)
     }
 
-    /// What it attends to; see [`Network::explain`](network::Network::explain).
-    ///
-    /// # Errors
-    /// As there.
-    ///
-    /// # Panics
-    /// As there.
-    pub fn explain(&self, image: Array3<f32>) -> Result<Explanation> {
-        self.network.explain(image)
+    /// The network itself, whose scores are not calibrated.
+    pub fn network(&self) -> &dyn network::Network {
+        self.network.as_ref()
     }
 
     /// Its parts, for a graph over the whole scene.

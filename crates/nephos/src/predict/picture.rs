@@ -5,9 +5,10 @@ use std::path::Path;
 use ndarray::{Array2, Array3, s};
 
 use crate::error::Result;
+use crate::figures::{Stretch, quicklook, true_colour};
 use crate::mask::{self, MaskSummary};
-use crate::report::{Stretch, quicklook, true_colour};
-use crate::scene::{Scene, Window};
+use crate::raster::Window;
+use crate::scene::Scene;
 
 /// Longest side of the pictures in a quick-look, in pixels.
 const QUICKLOOK_SIDE: usize = 900;

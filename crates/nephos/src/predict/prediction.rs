@@ -6,13 +6,14 @@ use super::blend::Blender;
 use super::decide::decide;
 use super::decision::Decision;
 use super::forward::answer;
-use super::plan::{Plan, window_for};
 use super::steps::{Step, assemble};
 use super::stream::BATCH_PIXELS;
 use super::strip::Strip;
+use super::window::window_for;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::network::Forward;
+use crate::scene::Plan;
 
 /// What a model says about an image.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +27,7 @@ pub struct Prediction {
 
 impl Prediction {
     /// The prediction from calibrated class scores (logits) `[classes, height, width]`.
-    pub(super) fn from_scores(
+    pub(crate) fn from_scores(
         mut scores: Array3<f32>,
         valid: &Array2<bool>,
         decision: &Decision,

@@ -4,15 +4,15 @@ use super::decision::Decision;
 use super::model_scene::ModelScene;
 use super::network::Network;
 use super::outputs::{Also, Outputs};
-use super::plan::window_for;
 use super::products;
 use super::record::RunRecord;
 use super::scene_graph::run_scene_graph;
 use super::scene_sink::SceneSink;
 use super::stream::{Progress, RowSink, RunOptions, RunStats, percent, run};
+use super::window::window_for;
 use crate::class::CLASS_COUNT;
 use crate::config::Config;
-use crate::dataset::Inputs;
+use crate::data::Inputs;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::mask::{Dates, Dilation, MaskSummary};
@@ -172,7 +172,7 @@ impl Predictor {
     }
 
     #[allow(clippy::too_many_arguments)]
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         scene: &dyn Scene,
         inputs: &Inputs,

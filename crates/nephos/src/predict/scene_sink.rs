@@ -9,8 +9,9 @@ use super::stream::RowSink;
 use crate::class::IGNORE;
 use crate::error::Result;
 use crate::mask::{self, CogSpec, CogWriter, Dilation, MaskCounts, MaskFormat, probability_code};
-use crate::report;
-use crate::scene::{Georeference, SceneInfo};
+use crate::metrics;
+use crate::raster::Georeference;
+use crate::scene::SceneInfo;
 
 /// Writes the rasters of a scene as rows become final.
 pub(super) struct SceneSink {
@@ -64,7 +65,7 @@ impl SceneSink {
             None => None,
             Some(path) => {
                 let place = info.georeference.clone();
-                let spec = CogSpec::probabilities(cols, rows, report::names(classes), place);
+                let spec = CogSpec::probabilities(cols, rows, metrics::names(classes), place);
                 Some(CogWriter::create(&path, with_tags(spec))?)
             }
         };

@@ -2,9 +2,9 @@
 
 use ndarray::{Array2, Array4};
 
-use super::plan::Plan;
 use super::strip::{Held, Strip};
 use crate::error::Result;
+use crate::scene::Plan;
 
 /// One step of a run.
 pub(super) enum Step {

@@ -13,14 +13,14 @@ use super::blend::Blender;
 use super::decide::decide;
 use super::decision::Decision;
 use super::forward::answer;
-use super::plan::Plan;
 use super::steps::{Step, assemble};
 use super::strip::Strip;
 use crate::class::IGNORE;
 use crate::config::OVERLAP;
 use crate::error::{Error, Result};
 use crate::network::Forward;
-use crate::scene::{Scene, Window};
+use crate::raster::Window;
+use crate::scene::{Plan, Scene};
 
 /// Pixels that go through the model at once, unless asked otherwise: enough to keep a
 /// processor busy, few enough for memory.

@@ -7,7 +7,8 @@ use ndarray::{Array2, Array3, Array4, ArrayView3, ArrayViewMut3, Axis, s};
 
 use crate::error::Result;
 use crate::mirror::mirrored;
-use crate::scene::{Scene, Window};
+use crate::raster::Window;
+use crate::scene::Scene;
 
 /// Consecutive rows of a scene over its full width, as the model takes them.
 pub(super) struct Strip {

@@ -4,8 +4,8 @@
 //! returned when the band is read.
 
 use super::same_grid::same_grid;
-use super::tiff::TiffRaster;
 use crate::error::{Error, Result};
+use crate::raster::tiff::TiffRaster;
 
 /// The file whose grid is the scene's: that that most of red, green and blue have, then
 /// most of all; the first of them. `None` where none can be read.

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use ndarray::Array2;
 
-use super::jp2::{Jp2, Rect};
-use super::mapping::{MappedRange, Mapping};
 use super::safe;
 use crate::error::{Error, Result};
+use crate::raster::jp2::{Jp2, Rect};
+use crate::raster::mapping::{MappedRange, Mapping};
 
 /// The samples of a JPEG 2000 file of one band.
 ///

@@ -10,12 +10,10 @@ use ndarray::{Array2, Array3, Axis};
 use super::infer_radiometry::{Sampled, infer_radiometry};
 use super::nodata::{self, NoData};
 use super::raster_names::given;
-use super::{
-    DType, GeoKeys, Georeference, Origin, Radiometry, Scene, SceneBand, SceneInfo, SceneOptions,
-    Window,
-};
+use super::{Origin, Radiometry, Scene, SceneBand, SceneInfo, SceneOptions};
 use crate::band::{self, Before, Meaning, Product, identify};
 use crate::error::{Error, Result};
+use crate::raster::{DType, GeoKeys, Georeference, Window};
 
 /// Most bytes that one call reads, as f64.
 const READ_BYTES: usize = 8 << 30;
@@ -59,7 +57,7 @@ impl GdalScene {
             ];
             bands.push(describe(path, &raster, position, options)?);
         }
-        let product = Product::first_in([super::stem(path).as_str()]);
+        let product = Product::first_in([crate::raster::stem(path).as_str()]);
         let mut notes = Vec::new();
         if let Some(names) = &options.bands {
             let named = given(path, names, count, &product, options)?;
@@ -80,7 +78,7 @@ impl GdalScene {
         }
         let mut scene = Self {
             info: SceneInfo {
-                name: super::stem(path),
+                name: crate::raster::stem(path),
                 path: path.to_owned(),
                 product: format!("{} raster", dataset.driver().long_name()),
                 size: [rows, cols],

@@ -1,7 +1,8 @@
 //! What NASA's Harmonized Landsat Sentinel-2 products state for all of their files.
 
-use super::{DType, Origin, Radiometry, SceneBand, SceneOptions};
+use super::{Origin, Radiometry, SceneBand, SceneOptions};
 use crate::band;
+use crate::raster::DType;
 
 /// Fill of all bands (HLS user guide v2.0, table 9).
 const FILL: f64 = -9999.0;

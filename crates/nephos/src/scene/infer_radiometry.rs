@@ -3,9 +3,10 @@
 
 use ndarray::{Array3, Axis};
 
-use super::{DType, Origin, Radiometry, SceneInfo, SceneOptions, Window};
+use super::{Origin, Radiometry, SceneInfo, SceneOptions};
 use crate::band;
 use crate::error::Result;
+use crate::raster::{DType, Window};
 
 /// Sampled windows on each side of the scene; a scene in which the first
 /// contain almost no data is sampled with the second.

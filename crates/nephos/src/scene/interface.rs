@@ -1,12 +1,13 @@
 //! Whole scenes: rasters with a georeference, named bands and a known radiometry.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ndarray::Array3;
 
-use super::{DType, Georeference, Radiometry};
+use super::Radiometry;
 use crate::band;
 use crate::error::{Error, Result};
+use crate::raster::{DType, Georeference, Window};
 use crate::text::one_line;
 
 /// A satellite scene that is read window by window, whatever its format.
@@ -81,60 +82,6 @@ pub struct SunAngles {
     pub elevation: f64,
     /// Clockwise from north.
     pub azimuth: f64,
-}
-
-/// A rectangle of pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    /// First row.
-    pub row: usize,
-    /// First column.
-    pub col: usize,
-    /// Number of rows.
-    pub rows: usize,
-    /// Number of columns.
-    pub cols: usize,
-}
-
-impl Window {
-    /// A window of `window` rows and columns, or as many as there are, around the pixel
-    /// `at` of a raster of `size`: as near to its middle as the raster's edges allow, and
-    /// at a multiple of `align` pixels unless it ends with the raster.
-    pub fn around(at: [usize; 2], window: [usize; 2], size: [usize; 2], align: usize) -> Self {
-        let [[row, rows], [col, cols]] = [0, 1].map(|axis| {
-            let count = window[axis].min(size[axis]);
-            let last = size[axis] - count;
-            let first = at[axis].saturating_sub(count / 2).min(last);
-            let aligned = first - first % align.max(1);
-            // Moved by less than what it must still hold.
-            let keeps = first < last && at[axis] < aligned + count;
-            [if keeps { aligned } else { first }, count]
-        });
-        Self {
-            row,
-            col,
-            rows,
-            cols,
-        }
-    }
-
-    /// Refuses a window that is not within a raster of `size` rows and columns.
-    ///
-    /// # Errors
-    /// The message has the requested and the existing range.
-    pub(crate) fn check(self, path: &Path, size: [usize; 2]) -> Result<()> {
-        let [rows, cols] = size;
-        let within = |first: usize, count: usize, length: usize| {
-            first.checked_add(count).is_some_and(|end| end <= length)
-        };
-        if within(self.row, self.rows, rows) && within(self.col, self.cols, cols) {
-            return Ok(());
-        }
-        Err(Error::usage(format!(
-            "{}: {self:?} is requested, the scene has {rows} rows and {cols} columns",
-            path.display()
-        )))
-    }
 }
 
 /// How a scene is opened, where its own metadata are not to decide.
@@ -273,32 +220,6 @@ impl SceneInfo {
     /// The message has the requested and the existing range.
     pub fn check(&self, bands: &[usize], window: Window) -> Result<()> {
         window.check(&self.path, self.size)?;
-        super::check_channels(&self.path, bands, self.bands.len())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_window_is_around_its_pixel_within_the_raster() {
-        let around = |at: usize, window, size, align| {
-            let window = Window::around([at, 0], [window, 1], [size, 1], align);
-            (window.row, window.rows)
-        };
-        // In the middle, from a multiple of 8, but for the last.
-        assert_eq!(around(100, 64, 250, 8), (64, 64));
-        assert_eq!(around(0, 64, 250, 8), (0, 64));
-        assert_eq!(around(249, 64, 250, 8), (186, 64));
-        // The pixel stays in it where a window is smaller than the step.
-        for at in 0..250 {
-            for (window, align) in [(1, 8), (4, 8), (9, 8), (64, 19)] {
-                let (first, count) = around(at, window, 250, align);
-                assert!((first..first + count).contains(&at), "{at} {window}");
-            }
-        }
-        // More than there is: all.
-        assert_eq!(around(3, 64, 5, 8), (0, 5));
+        crate::raster::check_channels(&self.path, bands, self.bands.len())
     }
 }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use ndarray::{Array3, Axis, s};
 
-use super::{DType, Georeference, Origin, Radiometry, Scene, SceneBand, SceneInfo, Window};
+use super::{Origin, Radiometry, Scene, SceneBand, SceneInfo};
 use crate::error::{Error, Result};
+use crate::raster::{DType, Georeference, Window};
 
 /// A scene that is an array in memory, such as a sample of a pickle.
 pub struct MemoryScene {

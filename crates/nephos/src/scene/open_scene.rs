@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::formats::READ;
-use super::open::{Kind, detect, first_bytes};
 use super::picture::PictureScene;
-use super::raster::RasterFormat;
 use super::raster_scene::RasterScene;
 use super::unsupported;
 use super::{LandsatScene, SafeScene, Scene, SceneOptions, landsat, raster_names, safe};
 use crate::error::{Error, Result};
+use crate::raster::format::RasterFormat;
+use crate::scene::kind::{Kind, detect, first_bytes};
 
 /// Files and folders of a folder that are searched for products.
 const MOST_ENTRIES: usize = 4096;

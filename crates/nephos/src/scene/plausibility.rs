@@ -39,9 +39,10 @@ use std::fmt;
 
 use ndarray::{ArrayView3, Axis};
 
-use super::{Origin, Radiometry, Scene, SceneBand, SceneInfo, Window};
+use super::{Origin, Radiometry, Scene, SceneBand, SceneInfo};
 use crate::band::{canonical, is_known, is_thermal};
 use crate::error::{Error, Result};
+use crate::raster::Window;
 
 /// Bound of the 99th percentile: brighter than clouds get, and than
 /// [`SATURATED_REFLECTANCE`](super::SATURATED_REFLECTANCE).

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::tiff::TiffRaster;
-use super::{DType, SceneOptions};
+use super::SceneOptions;
 use crate::band::{self, Before, Meaning, Product, identify};
 use crate::error::{Error, Result};
+use crate::raster::DType;
+use crate::raster::tiff::TiffRaster;
 
 /// Endings of the files in a folder that are bands.
 const ENDINGS: [&str; 2] = ["tif", "tiff"];

@@ -11,9 +11,10 @@ use super::infer_radiometry::{self, Sampled, infer_radiometry};
 use super::nodata::{self, Combination, NoData};
 use super::raster_names::{self, Named};
 use super::same_grid::same_grid;
-use super::tiff::{TiffRaster, allocate, fit_nodata};
-use super::{Origin, Radiometry, Scene, SceneBand, SceneInfo, SceneOptions, Window};
+use super::{Origin, Radiometry, Scene, SceneBand, SceneInfo, SceneOptions};
 use crate::error::{Error, Result};
+use crate::raster::Window;
+use crate::raster::tiff::{TiffRaster, allocate, fit_nodata};
 use crate::text::count;
 
 /// Blocks of a band with more bytes are not decoded for each sampled window.
@@ -56,7 +57,7 @@ impl RasterScene {
     ///
     /// # Errors
     /// As there, but for a file that can't be read.
-    pub(super) fn of(path: &Path, raster: TiffRaster, options: &SceneOptions) -> Result<Self> {
+    pub(crate) fn of(path: &Path, raster: TiffRaster, options: &SceneOptions) -> Result<Self> {
         let named = raster_names::of_file(&raster, options)?;
         let product = format!(
             "GeoTIFF, {} of {}",

@@ -1,8 +1,8 @@
 //! Whether rasters have the same grid.
 
-use super::GeoKeys;
-use super::tiff::TiffRaster;
 use crate::error::{Error, Result};
+use crate::raster::GeoKeys;
+use crate::raster::tiff::TiffRaster;
 
 /// Refuses files of one scene that don't have the same grid.
 pub(super) fn same_grid(first: &TiffRaster, other: &TiffRaster) -> Result<()> {

@@ -1,8 +1,8 @@
 //! Numbers of samples whose file declares no radiometry: whether the configuration's scale
 //! is plausible for them, and the scale that they suggest.
 
-use super::DType;
 use super::infer_radiometry::{ENOUGH, Range, reflectance, short};
+use crate::raster::DType;
 
 /// Upper bound of the 99th percentile of reflectance.
 const BRIGHTEST: f64 = 2.1;

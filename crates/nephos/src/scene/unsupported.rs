@@ -1,6 +1,6 @@
 //! Formats that nephos recognises and does not read, and how to convert them.
 //!
-//! Every command opens what it is given by [`open`](super::open()) or
+//! Every command opens what it is given by [`open`](crate::samples::open()) or
 //! [`open_scene`](super::open_scene()), and both check here, so that all messages are the same.
 
 use std::fs::File;
@@ -8,10 +8,11 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use super::formats::READ;
-use super::mapping::Mapping;
-use super::raster::RasterFormat;
-use super::{numpy, safe};
+use super::kind::{NUMPY_MAGIC, is_taco_zip};
+use super::safe;
 use crate::error::{Error, Result};
+use crate::raster::format::RasterFormat;
+use crate::raster::mapping::Mapping;
 
 /// Bytes of a file that are read.
 const START: usize = 1 << 16;
@@ -149,7 +150,7 @@ pub(crate) fn of(path: &Path) -> Result<Option<Unsupported>> {
 /// Whether a file begins as those that nephos reads.
 fn is_read(start: &[u8]) -> bool {
     RasterFormat::of(start).is_some()
-        || start.starts_with(numpy::MAGIC)
+        || start.starts_with(NUMPY_MAGIC)
         || matches!(
             start,
             [0x80, 0..=5, ..] | [b'#', b'y', ..] | [b'W', b'X', ..]
@@ -257,7 +258,7 @@ fn zip(path: &Path) -> Option<Unsupported> {
         name.starts_with("mtd_msi") || name.contains("_mtd_saf")
     };
     if names.iter().any(|name| is_read(name) || is_product(name))
-        || super::taco::is_zip(archive.file_names())
+        || is_taco_zip(archive.file_names())
     {
         return None;
     }

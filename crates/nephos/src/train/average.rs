@@ -1,7 +1,7 @@
 //! The running mean of the weights, which often scores better than the weights
 //! themselves (Polyak & Juditsky 1992; with a decay, Tarvainen & Valpola 2017).
 
-use crate::engine::Parameter;
+use crate::weights::Parameter;
 
 /// Decay of the mean at update `updates` (from 0): the first weights are forgotten
 /// faster, so that a short run does not average its start.

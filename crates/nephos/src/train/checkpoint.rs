@@ -19,10 +19,10 @@ use sha2::{Digest, Sha256};
 use super::history::EpochRecord;
 use super::loss_scale::LossScale;
 use crate::config::Config;
-use crate::engine::Parameter;
 use crate::error::{Error, Result};
 use crate::network::Moments;
 use crate::output;
+use crate::weights::Parameter;
 
 /// Name of the checkpoint in a run's folder.
 pub const FILE_NAME: &str = "checkpoint.safetensors";

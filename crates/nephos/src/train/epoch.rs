@@ -12,7 +12,7 @@ use super::tensorboard::EPOCH;
 use super::trainer::{Run, stale};
 use super::validate::{Validation, validate};
 use crate::config::{Precision, TrainConfig};
-use crate::dataset::{Dataset, Draw, Loader};
+use crate::data::{Dataset, Draw, Loader};
 use crate::error::{Error, Result};
 
 /// Whether the run goes on after an epoch.

@@ -5,9 +5,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::output;
 #[cfg(feature = "figures")]
-use crate::report::{self, Series};
+use crate::figures;
+use crate::figures::Series;
+use crate::output;
 
 /// What an epoch came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,7 +101,7 @@ pub fn draw_curves(folder: &Path, records: &[EpochRecord], classes: &[String]) -
     if validated {
         losses.push(series("validation", &|r| r.val_loss));
     }
-    report::draw(&folder.join("loss.png"), "Loss", "loss", &losses)?;
+    figures::draw(&folder.join("loss.png"), "Loss", "loss", &losses)?;
     if validated {
         let mut scores = vec![series("mean", &|r| r.val_miou)];
         for (class, name) in classes.iter().enumerate() {
@@ -111,7 +112,7 @@ pub fn draw_curves(folder: &Path, records: &[EpochRecord], classes: &[String]) -
         }
         if scores.iter().any(|s| !s.points.is_empty()) {
             let title = "Intersection over union on validation";
-            report::draw(&folder.join("miou.png"), title, "IoU", &scores)?;
+            figures::draw(&folder.join("miou.png"), title, "IoU", &scores)?;
         }
     }
     Ok(())

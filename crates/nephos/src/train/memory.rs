@@ -1,10 +1,10 @@
 //! Whether a training can fit the machine at all.
 
 use crate::config::Config;
-use crate::dataset::Dataset;
-use crate::device;
-use crate::engine::check_network;
+use crate::data::Dataset;
 use crate::error::Result;
+use crate::memory;
+use crate::weights::check_network;
 
 /// Bytes of a number.
 const NUMBER: u128 = 4;
@@ -25,7 +25,7 @@ pub(super) fn check(config: &Config, train: &Dataset) -> Result<()> {
         "train.batch_size = {} and train.prefetch = {}",
         settings.batch_size, settings.prefetch
     );
-    device::check_memory(&keys, "batches of these samples", batches(config, train)?)
+    memory::check_memory(&keys, "batches of these samples", batches(config, train)?)
 }
 
 /// Bytes of the batches that are in memory at once.

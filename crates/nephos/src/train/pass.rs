@@ -4,7 +4,7 @@ use nephos_kernel::dropout::mix;
 
 use super::trainer::Run;
 use super::validate::check;
-use crate::dataset::Batch;
+use crate::data::Batch;
 use crate::error::Result;
 use crate::loss::batch_weight;
 use crate::network::{BatchLoss, Target, TrainingBatch};

@@ -12,16 +12,15 @@ use super::observer::TrainObserver;
 use super::resume;
 use super::tensorboard::{self, EventWriter};
 use crate::config::Config;
-use crate::dataset::{DataSource, Dataset};
+use crate::data::{DataSource, Dataset};
 use crate::device::Device;
-use crate::engine::Parameter;
 use crate::error::{Error, Result};
 use crate::lock::Lock;
+use crate::metrics;
 use crate::network::{Learner, Network};
 use crate::output;
-use crate::report;
 use crate::text;
-use crate::weights::{Bundle, NamedTensor, Summary, exchange};
+use crate::weights::{Bundle, NamedTensor, Parameter, Summary, exchange};
 
 /// Locked in a run's folder as long as a process trains there.
 const LOCK_FILE: &str = ".nephos.lock";
@@ -207,7 +206,7 @@ impl Trainer {
         };
         output::remove_leftovers(&folder);
         write_config(&folder.join("config.toml"), &config)?;
-        let classes = report::names(config.model.classes);
+        let classes = metrics::names(config.model.classes);
         if resume {
             history::write_csv(&folder.join("history.csv"), &state.history, &classes)?;
         }

@@ -6,11 +6,11 @@ use nephos_kernel::loss::Label;
 
 use super::observer::{BatchReport, TrainObserver};
 use crate::config::{Config, ModelConfig};
-use crate::dataset::{Batch, Dataset, Loader, possible_classes, set_possible_classes};
+use crate::data::{Batch, Dataset, Loader, possible_classes, set_possible_classes};
 use crate::error::{Error, Result};
 use crate::loss::{Codes, batch_weight, objective};
+use crate::metrics::ConfusionMatrix;
 use crate::network::Forward;
-use crate::report::ConfusionMatrix;
 
 /// What a network scores on a data set.
 #[derive(Debug, Clone)]

@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 use super::safetensors;
 use crate::class::code_name;
 use crate::config::Config;
-use crate::engine::{Parameters, check_network};
 use crate::error::{Error, Result};
-use crate::scene::torch::NamedTensor;
+use crate::weights::torch::NamedTensor;
+use crate::weights::{Parameters, check_network};
 
 /// Value of the key `format` in the header of every bundle.
 const FORMAT: &str = "nephos";

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::names;
 use crate::error::{Error, Result};
-use crate::scene::torch::NamedTensor;
+use crate::weights::torch::NamedTensor;
 
 /// Tensors of a file, from which a network takes its parameters.
 pub struct TorchTensors {

@@ -8,10 +8,13 @@ mod baseline_names;
 mod bundle;
 pub mod exchange;
 mod identity;
+mod memory;
 pub(crate) mod names;
+mod parameters;
 mod safetensors;
 mod shipped;
 mod tensors;
+pub mod torch;
 mod vit;
 
 pub use bundle::{Bundle, Summary};
@@ -21,4 +24,6 @@ pub use shipped::{Bytes, Shipped, TINY};
 pub use tensors::{read, write};
 pub use vit::{Transfer, initial};
 
-pub use crate::scene::torch::NamedTensor;
+pub(crate) use memory::check_network;
+pub use parameters::{Parameter, Parameters};
+pub use torch::NamedTensor;

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::Bytes;
 use crate::error::{Error, Result};
 use crate::output::write_atomic;
-use crate::scene::torch::NamedTensor;
+use crate::weights::torch::NamedTensor;
 
 /// Tensors and metadata of a safetensors file, or of weights that come with nephos; floats of any width become f32.
 ///

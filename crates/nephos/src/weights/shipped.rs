@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::path::Path;
 
 use crate::error::Result;
-use crate::scene::Mapping;
+use crate::raster::Mapping;
 
 /// A trained model inside the library.
 #[derive(Debug)]

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::{Bytes, safetensors};
 use crate::error::Result;
-use crate::scene::torch::{self, NamedTensor};
+use crate::weights::torch;
+use crate::weights::torch::NamedTensor;
 
 /// Reads the tensors of a PyTorch state dict (`.pth`), a `.safetensors` file or a
 /// bundle, told apart by what the file holds; or of weights that come with nephos

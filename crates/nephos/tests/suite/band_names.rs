@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use nephos::scene::{Origin, Scene, SceneOptions, Window, open_scene};
+use nephos::raster::Window;
+use nephos::scene::{Origin, Scene, SceneOptions, open_scene};
 
 use super::raster_scenes::{COLS, ROWS, Tiff};
 

@@ -6,7 +6,7 @@ use ndarray::{Array3, Axis, s};
 use nephos::Error;
 use nephos::class::Class;
 use nephos::mask::{CogSpec, CogWriter, Resampling};
-use nephos::scene::{GeoKeys, Georeference};
+use nephos::raster::{GeoKeys, Georeference};
 use proptest::prelude::*;
 use tiff_reader::TiffFile;
 

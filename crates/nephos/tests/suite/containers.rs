@@ -4,7 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array3, Axis};
-use nephos::scene::{self, DType, Kind, SampleSource};
+use nephos::raster::DType;
+use nephos::samples::{self, SampleSource};
+use nephos::scene::{self, Kind};
 use nephos::{Error, band};
 use proptest::prelude::*;
 
@@ -72,16 +74,16 @@ fn npy_is_read_in_both_orders() {
             let descr = if big_endian { ">u2" } else { "<u2" };
             let whole = npy(descr, fortran, "(2, 3, 2, 4)", &numbers);
             std::fs::write(&path, &whole).unwrap();
-            check_counted(scene::open(&path).unwrap().as_ref());
+            check_counted(samples::open(&path).unwrap().as_ref());
             for len in 0..whole.len() {
                 std::fs::write(&path, &whole[..len]).unwrap();
-                assert!(scene::open(&path).is_err(), "cut to {len}");
+                assert!(samples::open(&path).is_err(), "cut to {len}");
             }
         }
     }
     let overflow = npy("<u2", false, "(4611686018427387904, 4, 4, 4)", &[0; 8]);
     std::fs::write(&path, overflow).unwrap();
-    assert!(matches!(scene::open(&path), Err(Error::Format { .. })));
+    assert!(matches!(samples::open(&path), Err(Error::Format { .. })));
 }
 
 fn npz(path: &Path, entries: &[(&str, Vec<u8>)]) {
@@ -109,7 +111,7 @@ fn npz_holds_samples_or_images_with_labels() {
         .collect();
     let images = npy("<u2", false, "(2, 3, 2, 4)", &images);
     npz(&path, &[("x.npy", images.clone())]);
-    check_counted(scene::open(&path).unwrap().as_ref());
+    check_counted(samples::open(&path).unwrap().as_ref());
 
     let labels: Vec<u8> = (0..16).collect();
     let labels = npy("|u1", false, "(2, 2, 4)", &labels);
@@ -120,7 +122,7 @@ fn npz_holds_samples_or_images_with_labels() {
             ("labels.npy", labels.clone()),
         ],
     );
-    let source = scene::open(&path).unwrap();
+    let source = samples::open(&path).unwrap();
     assert_eq!((source.len(), source.name(1).as_str()), (2, "images/1"));
     let label = source.read_label(1).unwrap().unwrap();
     assert_eq!(label.dim(), (2, 4));
@@ -129,14 +131,14 @@ fn npz_holds_samples_or_images_with_labels() {
     let other = npy("|u1", false, "(3, 2, 4)", &[0; 24]);
     npz(&path, &[("images.npy", images), ("labels.npy", other)]);
     // Broken labels are no error where labels are not read.
-    let source = scene::open(&path).unwrap();
+    let source = samples::open(&path).unwrap();
     assert_eq!(source.read(1, &[0]).unwrap().dim(), (1, 2, 4));
     assert!(matches!(source.read_label(0), Err(Error::Format { .. })));
 
     let whole = std::fs::read(&path).unwrap();
     for len in (0..whole.len()).step_by(7) {
         std::fs::write(&path, &whole[..len]).unwrap();
-        assert!(scene::open(&path).is_err(), "cut to {len}");
+        assert!(samples::open(&path).is_err(), "cut to {len}");
     }
 }
 
@@ -157,7 +159,7 @@ fn a_zip_bomb_is_over_the_limit() {
     }
     archive.finish().unwrap();
     assert!(std::fs::metadata(&path).unwrap().len() < 16 << 20);
-    let source = scene::open(&path).unwrap();
+    let source = samples::open(&path).unwrap();
     assert!(matches!(source.read(0, &[0]), Err(Error::Limits { .. })));
 }
 
@@ -179,7 +181,7 @@ fn tiffs_of_both_interleavings_have_all_their_bands() {
         } else {
             (DType::F32, 0.5)
         };
-        let source = scene::open(&path).unwrap();
+        let source = samples::open(&path).unwrap();
         assert_eq!(source.len(), 1);
         assert_eq!(source.shape(0).unwrap(), [4, 18, 20], "{file}");
         assert_eq!(source.dtype(0).unwrap(), dtype);
@@ -202,7 +204,7 @@ fn tiffs_of_both_interleavings_have_all_their_bands() {
         let cut = scratch.path().join("cut.tif");
         for len in (0..whole.len()).step_by(97) {
             std::fs::write(&cut, &whole[..len]).unwrap();
-            let read = scene::open(&cut).and_then(|source| source.read(0, &[0, 1, 2, 3]));
+            let read = samples::open(&cut).and_then(|source| source.read(0, &[0, 1, 2, 3]));
             assert!(read.is_err(), "{file} cut to {len}");
         }
     }
@@ -215,7 +217,7 @@ fn pictures_are_red_green_blue() {
     let path = scratch.path().join("a.png");
     let picture = image::RgbImage::from_fn(5, 3, |x, y| image::Rgb([x as u8, 100 + y as u8, 200]));
     picture.save(&path).unwrap();
-    let source = scene::open(&path).unwrap();
+    let source = samples::open(&path).unwrap();
     assert_eq!(source.shape(0).unwrap(), [3, 3, 5]);
     assert_eq!(
         source.channel_names(0).unwrap().unwrap(),
@@ -231,21 +233,21 @@ fn pictures_are_red_green_blue() {
     let deep =
         image::ImageBuffer::from_fn(4, 2, |x, y| image::Rgb([x as u16 * 1000, y as u16, 65535]));
     deep.save(&path).unwrap();
-    let source = scene::open(&path).unwrap();
+    let source = samples::open(&path).unwrap();
     assert_eq!(source.dtype(0).unwrap(), DType::U16);
     assert_eq!(source.read(0, &[0]).unwrap()[[0, 1, 3]], 3000.0);
 
     let whole = std::fs::read(&path).unwrap();
     for len in 0..whole.len() - 12 {
         std::fs::write(&path, &whole[..len]).unwrap();
-        let read = scene::open(&path).and_then(|source| source.read(0, &[0]));
+        let read = samples::open(&path).and_then(|source| source.read(0, &[0]));
         assert!(read.is_err(), "cut to {len}");
     }
     let jpeg = scratch.path().join("a.jpg");
     image::RgbImage::from_pixel(16, 16, image::Rgb([10, 200, 30]))
         .save(&jpeg)
         .unwrap();
-    let read = scene::open(&jpeg).unwrap().read(0, &[1]).unwrap();
+    let read = samples::open(&jpeg).unwrap().read(0, &[1]).unwrap();
     assert!(read.iter().all(|v| (v - 200.0).abs() < 4.0));
 }
 
@@ -253,11 +255,14 @@ fn pictures_are_red_green_blue() {
 fn a_folder_pairs_images_with_labels_by_name() {
     let scratch = tempfile::tempdir().unwrap();
     let root = scratch.path();
-    assert!(matches!(scene::open(root), Err(Error::Unsupported { .. })));
+    assert!(matches!(
+        samples::open(root),
+        Err(Error::Unsupported { .. })
+    ));
     for folder in ["image", "label"] {
         std::fs::create_dir(root.join(folder)).unwrap();
     }
-    assert!(matches!(scene::open(root), Err(Error::Format { .. })));
+    assert!(matches!(samples::open(root), Err(Error::Format { .. })));
     for (name, value) in [("b", 20), ("a", 10), ("c", 30)] {
         let image = image::RgbImage::from_pixel(4, 3, image::Rgb([value, 0, 0]));
         image.save(root.join(format!("image/{name}.png"))).unwrap();
@@ -268,7 +273,7 @@ fn a_folder_pairs_images_with_labels_by_name() {
     image::GrayImage::new(4, 4)
         .save(root.join("label/c.png"))
         .unwrap();
-    let source = scene::open(root).unwrap();
+    let source = samples::open(root).unwrap();
     let names: Vec<String> = (0..source.len()).map(|i| source.name(i)).collect();
     assert_eq!(names, ["a", "b", "c"]);
     assert!(source.read_label(0).unwrap().is_none());
@@ -293,7 +298,7 @@ fn unsupported_files_are_refused_by_name() {
         std::fs::write(&path, bytes).unwrap();
         path
     };
-    let message = |path: &Path| match scene::open(path) {
+    let message = |path: &Path| match samples::open(path) {
         Ok(_) => panic!("{} was opened", path.display()),
         Err(error) => error.to_string(),
     };
@@ -304,7 +309,7 @@ fn unsupported_files_are_refused_by_name() {
     assert_eq!(scene::detect(&weights).unwrap(), Kind::Safetensors);
     assert!(message(&weights).contains("weights"));
     assert!(matches!(
-        scene::open(&scratch.path().join("none.pkl")),
+        samples::open(&scratch.path().join("none.pkl")),
         Err(Error::Io { .. })
     ));
 }
@@ -314,7 +319,7 @@ fn real_landsat_patches_are_read() {
     let Some(folder) = outside::images("l8biome") else {
         return;
     };
-    let source = scene::open(&folder).unwrap();
+    let source = samples::open(&folder).unwrap();
     assert_eq!(source.len(), 24);
     let mut seen = [0usize; 256];
     for index in 0..source.len() {
@@ -355,7 +360,7 @@ fn survive(name: &str, bytes: &[u8]) {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join(name);
     std::fs::write(&path, bytes).unwrap();
-    if let Ok(source) = scene::open(&path)
+    if let Ok(source) = samples::open(&path)
         && let Ok([channels, ..]) = source.shape(0)
     {
         let _ = source.channel_names(0);

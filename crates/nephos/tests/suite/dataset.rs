@@ -6,8 +6,9 @@ use std::sync::Arc;
 use ndarray::{Array2, Array3, Axis, array, s, stack};
 use nephos::Result;
 use nephos::config::DataConfig;
-use nephos::dataset::{Dataset, Example, Loader};
-use nephos::scene::{DType, SampleSource};
+use nephos::data::{Dataset, Example, Loader};
+use nephos::raster::DType;
+use nephos::samples::SampleSource;
 
 /// One sample in memory; with `label`, labels are separate from the channels.
 struct Memory {

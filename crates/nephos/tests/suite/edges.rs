@@ -9,11 +9,12 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayView3, s};
 use nephos::Result;
 use nephos::class::IGNORE;
 use nephos::config::Config;
-use nephos::dataset::Dataset;
-use nephos::dataset::simulate::Simulator;
+use nephos::data::Dataset;
+use nephos::data::simulate::Simulator;
 use nephos::device::Device;
 use nephos::predict::{Decision, Network, RowSink, RunOptions, run, window_for};
-use nephos::scene::{Georeference, MemoryScene};
+use nephos::raster::Georeference;
+use nephos::scene::MemoryScene;
 use nephos::weights::Bundle;
 
 use crate::outside::images;

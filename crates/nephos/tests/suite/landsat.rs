@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array3;
 use ndarray_npy::ReadNpyExt;
+use nephos::raster::Window;
 use nephos::scene::landsat::{LandsatScene, Mtl};
-use nephos::scene::{SATURATED_REFLECTANCE, Scene, SceneOptions, Window, open_scene};
+use nephos::scene::{SATURATED_REFLECTANCE, Scene, SceneOptions, open_scene};
 use proptest::prelude::*;
 
 use super::outside;
@@ -602,7 +603,7 @@ print(*where)
 #[test]
 fn the_files_own_no_data_and_masks_are_honoured() {
     use nephos::mask::{CogSpec, CogWriter, Resampling};
-    use nephos::scene::Georeference;
+    use nephos::raster::Georeference;
 
     let (product, _) = PRODUCTS[0];
     let scratch = tempfile::tempdir().unwrap();

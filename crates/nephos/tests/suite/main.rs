@@ -22,6 +22,7 @@ mod scene_graph;
 mod sentinel2_bands;
 mod simulate;
 mod stream;
+mod structure;
 mod taco;
 mod tiff_matrix;
 mod tiny;

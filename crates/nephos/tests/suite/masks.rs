@@ -5,7 +5,7 @@ use std::path::Path;
 use ndarray::{Array2, Array3};
 use nephos::class::{Class, code_name};
 use nephos::mask::{self, CogSpec, CogWriter, probability_code};
-use nephos::scene::{GeoKeys, Georeference};
+use nephos::raster::{GeoKeys, Georeference};
 use tiff_reader::TiffFile;
 
 use super::outside;

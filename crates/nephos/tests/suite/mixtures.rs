@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use nephos::config::Config;
-use nephos::dataset::{DataSource, Dataset, Example, open_training};
+use nephos::data::{DataSource, Dataset, Example, open_training};
 
 use crate::raster_scenes::Tiff;
 

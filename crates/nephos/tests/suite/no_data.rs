@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use image::{DynamicImage, ImageFormat, LumaA, Rgb, RgbImage, Rgba, RgbaImage};
 use ndarray::Array3;
 use nephos::mask::{CogSpec, CogWriter, Resampling};
-use nephos::scene::{Georeference, Origin, Scene, SceneOptions, open_scene};
+use nephos::raster::Georeference;
+use nephos::scene::{Origin, Scene, SceneOptions, open_scene};
 
 use super::raster_scenes::{ALL, COLS, ROWS, Tiff, open};
 

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use nephos::Error;
-use nephos::scene::pickle::{PickleSource, Writer};
-use nephos::scene::{self, DType, SampleSource};
+use nephos::raster::DType;
+use nephos::samples::pickle::{PickleSource, Writer};
+use nephos::samples::{self, SampleSource};
 use proptest::prelude::*;
 
 use super::outside;
@@ -67,7 +68,7 @@ fn real_pickles_are_read_exactly() {
         let file = path.file_name().unwrap().to_str().unwrap();
         let (_, case) = file.split_once('_').unwrap();
         let expected = expected[case].as_array().unwrap();
-        let source = scene::open(&path).unwrap();
+        let source = samples::open(&path).unwrap();
         assert_eq!(source.len(), expected.len(), "{file}");
         for (index, expected) in expected.iter().enumerate() {
             let shape = source.shape(index).unwrap();
@@ -125,7 +126,7 @@ fn hostile_pickles_are_refused() {
             path.display()
         );
         println!("{error}");
-        assert!(scene::open(path).is_err());
+        assert!(samples::open(path).is_err());
     }
     // The command that several of them would run.
     for place in [
@@ -231,7 +232,7 @@ fn written_pickles_are_read_back_raw() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("types.pkl");
     let arrays = write_types(&path);
-    let source = scene::open(&path).unwrap();
+    let source = samples::open(&path).unwrap();
     assert_eq!(source.len(), arrays.len());
     for (index, array) in arrays.iter().enumerate() {
         assert_eq!(source.read_raw(index).unwrap(), *array);
@@ -322,7 +323,7 @@ fn a_large_pickle_costs_little_to_open() {
 
     let before = resident("VmRSS:");
     let start = std::time::Instant::now();
-    let source = scene::open(&path).unwrap();
+    let source = samples::open(&path).unwrap();
     let opened = start.elapsed();
     assert_eq!(source.len(), count);
     assert_eq!(source.shape(count - 1).unwrap(), shape);

@@ -1,9 +1,10 @@
 //! Real images are plausible reflectance, and badly scaled ones are not.
 
 use ndarray::{Array3, Axis};
+use nephos::raster::{self, DType, Georeference};
+use nephos::samples::{self, SampleSource};
 use nephos::scene::{
-    self, DType, Doubt, Georeference, MemoryScene, Origin, Radiometry, SampleSource, SceneOptions,
-    implausible, open_scene,
+    Doubt, MemoryScene, Origin, Radiometry, SceneOptions, implausible, open_scene,
 };
 
 use super::outside;
@@ -39,7 +40,7 @@ fn landsat_patches_of_every_biome_are_reflectance() {
     let Some(folder) = outside::images("l8biome") else {
         return;
     };
-    let source = scene::open(&folder).unwrap();
+    let source = samples::open(&folder).unwrap();
     assert_eq!(source.len(), 24);
     for index in 0..source.len() {
         let name = source.name(index);
@@ -68,7 +69,7 @@ fn passes(folder: &str, added: usize) {
     let Some(folder) = outside::images(folder) else {
         return;
     };
-    let source = scene::open(&folder).unwrap();
+    let source = samples::open(&folder).unwrap();
     let mut caught = 0;
     for index in 0..source.len() {
         let bands = source.channel_names(index).unwrap().unwrap();
@@ -111,7 +112,7 @@ fn sentinel2_frames_are_reflectance_and_the_odd_pair_is_not() {
     }
     if let Some(folder) = outside::images("sentinel2_clear_cloudy_pair") {
         for name in ["clean.tif", "cloudy.tif"] {
-            let source = scene::open(&folder.join(name)).unwrap();
+            let source = samples::open(&folder.join(name)).unwrap();
             refused(
                 doubt(name, &sentinel2(&["B10"]), sample(&*source, 0)),
                 "nir",
@@ -133,7 +134,7 @@ fn a_landsat_scene_without_gain_and_offset_is_refused() {
         .iter()
         .map(|band| {
             sample(
-                &*scene::open(&folder.join(format!("l8_B{band}.tif"))).unwrap(),
+                &*samples::open(&folder.join(format!("l8_B{band}.tif"))).unwrap(),
                 0,
             )
         })
@@ -181,7 +182,7 @@ fn a_product_with_low_sun_and_no_data_is_reflectance() {
     assert_eq!(implausible(&*scene, &bands).unwrap(), None);
     // The same numbers without their metadata, whole and in parts.
     let [rows, cols] = scene.info().size;
-    let all = scene::Window {
+    let all = raster::Window {
         row: 0,
         col: 0,
         rows,

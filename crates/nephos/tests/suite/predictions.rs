@@ -2,11 +2,12 @@
 
 use ndarray::{Array2, Array3, Axis, s};
 use nephos::config::DataConfig;
-use nephos::dataset::Dataset;
+use nephos::data::Dataset;
 use nephos::device::Device;
+use nephos::evaluate::evaluate;
 use nephos::network::Forward;
-use nephos::predict::{Network, class_scores, evaluate, predict_image};
-use nephos::scene::pickle;
+use nephos::predict::{Network, class_scores, predict_image};
+use nephos::samples::pickle;
 
 use super::tiny;
 

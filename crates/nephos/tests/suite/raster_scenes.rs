@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array3;
 use nephos::Error;
-use nephos::scene::{Origin, Scene, SceneInfo, SceneOptions, Window, open_scene};
+use nephos::raster::Window;
+use nephos::scene::{Origin, Scene, SceneInfo, SceneOptions, open_scene};
 
 pub const ROWS: usize = 24;
 pub const COLS: usize = 20;

@@ -6,7 +6,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Array3, s};
-use nephos::scene::{Scene, SceneInfo, SceneOptions, Window, fuzz, open_scene};
+use nephos::raster::Window;
+use nephos::scene::{Scene, SceneInfo, SceneOptions, fuzz, open_scene};
 use proptest::prelude::*;
 use rayon::prelude::*;
 use tempfile::TempDir;

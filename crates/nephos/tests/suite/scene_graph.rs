@@ -6,7 +6,8 @@ use nephos::config::{Affinity, Config, PatchConfig, PositionKind};
 use nephos::engine::CpuNetwork;
 use nephos::network::Forward;
 use nephos::predict::{Progress, RowSink, RunOptions, RunStats, run_scene_graph};
-use nephos::scene::{Georeference, MemoryScene};
+use nephos::raster::Georeference;
+use nephos::scene::MemoryScene;
 
 use crate::tiny;
 

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array3;
-use nephos::scene::{Scene, SceneOptions, Window, open_scene};
+use nephos::raster::Window;
+use nephos::scene::{Scene, SceneOptions, open_scene};
 use tempfile::TempDir;
 
 const SURFACE: &str = "S2B_MSIL2A_20220413T150759_N0400_R025_T33XWJ_20220414T082126";
@@ -345,6 +346,6 @@ fn a_pipe_is_refused_unopened() {
     assert!(made.unwrap().success());
     let said = error(&pipe, &SceneOptions::default());
     assert!(said.contains("a pipe or device"), "{said}");
-    let said = nephos::scene::open(&pipe).err().unwrap().to_string();
+    let said = nephos::samples::open(&pipe).err().unwrap().to_string();
     assert!(said.contains("a pipe or device"), "{said}");
 }

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use nephos::config::DataConfig;
-use nephos::dataset::Dataset;
-use nephos::dataset::simulate::{Simulator, SplitPlan, write_splits};
-use nephos::dataset::split::{SplitOptions, split};
-use nephos::scene::{self, DType};
+use nephos::data::Dataset;
+use nephos::data::simulate::{Simulator, SplitPlan, write_splits};
+use nephos::data::split::{SplitOptions, split};
+use nephos::raster::DType;
+use nephos::samples;
 
 use super::outside;
 
@@ -122,9 +123,9 @@ fn simulated_samples_are_split_by_region_and_copied_exactly() {
     )
     .unwrap();
     assert!(chosen.shared_groups.is_empty());
-    let source = scene::open(&samples).unwrap();
+    let source = samples::open(&samples).unwrap();
     for (name, part) in ["train", "val", "test"].iter().zip(&chosen.parts) {
-        let written = scene::open(&out.path().join(format!("{name}_split.pkl"))).unwrap();
+        let written = samples::open(&out.path().join(format!("{name}_split.pkl"))).unwrap();
         assert_eq!(written.len(), part.len());
         for (k, sample) in part.iter().enumerate() {
             assert_eq!(written.dtype(k).unwrap(), DType::U16);
@@ -147,5 +148,5 @@ fn simulated_samples_are_split_by_region_and_copied_exactly() {
         |_, _, _| {},
     );
     assert!(error.unwrap_err().to_string().contains("would replace"));
-    assert_eq!(scene::open(&samples).unwrap().len(), 9);
+    assert_eq!(samples::open(&samples).unwrap().len(), 9);
 }

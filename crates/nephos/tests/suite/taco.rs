@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use ndarray::Array3;
 use nephos::Error;
 use nephos::config::Config;
-use nephos::dataset::open_training;
-use nephos::dataset::split::{SplitOptions, split};
-use nephos::scene::{self, DType, Kind, SampleSource, TacoSource};
+use nephos::data::open_training;
+use nephos::data::split::{SplitOptions, split};
+use nephos::raster::DType;
+use nephos::samples::{self, SampleSource, TacoSource};
+use nephos::scene::{self, Kind};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -41,7 +43,7 @@ fn image(source: &dyn SampleSource, index: usize) -> Vec<f64> {
 fn every_format_is_read_as_by_its_own_library() {
     for name in FILES {
         assert_eq!(scene::detect(&file(name)).unwrap(), Kind::Taco, "{name}");
-        let source = scene::open(&file(name)).unwrap();
+        let source = samples::open(&file(name)).unwrap();
         let source = source.as_ref();
         let is_old = name == "old.mlstac";
         let expected = expected();
@@ -98,7 +100,7 @@ fn every_format_is_read_as_by_its_own_library() {
 
 #[test]
 fn nested_metadata_are_text() {
-    let source = scene::open(&file("v1.taco")).unwrap();
+    let source = samples::open(&file("v1.taco")).unwrap();
     let table = source.metadata().unwrap();
     let value = |name: &str| table.value(0, table.position(name).unwrap());
     assert_eq!(value("stac:raster_shape"), "[8, 8]");
@@ -127,7 +129,7 @@ fn a_container_is_split_by_its_own_metadata() {
         let record = std::fs::read_to_string(out.path().join("split.json")).unwrap();
         let record: Value = serde_json::from_str(&record).unwrap();
         assert_eq!(record["where"], serde_json::json!(["real_proj_shape=509"]));
-        let written = scene::open(&out.path().join("train_split.pkl")).unwrap();
+        let written = samples::open(&out.path().join("train_split.pkl")).unwrap();
         let expected = expected();
         for (position, index) in indices.into_iter().enumerate() {
             assert_eq!(

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array3, ArrayD, Axis, Ix3, s};
 use ndarray_npy::read_npy;
-use nephos::scene::{self, DType, Georeference, Origin, Scene, SceneOptions, Window};
+use nephos::raster::{DType, Georeference, Window};
+use nephos::samples;
+use nephos::scene::{self, Origin, Scene, SceneOptions};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -79,7 +81,7 @@ fn check_pixels(file: &Path, entry: &Value, name: &str) {
     let valid: ArrayD<u8> = read_npy(folder.join(entry["valid"].as_str().unwrap())).unwrap();
     let valid = valid.into_dimensionality::<Ix3>().unwrap();
 
-    let source = scene::open(file).unwrap();
+    let source = samples::open(file).unwrap();
     let (dtype, shape, raw) = source.read_raw(0).unwrap();
     assert_eq!(
         shape,

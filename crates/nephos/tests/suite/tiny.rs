@@ -2,8 +2,7 @@
 
 use ndarray::Array4;
 use nephos::config::Config;
-use nephos::engine::Parameters;
-use nephos::weights::{Bundle, Summary};
+use nephos::weights::{Bundle, Parameters, Summary};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

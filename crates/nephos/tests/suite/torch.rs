@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use nephos::Error;
-use nephos::scene::torch::{self, NamedTensor};
+use nephos::weights::torch;
+use nephos::weights::torch::NamedTensor;
 use proptest::prelude::*;
 use zip::write::SimpleFileOptions;
 

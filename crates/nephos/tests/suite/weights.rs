@@ -4,8 +4,7 @@ use std::path::Path;
 
 use nephos::config::{Affinity, Config};
 use nephos::device::Device;
-use nephos::engine::Parameters;
-use nephos::weights::{Bundle, Summary, read, write};
+use nephos::weights::{Bundle, Parameters, Summary, read, write};
 
 use crate::tiny;
 

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use nephos::benchmark::{FOLD, Given, GivenBy, MaskFolder, class_of};
 use nephos::config::DataConfig;
-use nephos::weights::Bundle;
-use nephos::weights::TINY;
+use nephos::weights::{Bundle, TINY};
 
 use crate::model_args::{ReadArgs, file_name};
 

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use nephos::config::{CalibrationConfig, RecallCurve};
-use nephos::dataset::Dataset;
+use nephos::data::Dataset;
 use nephos::device::Device;
+use nephos::evaluate::{Evaluation, Fit, Fitting, MinRecall, calibrate, class_group, evaluate};
+use nephos::figures::{Cells, draw_confusion, draw_reliability};
+use nephos::metrics;
 use nephos::output::{self, Declared};
-use nephos::predict::{
-    Evaluation, Fit, Fitting, MinRecall, Settings, calibrate, class_group, evaluate,
-};
-use nephos::report::{self, Cells, draw_confusion, draw_reliability};
+use nephos::predict::Settings;
 use nephos::scene::SceneOptions;
 use nephos::text;
 use nephos::weights::Bundle;
@@ -220,7 +220,7 @@ fn fit(args: &Args, (bundle, device): &mut (Bundle, Device), ui: &Ui) -> anyhow:
 /// Scores of each class with the threshold on the samples that it was chosen on.
 fn costs(fit: &Fit, classes: usize) -> String {
     let number = |iou: Option<f64>| iou.map_or("-".to_owned(), |iou| format!("{iou:.4}"));
-    let each: Vec<String> = (report::names(classes).iter().zip(&fit.iou))
+    let each: Vec<String> = (metrics::names(classes).iter().zip(&fit.iou))
         .map(|(name, [before, after])| format!("{name} {} → {}", number(*before), number(*after)))
         .collect();
     format!(

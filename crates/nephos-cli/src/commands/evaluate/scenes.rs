@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use nephos::device::Device;
-use nephos::predict::{Evaluation, Labels, Predictor, Settings};
-use nephos::report::{ConfusionMatrix, Reliability};
+use nephos::evaluate::{Evaluation, Labels};
+use nephos::metrics::{ConfusionMatrix, Reliability};
+use nephos::predict::{Predictor, Settings};
 use nephos::scene::{self, SceneOptions};
-use nephos::weights::Bundle;
-use nephos::weights::Identity;
+use nephos::weights::{Bundle, Identity};
 
 use crate::commands::predict::jobs::scene_name;
 use crate::scene_args::choose_bands;

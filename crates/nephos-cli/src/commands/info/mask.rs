@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use nephos::mask::{MaskKind, MaskRecord, read_record};
-use nephos::scene::GeoKeys;
+use nephos::raster::GeoKeys;
 use nephos::text::one_line;
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -5,9 +5,10 @@ use std::fmt;
 use std::path::Path;
 
 use nephos::class::{Class, IGNORE};
-use nephos::dataset::open_filtered;
-use nephos::dataset::split::Filter;
-use nephos::scene::{Kind, SampleSource, Table};
+use nephos::config::Filter;
+use nephos::data::open_filtered;
+use nephos::samples::{SampleSource, Table};
+use nephos::scene::Kind;
 use nephos::text::{self, one_line};
 use serde::Serialize;
 

@@ -56,7 +56,7 @@ pub fn report(path: &Path) -> anyhow::Result<Report> {
         rows: info.size[0],
         columns: info.size[1],
         bands: info.bands.iter().map(band).collect(),
-        epsg: place.keys.as_ref().and_then(scene::GeoKeys::epsg),
+        epsg: place.keys.as_ref().and_then(nephos::raster::GeoKeys::epsg),
         transform: place.transform,
         control_points: place.points.len(),
         rpc: !place.rpc.is_empty(),

@@ -44,7 +44,7 @@ struct Bundle {
 
 /// A PyTorch state dict.
 pub fn torch(path: &Path) -> nephos::Result<Report> {
-    let tensors = nephos::scene::torch::read(path)?;
+    let tensors = nephos::weights::torch::read(path)?;
     let tensor = |(name, shape, _): (String, Vec<usize>, Vec<f32>)| Tensor {
         name,
         dtype: "F32".to_owned(),

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use nephos::config::DataConfig;
-use nephos::dataset::Dataset;
+use nephos::data::Dataset;
 use nephos::mask::MaskFormat;
 use nephos::output::Declared;
 use nephos::predict::{Also, Outputs};
-use nephos::scene;
 
 use super::Args;
 use crate::model_args::{file_name, mask_name, open_whole, positions};
@@ -49,7 +48,7 @@ pub fn jobs(args: &Args, data: &DataConfig) -> anyhow::Result<Vec<Job>> {
         .collect();
     for path in &scenes {
         let path = *path;
-        if scene::is_container(path) {
+        if nephos::samples::is_container(path) {
             let dataset = open_whole(path, data)?;
             let chosen = if args.sample.is_empty() {
                 (0..dataset.len()).collect()

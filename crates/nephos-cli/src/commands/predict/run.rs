@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use nephos::config::DataConfig;
-use nephos::dataset::Inputs;
+use nephos::data::Inputs;
 use nephos::device::Device;
 use nephos::mask::{self, Dates, MaskCounts, MaskFormat, MaskReader, MaskSummary, stated_date};
 use nephos::predict::{Also, Predictor, RunRecord, Settings, SourceRecord};

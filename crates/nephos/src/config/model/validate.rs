@@ -32,7 +32,7 @@ impl ModelConfig {
         )
     }
 
-    pub(in crate::config) fn validate(&self) -> Result<(), String> {
+    pub(crate) fn validate(&self) -> Result<(), String> {
         require(
             (0.0..=0.9).contains(&self.overlap),
             "model.overlap",

@@ -21,10 +21,10 @@ use scope::Scope;
 use transformer::{Encoder, EncoderSaved};
 use upsample::{Decoder, DecoderSaved};
 
-use super::Parameters;
 use crate::config::ModelConfig;
 use crate::engine::packed::Shape;
 use crate::mirror::mirrored;
+use crate::weights::Parameters;
 
 pub(crate) use scope::Gradients;
 

@@ -17,10 +17,10 @@ use crate::config::{
     NormOrder, OptimizerKind, PatchConfig,
 };
 use crate::engine::packed::Shape;
-use crate::engine::{CpuLearner, CpuNetwork, Parameters};
+use crate::engine::{CpuLearner, CpuNetwork};
 use crate::network::{Forward, Learner, Network, Target, TrainingBatch};
 use crate::weights::exchange::{TorchTensors, export};
-use crate::weights::{NamedTensor, read};
+use crate::weights::{NamedTensor, Parameters, read};
 
 /// Largest absolute difference of outputs, and largest difference of a gradient
 /// relative to that gradient's largest entry.
@@ -101,7 +101,7 @@ impl Golden {
 
     /// Holds the gradients of the part `part` of a network against the golden ones.
     fn check_part(&self, parameters: &Parameters, gradients: &Gradients, part: &str) {
-        let of = |(place, tensor): (usize, &crate::engine::Parameter)| {
+        let of = |(place, tensor): (usize, &crate::weights::Parameter)| {
             let name = tensor.name.strip_prefix(part)?;
             Some(export(name, &tensor.shape, gradients.get(place).to_vec()))
         };

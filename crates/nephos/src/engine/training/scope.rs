@@ -6,7 +6,7 @@ use nephos_kernel::format::Format;
 use nephos_kernel::linear::Linear;
 use nephos_kernel::norm::LayerNorm;
 
-use crate::engine::Parameters;
+use crate::weights::Parameters;
 
 /// The parameters whose names begin alike.
 #[derive(Debug, Clone)]

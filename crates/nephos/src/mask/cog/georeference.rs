@@ -1,10 +1,10 @@
 //! A georeference as the tags of a GeoTIFF (OGC 19-008r4).
 
 use super::directory::{Directory, Value};
-use crate::scene::geotiff_tags::{
+use crate::raster::geotiff_tags::{
     KEY_ASCII, KEY_DIRECTORY, KEY_DOUBLES, PIXEL_SCALE, RPC_COEFFICIENTS, TIEPOINTS, TRANSFORMATION,
 };
-use crate::scene::{GeoKeys, Georeference};
+use crate::raster::{GeoKeys, Georeference};
 
 /// The tags of a georeference, in ascending order: pixel scale and tie point
 /// where north is up, else the matrix; ground control points where there is no

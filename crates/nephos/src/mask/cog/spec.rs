@@ -3,7 +3,7 @@
 use super::super::palette::palette;
 use crate::class::{Class, IGNORE};
 use crate::error::{Error, Result};
-use crate::scene::Georeference;
+use crate::raster::Georeference;
 
 /// Longest side of a raster, in pixels: the reduction counts pixels in 32 bits.
 const MAX_SIDE: usize = 1 << 20;

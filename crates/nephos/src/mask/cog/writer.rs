@@ -289,7 +289,7 @@ mod tests {
     use tiff_reader::TiffFile;
 
     use super::*;
-    use crate::scene::Georeference;
+    use crate::raster::Georeference;
 
     #[test]
     fn a_large_file_is_a_bigtiff() {

@@ -2,8 +2,8 @@
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::predict::plan::Plan;
 use crate::predict::stream::RunOptions;
+use crate::scene::Plan;
 
 /// Windows on the scene's one grid of patches, in tokens and in pixels.
 pub(super) struct Layout {

@@ -18,7 +18,8 @@ use super::stream::{Progress, RowSink, RunOptions, RunStats};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::network::GraphForward;
-use crate::scene::{Scene, Window};
+use crate::raster::Window;
+use crate::scene::Scene;
 use layout::Layout;
 
 /// As [`run`](super::run), with one graph over the whole scene. The scene is read

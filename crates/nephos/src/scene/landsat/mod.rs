@@ -20,10 +20,11 @@ use super::band_file::{again, reference};
 use super::nodata::NoData;
 use super::raster_names::given;
 use super::same_grid::same_grid;
-use super::tiff::{TiffRaster, fit_nodata};
-use super::{DType, Scene, SceneBand, SceneInfo, SceneOptions, SunAngles, Window};
+use super::{Scene, SceneBand, SceneInfo, SceneOptions, SunAngles};
 use crate::band::{self, Product};
 use crate::error::{Error, Result};
+use crate::raster::tiff::{TiffRaster, fit_nodata};
+use crate::raster::{DType, Window};
 
 /// Metres of a pixel of every band but the panchromatic, which is not read.
 const RESOLUTION: f64 = 30.0;
@@ -351,7 +352,7 @@ fn name(mtl: &Mtl, path: &Path) -> String {
         .or(mtl.get(FILE_INFO, "LANDSAT_PRODUCT_ID"))
         .or(mtl.get(FILE_INFO, "LANDSAT_SCENE_ID"))
         .filter(plain)
-        .map_or_else(|| super::stem(path), str::to_owned)
+        .map_or_else(|| crate::raster::stem(path), str::to_owned)
 }
 
 /// Sun angles; reflectance reads the elevation itself.

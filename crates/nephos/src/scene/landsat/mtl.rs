@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
-use crate::scene::xml;
+use crate::raster::xml;
 
 /// Longest file that is read; real ones have some 20 kB.
 const LONGEST_FILE: u64 = 1 << 20;

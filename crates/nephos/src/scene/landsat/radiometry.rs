@@ -11,7 +11,8 @@ use super::mtl::{
     IMAGE, Mtl, RESCALING, SURFACE_REFLECTANCE, SURFACE_TEMPERATURE, Section, THERMAL,
 };
 use crate::error::{Error, Result};
-use crate::scene::{DType, Origin, Planck, Radiometry, SceneOptions};
+use crate::raster::DType;
+use crate::scene::{Origin, Planck, Radiometry, SceneOptions};
 
 /// Kelvin per unit of a thermal band.
 const KELVIN: f64 = 100.0;

@@ -12,9 +12,10 @@ use ndarray::{Array3, Axis};
 pub(crate) use recognise::is_fill;
 pub(super) use recognise::{places, recognise};
 
-use super::tiff::fit_nodata;
-use super::{DType, SceneBand};
+use super::SceneBand;
 use crate::error::{Error, Result};
+use crate::raster::DType;
+use crate::raster::tiff::fit_nodata;
 
 /// Beyond this a stored number is a fill, such as the lowest or highest of its format,
 /// and not a measurement in any unit.

@@ -10,9 +10,10 @@ use ndarray::Array3;
 use super::{Combination, HUGE, NoData};
 use crate::band;
 use crate::error::Result;
+use crate::raster::tiff::fit_nodata;
+use crate::raster::{DType, Window};
 use crate::scene::infer_radiometry::spread;
-use crate::scene::tiff::fit_nodata;
-use crate::scene::{DType, SceneBand, SceneInfo, Window};
+use crate::scene::{SceneBand, SceneInfo};
 
 /// Numbers that writers fill with: no data where they are below [`LOWEST`] reflectance.
 const BELOW: [f64; 9] = [
@@ -53,7 +54,7 @@ pub(crate) fn is_fill(stored: f64, reflectance: f64) -> bool {
 ///
 /// # Errors
 /// What `read` returns.
-pub(in crate::scene) fn recognise(
+pub(crate) fn recognise(
     info: &SceneInfo,
     declared: &NoData,
     read: impl Fn(&[usize], Window) -> Result<Array3<f64>>,
@@ -71,7 +72,7 @@ pub(in crate::scene) fn recognise(
 }
 
 /// All windows that are sampled.
-pub(in crate::scene) fn places(info: &SceneInfo) -> Vec<Window> {
+pub(crate) fn places(info: &SceneInfo) -> Vec<Window> {
     let mut places = spread(info, WITHIN);
     places.extend(along_edge(info));
     places
@@ -358,8 +359,8 @@ mod tests {
     use ndarray::Array2;
 
     use super::*;
-    use crate::scene::Origin;
-    use crate::scene::{Georeference, Radiometry};
+    use crate::raster::Georeference;
+    use crate::scene::{Origin, Radiometry};
 
     fn info(names: &[&str], dtype: DType, side: usize, stated: bool) -> SceneInfo {
         let origin = if stated {

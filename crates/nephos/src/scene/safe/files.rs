@@ -8,9 +8,9 @@ use std::sync::Arc;
 use zip::{CompressionMethod, ZipArchive};
 
 use crate::error::{Error, Result};
-use crate::scene::jp2::LONGEST_HEADER;
-use crate::scene::mapping::{MappedRange, Mapping};
-use crate::scene::xml;
+use crate::raster::jp2::LONGEST_HEADER;
+use crate::raster::mapping::{MappedRange, Mapping};
+use crate::raster::xml;
 
 /// Most files that a product or archive may have; real ones have some hundred.
 const MOST_FILES: usize = 1 << 16;
@@ -379,7 +379,7 @@ pub fn is_product(path: &Path) -> bool {
     if is_main(&name) || name == "manifest.safe" {
         return true;
     }
-    let is_zip = super::super::open::first_bytes(path).is_ok_and(|start| start.starts_with(b"PK"));
+    let is_zip = crate::scene::kind::first_bytes(path).is_ok_and(|start| start.starts_with(b"PK"));
     is_zip
         && Mapping::open(path).is_ok_and(|mapping| {
             open_archive(path, &mapping).is_ok_and(|archive| {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use roxmltree::Node;
 
-use crate::scene::xml;
+use crate::raster::xml;
 
 const START: &[u8] = b"<gml:FeatureCollection";
 const END: &[u8] = b"</gml:FeatureCollection>";

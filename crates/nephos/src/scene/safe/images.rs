@@ -8,7 +8,7 @@ use super::product::Product;
 use super::tile::{Tile, TileGrid};
 use crate::band::SENTINEL2;
 use crate::error::{Error, Result};
-use crate::scene::jp2::{Jp2, Jp2Info};
+use crate::raster::jp2::{Jp2, Jp2Info};
 
 /// One image file of a band.
 pub struct Image {

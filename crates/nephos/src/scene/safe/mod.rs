@@ -23,10 +23,11 @@ use self::resample::Fit;
 use self::tile::{Tile, TileGrid};
 pub(crate) use self::unpacked::has_bands;
 use super::band_file::again;
-use super::jp2::Rect;
-use super::{DType, Origin, Radiometry, Scene, SceneBand, SceneInfo, SceneOptions, Window};
+use super::{Origin, Radiometry, Scene, SceneBand, SceneInfo, SceneOptions};
 use crate::band::SENTINEL2;
 use crate::error::{Error, Result};
+use crate::raster::jp2::Rect;
+use crate::raster::{DType, Window};
 
 /// A Sentinel-2 product on one grid.
 ///

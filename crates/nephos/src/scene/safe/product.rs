@@ -10,7 +10,7 @@ use roxmltree::Node;
 
 use super::bands::{self, COUNT, RESOLUTIONS};
 use crate::error::{Error, Result};
-use crate::scene::xml;
+use crate::raster::xml;
 
 /// The product's metadata, as far as they are used.
 #[derive(Debug, Clone, PartialEq)]

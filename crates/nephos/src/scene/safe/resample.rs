@@ -5,7 +5,7 @@
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis, s};
 
-use crate::scene::jp2::Rect;
+use crate::raster::jp2::Rect;
 use crate::scene::radiometry::{Radiometry, SATURATED_REFLECTANCE};
 
 /// How an image's pixels map to the grid's.

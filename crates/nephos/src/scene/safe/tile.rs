@@ -5,7 +5,8 @@ use std::path::Path;
 use roxmltree::Node;
 
 use crate::error::{Error, Result};
-use crate::scene::{GeoKeys, Georeference, SunAngles, xml};
+use crate::raster::{GeoKeys, Georeference, xml};
+use crate::scene::SunAngles;
 
 /// Longest side of a grid in pixels; real ones have 10980.
 const LONGEST_SIDE: usize = 1 << 16;

@@ -14,8 +14,9 @@ use super::tile::{Tile, TileGrid};
 use super::{Parts, SafeScene, georeference, odd_offsets};
 use crate::band::SENTINEL2;
 use crate::error::{Error, Result};
-use crate::scene::jp2::Jp2Info;
-use crate::scene::{SceneOptions, xml};
+use crate::raster::jp2::Jp2Info;
+use crate::raster::xml;
+use crate::scene::SceneOptions;
 
 /// Folders within that images may be in.
 const FOLDERS: [&str; 3] = ["R10m", "R20m", "R60m"];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::names::{LAYERS, Naming, Place};
-use crate::scene::torch::NamedTensor;
+use crate::weights::torch::NamedTensor;
 
 /// Shape and numbers of a tensor.
 pub(super) type Numbers = (Vec<usize>, Vec<f32>);

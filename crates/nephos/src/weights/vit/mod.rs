@@ -21,10 +21,10 @@ use super::bundle::check_digest;
 use super::safetensors;
 use super::tensors::read;
 use crate::config::{Activation, Config, NormOrder, PositionKind};
-use crate::engine::{Parameters, check_network};
 use crate::error::{Error, Result};
-use crate::scene::torch::NamedTensor;
 use crate::text;
+use crate::weights::torch::NamedTensor;
+use crate::weights::{Parameters, check_network};
 
 /// What became of a ViT's tensors, in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, s};
 use nephos::mask::{self, Footprint, MaskCounts, MaskSummary, PolygonOptions};
-use nephos::scene::GeoKeys;
+use nephos::raster::GeoKeys;
 use serde_json::Value;
 
 use super::super::outside;

@@ -3,7 +3,7 @@
 use ndarray::{Array2, s};
 use nephos::class::{Class, code_name};
 use nephos::mask::{self, CLOUDY, CogSpec, CogWriter, Dilation, MaskReader};
-use nephos::scene::{GeoKeys, Georeference};
+use nephos::raster::{GeoKeys, Georeference};
 
 use super::super::outside;
 use super::{blobs, place, utm};

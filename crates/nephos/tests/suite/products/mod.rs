@@ -9,7 +9,7 @@ use std::path::Path;
 
 use ndarray::Array2;
 use nephos::mask::{Dates, Footprint, MaskSummary, StacInput};
-use nephos::scene::{GeoKeys, Georeference};
+use nephos::raster::{GeoKeys, Georeference};
 use serde_json::Value;
 
 use super::outside;

@@ -3,7 +3,7 @@
 use ndarray::{Array2, s};
 use nephos::class::Class;
 use nephos::mask::{self, PolygonOptions};
-use nephos::scene::{GeoKeys, Georeference};
+use nephos::raster::{GeoKeys, Georeference};
 
 use super::super::outside;
 use super::{blobs, json, place, utm};

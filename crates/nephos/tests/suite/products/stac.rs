@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ndarray::Array2;
 use nephos::mask::{self, AssetKind, Dates, Footprint, MaskCounts, MaskSummary, StacInput};
-use nephos::scene::Georeference;
+use nephos::raster::Georeference;
 
 use super::super::outside;
 use super::{blobs, input, known, utm, validate};

@@ -1,0 +1,129 @@
+//! Loss and confusion of a model on one scene with a label raster.
+
+use std::path::Path;
+
+use ndarray::{ArrayView2, ArrayView3};
+use nephos_kernel::loss::Label;
+
+use super::SampleResult;
+use super::judge::Judge;
+use super::labels::{self, Labels};
+use crate::class::IGNORE;
+use crate::config::LabelConfig;
+use crate::data::{Inputs, label_table};
+use crate::error::Result;
+use crate::metrics::{ConfusionMatrix, Reliability};
+use crate::predict::{Predictor, Progress, RowSink, Settings};
+use crate::scene::Scene;
+
+/// What [`Predictor::score`] found on one scene.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SceneScore {
+    /// All labelled and valid pixels.
+    pub confusion: ConfusionMatrix,
+    /// Cross-entropy summed over them, in nats.
+    pub loss: f64,
+    /// How often answers of each confidence are right.
+    pub reliability: Reliability,
+    /// As for a sample.
+    pub result: SampleResult,
+    /// Optional bands that are absent from some of the pixels, a sentence each.
+    pub gaps: Vec<String>,
+}
+
+impl Predictor {
+    /// Runs the model over a scene and compares with its label raster.
+    ///
+    /// `inputs` and `gain` are as for [`Predictor::scene`]; stored labels become
+    /// classes as `mapping` says.
+    ///
+    /// # Errors
+    /// As for [`Predictor::scene`]; labels that are no class.
+    #[allow(clippy::too_many_arguments)]
+    pub fn score(
+        &self,
+        scene: &dyn Scene,
+        inputs: &Inputs,
+        gain: f32,
+        settings: &Settings,
+        (path, labels): (&Path, &Labels),
+        mapping: &LabelConfig,
+        progress: &(dyn Fn(&Progress) + Sync),
+    ) -> Result<SceneScore> {
+        let table = label_table(mapping)?;
+        let classes = self.config.model.classes;
+        let mut sink = ScoreSink {
+            labels,
+            path,
+            class: Box::new(move |stored| {
+                let class = table.get(&stored).copied()?;
+                Label::of(class)
+                    .is_none_or(|label| label.last() < classes)
+                    .then_some(class)
+            }),
+            confusion: ConfusionMatrix::new(classes),
+            loss: 0.0,
+            reliability: Reliability::default(),
+            undrawn: mapping.unannotated(&scene.info().name),
+        };
+        let stats = self.run(scene, inputs, gain, settings, true, &mut sink, progress)?;
+        let (confusion, loss) = (sink.confusion, sink.loss);
+        let reliability = sink.reliability;
+        let (pixels, scores) = (confusion.pixels(), confusion.scores());
+        Ok(SceneScore {
+            result: SampleResult {
+                name: scene.info().name.clone(),
+                pixels,
+                loss: (pixels > 0).then(|| loss / pixels as f64),
+                miou: scores.miou,
+                overall_accuracy: scores.overall_accuracy,
+            },
+            confusion,
+            reliability,
+            loss,
+            gaps: stats.gaps(),
+        })
+    }
+}
+
+struct ScoreSink<'a> {
+    labels: &'a Labels,
+    path: &'a Path,
+    class: Box<dyn Fn(i64) -> Option<u8> + Send>,
+    confusion: ConfusionMatrix,
+    loss: f64,
+    reliability: Reliability,
+    /// Classes that were not drawn in this scene.
+    undrawn: Vec<usize>,
+}
+
+impl RowSink for ScoreSink<'_> {
+    fn rows(
+        &mut self,
+        first: usize,
+        classes: ArrayView2<'_, u8>,
+        probabilities: Option<ArrayView3<'_, f32>>,
+    ) -> Result<()> {
+        let (rows, cols) = classes.dim();
+        let stored = self.labels.rows(first, rows, cols)?;
+        let mut truth = labels::classes(self.path, &stored, &self.class)?;
+        truth.zip_mut_with(&classes, |truth, predicted| {
+            if *predicted == IGNORE {
+                *truth = IGNORE;
+            }
+        });
+        if let Some(probabilities) = probabilities {
+            for ((row, col), class) in truth.indexed_iter().filter(|(_, class)| **class != IGNORE) {
+                let allowed = |c: &usize| Label::of(*class).is_some_and(|label| label.has(*c));
+                let of = |c: usize| probabilities[[c, row, col]];
+                let p: f32 = (0..probabilities.dim().0).filter(allowed).map(of).sum();
+                // A probability that rounds to 0 costs as much as f32 can say.
+                self.loss -= f64::from(p.max(f32::MIN_POSITIVE)).ln();
+            }
+        }
+        let confidence = probabilities.map(|probabilities| (probabilities, &mut self.reliability));
+        let judge = Judge::new(self.confusion.classes(), &self.undrawn);
+        (self.confusion).merge(&judge.score(truth.view(), classes, confidence));
+        Ok(())
+    }
+}
