@@ -5,6 +5,7 @@ mod commands;
 mod decision_args;
 mod device;
 mod model_args;
+mod options;
 mod scene_args;
 mod subject;
 mod ui;
@@ -88,6 +89,7 @@ fn log_fields() -> impl for<'a> tracing_subscriber::fmt::FormatFields<'a> + 'sta
     use tracing_subscriber::field::MakeExt;
     tracing_subscriber::fmt::format::debug_fn(|writer, field, value| {
         let text = format!("{value:?}");
+        let text = options::in_words_of_the_command_line(&text);
         let text = nephos::text::one_line(&text);
         match field.name() {
             "message" => write!(writer, "{text}"),

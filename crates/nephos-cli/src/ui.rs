@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nephos::text::{self, one_line, printable};
 
+use crate::options::in_words_of_the_command_line;
+
 /// Interval between plain progress lines where the output is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -101,10 +103,11 @@ impl Ui {
 
 /// Prints a line on standard error, as far as that is possible.
 pub fn message(line: &str) {
+    let line = in_words_of_the_command_line(line);
     // Whole lines, so that those of several threads don't mix.
     let _ = std::io::stderr()
         .lock()
-        .write_all(format!("{}\n", printable(line)).as_bytes());
+        .write_all(format!("{}\n", printable(&line)).as_bytes());
 }
 
 /// Hides bars while `print` prints. The bars' library panics where the terminal is
@@ -223,9 +226,10 @@ fn shortened(name: &str) -> String {
 /// failure, as of a full disk, ends the program: results must not be lost unseen.
 pub fn say_line(line: std::fmt::Arguments<'_>) {
     use std::io::ErrorKind;
+    let line = line.to_string();
+    let line = in_words_of_the_command_line(&line);
     let mut stdout = std::io::stdout().lock();
-    let written =
-        writeln!(stdout, "{}", printable(&line.to_string())).and_then(|()| stdout.flush());
+    let written = writeln!(stdout, "{}", printable(&line)).and_then(|()| stdout.flush());
     if let Err(error) = written
         && error.kind() != ErrorKind::BrokenPipe
     {

@@ -1,5 +1,10 @@
 //! Text in messages: what comes from files, made harmless to a terminal, and counts, times
 //! and rates as text.
+//!
+//! A message calls an option of the caller `` `options.nodata` ``, by the name of the library's
+//! field or parameter, or with a value `` `options.nodata = 0` ``, and a feature of the build
+//! ``the feature `gdal` ``. A front end with names of its own for them replaces these; no
+//! message here names an option of the command line.
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write};

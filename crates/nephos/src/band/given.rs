@@ -36,8 +36,8 @@ pub(crate) fn given(
             .position(|other| other.as_ref() == Some(&common));
         if let Some(first) = first {
             return Err(Error::usage(format!(
-                "--bands: bands {} and {} are both `{common}` (`{}`, `{name}`); a scene has each \
-                 band once, of one date. `{SKIP}` in place of a name skips a band",
+                "`options.bands`: bands {} and {} are both `{common}` (`{}`, `{name}`); a scene has \
+                 each band once, of one date. `{SKIP}` in place of a name skips a band",
                 first + 1,
                 found.len() + 1,
                 names[first],
@@ -48,7 +48,7 @@ pub(crate) fn given(
     Ok(found)
 }
 
-/// Refuses names that a reader of `--bands` refuses.
+/// Refuses names that [`given`] refuses, whatever the product.
 ///
 /// # Errors
 /// A name that is no band, or one band twice.
@@ -75,7 +75,7 @@ fn by_number(name: &str, product: &Product) -> Result<Option<&'static str>> {
         .filter_map(|sensor| Some(format!("{} of {}", sensor.band(&number)?, sensor.name())))
         .collect();
     Err(Error::usage(format!(
-        "--bands: `{name}` is {}; give the name in place of the number",
+        "`options.bands`: `{name}` is {}; give the name in place of the number",
         bands.join(", or ")
     )))
 }
@@ -92,8 +92,8 @@ fn unknown(name: &str, others: &[String]) -> Error {
     let nearest = nearest(name, known.iter().map(String::as_str))
         .map_or(String::new(), |name| format!(" Did you mean `{name}`?"));
     Error::usage(format!(
-        "--bands: `{name}` is not a band name.{nearest} Band names are {}, and B01 to B12 of \
-         Sentinel-2; `{SKIP}` skips a band",
+        "`options.bands`: `{name}` is not a band name.{nearest} Band names are {}, and B01 to B12 \
+         of Sentinel-2; `{SKIP}` skips a band",
         list.join(", ")
     ))
 }

@@ -89,7 +89,7 @@ pub(crate) fn identify(names: &[String], before: Before, product: &Product) -> I
         };
         notes.push(format!(
             "{}: different bands on different sensors{which}, and neither the file's name nor \
-             its tags name the product. They are not used; --bands names them.",
+             its tags name the product. They are not used; `options.bands` names them.",
             ambiguous.join(", ")
         ));
     } else if product.sensors.is_empty()
@@ -102,7 +102,7 @@ pub(crate) fn identify(names: &[String], before: Before, product: &Product) -> I
             .collect();
         notes.push(format!(
             "{}: no product is named; these numbers are the same bands on {}, and read so. \
-             --bands names them where they are another sensor's.",
+             `options.bands` names them where they are another sensor's.",
             plain.join(", "),
             list()
         ));
@@ -241,6 +241,6 @@ mod tests {
         }
         let names = ["B2", "B3", "B4"].map(String::from);
         let notes = identify(&names, Before::Product, &Product::default()).notes;
-        assert!(notes[0].contains("--bands"), "{notes:?}");
+        assert!(notes[0].contains("`options.bands`"), "{notes:?}");
     }
 }

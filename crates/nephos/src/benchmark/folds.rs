@@ -24,8 +24,8 @@ pub fn folds(groups: &[String], pixels: &[Vec<u64>], count: usize) -> Result<Vec
     }
     if count < 2 || members.len() < count {
         return Err(Error::usage(format!(
-            "--folds {count}: at least 2, and at most as many as there are groups of samples \
-             ({})",
+            "`options.folds = {count}`: at least 2, and at most as many as there are groups of \
+             samples ({})",
             members.len()
         )));
     }

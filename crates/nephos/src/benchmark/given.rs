@@ -158,7 +158,7 @@ pub(super) fn weights_paths(path: &Path, folds: Option<usize>) -> Result<Vec<Pat
     }
     let count = folds.ok_or_else(|| {
         Error::usage(format!(
-            "{text}: weights per fold need --folds or --fold-table"
+            "{text}: weights per fold need `options.folds` or `options.fold_table`"
         ))
     })?;
     Ok((1..=count)

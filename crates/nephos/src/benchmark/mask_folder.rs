@@ -78,8 +78,7 @@ impl MaskFolder {
                 Err(Error::format(
                     &path,
                     format!(
-                        "code {code} in {}; known are {}. --prediction-map NAME:{code}=CLASS says \
-                         what it means",
+                        "code {code} in {}; known are {}. `options.map` says what it means",
                         text::count(pixels, "pixel"),
                         known.join(", ")
                     ),
@@ -107,7 +106,7 @@ impl MaskFolder {
     }
 }
 
-/// The class, or 255, that a word of `--prediction-map` names: a class's name or its code;
+/// The class, or 255, that a word of a map of codes names: a class's name or its code;
 /// cloud alone counts as thick.
 pub fn class_of(word: &str) -> Option<u8> {
     match word {

@@ -199,9 +199,9 @@ impl Benchmark {
         observer: &mut dyn TrainObserver,
         status: &mut dyn FnMut(String),
     ) -> Result<Option<Vec<ModelReport>>> {
-        let budget = self.budget.ok_or_else(|| {
-            Error::usage("how long each model trains is expected: --steps or --budget")
-        })?;
+        let budget = self
+            .budget
+            .ok_or_else(|| Error::usage("`options.budget` must say how long each model trains"))?;
         self.check_steps()?;
         let subsets = (self.also_bands.iter())
             .map(|bands| open_whole(&self.data, only, &reading_of(&self.reading, bands)?))
@@ -422,7 +422,7 @@ impl Benchmark {
 
     /// Refuses budgets of more steps than an epoch can hold samples.
     fn check_steps(&self) -> Result<()> {
-        for (option, budget) in [("--steps", self.budget), ("--mix-before", self.mix_before)] {
+        for (option, budget) in [("budget", self.budget), ("mix_before", self.mix_before)] {
             let Some(Budget::Steps(steps)) = budget else {
                 continue;
             };
@@ -431,7 +431,8 @@ impl Benchmark {
                 let most = SamplingConfig::MOST_SAMPLES / (train.batch_size * train.accumulate);
                 if steps > most {
                     return Err(Error::usage(format!(
-                        "{option} {steps}: at most {most} steps for {} in batches of {}",
+                        "`options.{option} = {steps}`: at most {most} steps for {} in batches of \
+                         {}",
                         contender.name,
                         train.batch_size * train.accumulate
                     )));

@@ -36,7 +36,7 @@ pub(super) fn reading_of(reading: &DataConfig, bands: &[String]) -> Result<DataC
     let all: Vec<String> = (reading.bands.iter()).map(|b| band::canonical(b)).collect();
     if let Some(unknown) = requested.iter().find(|band| !all.contains(band)) {
         return Err(Error::usage(format!(
-            "--also-bands: `{unknown}` is none of the bands read: {}",
+            "`options.also_bands`: `{unknown}` is none of the bands read: {}",
             reading.bands.join(", ")
         )));
     }
@@ -46,7 +46,7 @@ pub(super) fn reading_of(reading: &DataConfig, bands: &[String]) -> Result<DataC
     let withhold: Vec<String> = all.into_iter().filter(|b| !requested.contains(b)).collect();
     if let Some(needed) = withhold.iter().find(|band| !optional.contains(band)) {
         return Err(Error::usage(format!(
-            "--also-bands: `{needed}` can't be left out: it is not in data.optional_bands"
+            "`options.also_bands`: `{needed}` can't be left out: it is not in data.optional_bands"
         )));
     }
     Ok(DataConfig {

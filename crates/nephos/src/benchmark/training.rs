@@ -107,8 +107,8 @@ impl Training {
 /// The error of a folder with results of other settings.
 pub(super) fn of_another(folder: &Path) -> Error {
     Error::usage(format!(
-        "{} holds the result of another configuration, budget or data: choose another --out, \
-         or delete it",
+        "{} holds the result of another configuration, budget or data: choose another folder \
+         with `options.folder`, or delete it",
         folder.display()
     ))
 }

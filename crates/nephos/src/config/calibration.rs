@@ -20,7 +20,7 @@ pub struct CalibrationConfig {
     /// When a pixel is of a group of classes; absent: the likeliest class counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<ThresholdConfig>,
-    /// Thresholds and their recall for a group of classes; for `--min-recall` where scenes
+    /// Thresholds and their recall for a group of classes; for a target recall where scenes
     /// are predicted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub curves: Vec<RecallCurve>,

@@ -1,7 +1,7 @@
 //! The typed configuration of a model and its training, and its TOML.
 //!
 //! A configuration is read from a TOML file and then overridden key by key:
-//! `--set train.epochs=2`. Unknown keys and impossible values are errors that
+//! `train.epochs=2`. Unknown keys and impossible values are errors that
 //! name the file and the key. Every field has a default: that of the reference
 //! model, so an empty file is the reference.
 
@@ -111,9 +111,10 @@ impl Config {
         let config: Self = if overrides.is_empty() {
             toml::from_str(text).map_err(|e| Error::usage(format!("{origin}: {}", in_words(&e))))?
         } else {
-            table
-                .try_into()
-                .map_err(|e| Error::usage(format!("{origin} with --set: {}", in_words(&e))))?
+            table.try_into().map_err(|e| {
+                let e = in_words(&e);
+                Error::usage(format!("{origin} with `options.overrides`: {e}"))
+            })?
         };
         config
             .validate()
@@ -240,7 +241,7 @@ fn in_words(error: &toml::de::Error) -> String {
 fn apply_override(table: &mut toml::Table, entry: &str) -> Result<()> {
     let (key, text) = entry.split_once('=').ok_or_else(|| {
         Error::usage(format!(
-            "--set {entry}: expected KEY=VALUE, as in train.epochs=2"
+            "`options.overrides = {entry}`: expected KEY=VALUE, as in train.epochs=2"
         ))
     })?;
     let value = format!("v = {text}")
@@ -252,7 +253,7 @@ fn apply_override(table: &mut toml::Table, entry: &str) -> Result<()> {
     let last = keys.pop().unwrap_or_default();
     if last.is_empty() || keys.iter().any(|part| part.is_empty()) {
         return Err(Error::usage(format!(
-            "--set {entry}: `{key}` is not a dotted key"
+            "`options.overrides = {entry}`: `{key}` is not a dotted key"
         )));
     }
     let mut target = table;
@@ -262,7 +263,9 @@ fn apply_override(table: &mut toml::Table, entry: &str) -> Result<()> {
             .or_insert_with(|| toml::Value::Table(toml::Table::new()))
             .as_table_mut()
             .ok_or_else(|| {
-                Error::usage(format!("--set {entry}: `{part}` is a value, not a section"))
+                Error::usage(format!(
+                    "`options.overrides = {entry}`: `{part}` is a value, not a section"
+                ))
             })?;
     }
     target.insert(last.to_owned(), value);

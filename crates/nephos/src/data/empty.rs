@@ -35,8 +35,8 @@ impl Inputs {
                 &info.path,
                 format!(
                     "band {label} has no data in any pixel, and the model needs it; where \
-                     numbers are taken for no data that are none, --nodata says otherwise, and \
-                     --bands where another band is meant"
+                     numbers are taken for no data that are none, `options.nodata` says \
+                     otherwise, and `options.bands` where another band is meant"
                 ),
             ));
         }

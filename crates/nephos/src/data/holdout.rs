@@ -108,7 +108,7 @@ impl SubsetOf for Subset {
 pub fn open_training(config: &Config) -> Result<(Dataset, Option<Dataset>)> {
     let data = &config.data;
     let path = data.train.as_deref().ok_or_else(|| {
-        Error::usage("no training samples: set data.train, as in --set data.train=train_split.pkl")
+        Error::usage("no training samples: set data.train, as in data.train = \"train_split.pkl\"")
     })?;
     let filters: Vec<Filter> = (data.filter.iter())
         .map(|filter| filter.parse())
@@ -168,7 +168,7 @@ fn fitting(
     let metadata = Metadata::of(source, path).ok_or_else(|| {
         Error::usage(format!(
             "{}: samples are to be chosen by their metadata, which only a CloudSEN12+ container \
-             has; `nephos split --metadata` chooses among others",
+             has; `nephos split` chooses among others, by a table",
             path.display()
         ))
     })?;
@@ -187,8 +187,8 @@ fn held_out(config: &Config, source: &dyn SampleSource) -> Result<BTreeSet<usize
                 names.iter().position(|n| n == name).ok_or_else(|| {
                     Error::usage(format!(
                         "data.val_names: there is no sample `{name}` among the {} of \
-                         data.train; for other samples name others, or --set \
-                         data.val_names=[] --set data.val_fraction=0.2 draws some",
+                         data.train; for other samples name others, or draw some with \
+                         data.val_names = [] and data.val_fraction = 0.2",
                         text::count(names.len(), "training sample")
                     ))
                 })

@@ -216,8 +216,8 @@ impl Dataset {
             if let Some(number) = filled {
                 self.warn_once(index, format!("fill {number}"), || {
                     format!(
-                        "{number} is no reflectance and taken as no data; data.nodata or --nodata \
-                         says otherwise"
+                        "{number} is no reflectance and taken as no data; data.nodata or \
+                         `options.nodata` says otherwise"
                     )
                 });
             }
@@ -335,7 +335,7 @@ impl Dataset {
             let count = known.channels;
             Error::usage(format!(
                 "{} has no band `{missing}`; by {origin} its {count} channels are {}. Where these \
-                 names are wrong, say them with --bands",
+                 names are wrong, say them with `options.bands`",
                 self.called(index),
                 names.join(", "),
             ))
@@ -352,8 +352,8 @@ impl Dataset {
         if !self.config.channels_last && seems_last([first, second, last]) {
             return Err(Error::usage(format!(
                 "{} is an array of shape [{first}, {second}, {last}], which looks like [height, \
-                 width, channels]; [channels, height, width] is expected. --channels-last (in a \
-                 configuration: data.channels_last = true) reads it as it is; or save it with \
+                 width, channels]; [channels, height, width] is expected. `options.channels_last` \
+                 (in a configuration: data.channels_last = true) reads it as it is; or save it with \
                  np.moveaxis(array, -1, -3)",
                 self.called(index)
             )));
@@ -362,7 +362,7 @@ impl Dataset {
         if self.config.channels_last && second <= MOST_CHANNELS && first > MOST_CHANNELS {
             return Err(Error::usage(format!(
                 "{} is an array of shape [{second}, {last}, {first}], whose channels come first: \
-                 leave out --channels-last (data.channels_last)",
+                 leave out `options.channels_last` (data.channels_last)",
                 self.called(index)
             )));
         }
@@ -422,7 +422,7 @@ impl Dataset {
             format!(
                 "no scale is stated, and {} can't be reflectance × {} as the configuration says \
                  (data.quantification): they are taken as {meaning}, inferred from number format \
-                 and range; --scale and --offset change it",
+                 and range; `options.scale` and `options.offset` change it",
                 numbers.describe(),
                 config.quantification
             )

@@ -158,7 +158,8 @@ pub fn calibrate(
             .reaching(target.recall);
         let found = found.ok_or_else(|| {
             refused(
-                "no pixel is labelled as the class whose recall is asked for (--min-recall)"
+                "no pixel is labelled as the class whose recall is asked for \
+                 (`options.min_recall`)"
                     .to_owned(),
             )
         })?;
@@ -286,8 +287,9 @@ fn worst(before: &Model, after: &Model, pixels: &[Pixel]) -> Option<(usize, f64,
 fn disagreement(what: &str) -> String {
     format!(
         "calibration refused: {what}. Labels and model don't mean the same by it; is the class \
-         annotated in all of these samples (else data.labels.annotated_in names those in which it is)? \
-         --temperature-only fits a temperature alone, which leaves the classes as they are"
+         annotated in all of these samples (else data.labels.annotated_in names those in which it \
+         is)? `options.temperature_only` fits a temperature alone, which leaves the classes as \
+         they are"
     )
 }
 
@@ -837,7 +839,7 @@ mod tests {
             error.contains("bias of class 2 is") && error.contains("±3"),
             "{error}"
         );
-        assert!(error.contains("--temperature-only"), "{error}");
+        assert!(error.contains("`options.temperature_only`"), "{error}");
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Dates {
     }
 }
 
-/// As `--datetime` takes it: a time with or without a zone (UTC), a date, a month or a
+/// A time with or without a zone (UTC), a date, a month or a
 /// year, or two of these as `FIRST/LAST`.
 impl FromStr for Dates {
     type Err = String;

@@ -273,13 +273,13 @@ mod tests {
 
     #[test]
     fn errors_name_the_missing_part() {
-        let error = Ground::of(&Georeference::default(), [1, 1], "--dilate").unwrap_err();
-        assert!(error.to_string().starts_with("--dilate needs"), "{error}");
+        let error = Ground::of(&Georeference::default(), [1, 1], "polygons").unwrap_err();
+        assert!(error.to_string().starts_with("polygons needs"), "{error}");
         let points = Georeference {
             points: vec![[0.0; 6]],
             ..Georeference::default()
         };
-        let error = Ground::of(&points, [1, 1], "--dilate").unwrap_err();
+        let error = Ground::of(&points, [1, 1], "polygons").unwrap_err();
         assert!(error.to_string().contains("gdalwarp"), "{error}");
         let sheared = place([5e5, 8.0, 8.0, 5e6, 0.0, -8.0], GeoKeys::projected(32633));
         let ground = Ground::of(&sheared, [4, 4], "x").unwrap();

@@ -42,7 +42,7 @@ impl Default for PolygonOptions {
 /// # Errors
 /// What it lacks.
 pub fn check_polygons(place: &Georeference) -> Result<()> {
-    Ground::of(place, [1, 1], "--with polygons").map(|_| ())
+    Ground::of(place, [1, 1], "`options.side_outputs = polygons`").map(|_| ())
 }
 
 /// Writes the regions of the class mask in the GeoTIFF `mask` as GeoJSON: one feature

@@ -85,7 +85,7 @@ pub struct StacInput<'a> {
 /// # Errors
 /// An unknown coordinate system: STAC has no such items.
 pub fn check_stac(place: &Georeference) -> Result<()> {
-    projection(place, "--with stac").map(|_| ())
+    projection(place, "`options.side_outputs = stac`").map(|_| ())
 }
 
 /// The projection and EPSG code of a georeference.

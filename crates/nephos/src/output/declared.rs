@@ -123,10 +123,10 @@ pub fn may_write(path: &Path, overwrite: bool) -> Result<()> {
     }
     match (is_ours(path), overwrite) {
         (true, true) => Ok(()),
-        (true, false) => refuse("it is there already; --overwrite replaces it"),
+        (true, false) => refuse("it is there already; `options.overwrite` replaces it"),
         (false, true) => refuse(
-            "it is there already, and nephos did not write it, so that not even --overwrite \
-             replaces it; choose another name, or remove it",
+            "it is there already, and nephos did not write it, so that not even \
+             `options.overwrite` replaces it; choose another name, or remove it",
         ),
         (false, false) => refuse(
             "it is there already, and nephos did not write it; choose another name, or remove it",
@@ -337,7 +337,7 @@ mod tests {
         for overwrite in [false, true] {
             assert!(error(&write("mine.json"), overwrite).contains("did not write it"));
         }
-        assert!(error(&write("ours.json"), false).contains("--overwrite replaces it"));
+        assert!(error(&write("ours.json"), false).contains("`options.overwrite` replaces it"));
         write("ours.json").check(true).unwrap();
         write("new.json").check(false).unwrap();
         assert!(error(&write("."), true).contains("folder"));

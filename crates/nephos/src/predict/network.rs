@@ -86,7 +86,7 @@ impl Network {
     pub(super) fn parts(&self) -> Result<&dyn GraphForward> {
         self.network.parts().ok_or_else(|| {
             let why = "this model has no graph of patches, so there is none over the scene";
-            Error::unsupported("--graph scene", why)
+            Error::unsupported("`options.graph = scene`", why)
         })
     }
 
@@ -103,7 +103,7 @@ impl Network {
         check_affinity_nodes(config, nodes)?;
         // Tokens, blended and as the graph's nodes, in f32.
         let token = 4 * 2 * (config.patch.width + config.graph.width) as u64;
-        memory::check("--graph scene", nodes.saturating_mul(2 * token))
+        memory::check("`options.graph = scene`", nodes.saturating_mul(2 * token))
     }
 }
 

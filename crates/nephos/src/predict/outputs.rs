@@ -98,7 +98,7 @@ impl Outputs {
         let bound = self.also.iter().find(|also| !free.contains(also));
         match (MaskFormat::of(&self.mask)?, bound) {
             (MaskFormat::Png | MaskFormat::Numpy, Some(also)) => Err(Error::usage(format!(
-                "--with {}: it is made of a mask as .tif, and the mask is {}",
+                "`options.side_outputs = {}`: it is made of a mask as .tif, and the mask is {}",
                 also.name(),
                 self.mask.display()
             ))),

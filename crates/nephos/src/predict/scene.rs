@@ -79,16 +79,16 @@ impl Settings {
     pub fn validate(&self) -> Result<()> {
         let require = |holds: bool, option: &str, range: &str| match holds {
             true => Ok(()),
-            false => Err(Error::usage(format!("{option} must be {range}"))),
+            false => Err(Error::usage(format!("`options.{option}` must be {range}"))),
         };
-        require(self.window != Some(0), "--window", "at least 1 pixel")?;
+        require(self.window != Some(0), "window", "at least 1 pixel")?;
         require(
             (self.overlap).is_none_or(|share| (0.0..=0.9).contains(&share)),
-            "--overlap",
+            "overlap",
             "within 0 to 0.9",
         )?;
         let metres = self.dilate.is_none_or(|m| m.is_finite() && m > 0.0);
-        require(metres, "--dilate", "a number of metres above 0")
+        require(metres, "dilate", "a number of metres above 0")
     }
 }
 

@@ -211,8 +211,8 @@ impl Georeference {
         };
         Some(format!(
             "The scene is placed by {kept}, which a GeoTIFF or PNG mask keeps as they are: \
-             neither is rectified. What needs metres or longitudes (--dilate, polygons, stac) \
-             needs a scene that gdalwarp has rectified."
+             neither is rectified. What needs metres or longitudes (`options.dilate`, polygons, \
+             stac) needs a scene that gdalwarp has rectified."
         ))
     }
 

@@ -103,8 +103,8 @@ impl ArrayLayout {
         if !matches!(axes.len(), 3 | 4) {
             return Err(format!(
                 "an array of shape {axes:?}; samples are [channels, height, width] or \
-                 [samples, channels, height, width] (with --channels-last the channels come \
-                 last)"
+                 [samples, channels, height, width] (with `options.channels_last` the \
+                 channels come last)"
             ));
         }
         let mut bytes = element.dtype.size();

@@ -12,8 +12,7 @@ macro_rules! samples {
     () => {
         "a Python pickle of NumPy arrays (.pkl), .npy, .npz, a GeoTIFF, a PNG or JPEG, a \
          CloudSEN12+ container (.taco, .tortilla, .tacozip, .mlstac), a list of samples as \
-         `nephos split --by` writes it (.json), or a folder with image/NAME.tif and \
-         label/NAME.tif"
+         `nephos split` writes it (.json), or a folder with image/NAME.tif and label/NAME.tif"
     };
 }
 

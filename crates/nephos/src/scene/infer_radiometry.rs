@@ -191,7 +191,7 @@ pub(super) fn infer_radiometry(info: &mut SceneInfo, sampled: &Sampled, options:
     if unstated && sampled.zeros >= ZEROS {
         info.notes.push(format!(
             "{:.0} % of the sampled pixels are 0 in every band, and the file states no \
-             no-data number; --nodata 0 leaves them out.",
+             no-data number; `options.nodata = 0` leaves them out.",
             (sampled.zeros * 100.0).max(1.0)
         ));
     }
@@ -201,15 +201,15 @@ pub(super) fn infer_radiometry(info: &mut SceneInfo, sampled: &Sampled, options:
 fn hint(dtype: DType, range: Range, scale: f64) -> Option<String> {
     if scale == 10_000.0 && (1000.0..2000.0).contains(&range.low) {
         let hint = "Hardly a number is below 1000: if this was cut from a Sentinel-2 product of \
-                    processing baseline 04.00 or later, 1000 was added to each, which --offset \
-                    -1000 takes off.";
+                    processing baseline 04.00 or later, 1000 was added to each, which \
+                    `options.offset = -1000` takes off.";
         return Some(hint.into());
     }
     // Zero reflectance is 7273 in Landsat Collection 2 Level-2, about 5000 in Level-1.
     if dtype == DType::U16 && (4900.0..15_000.0).contains(&range.low) {
         let hint = "Hardly a number is below 5000, as in Landsat products: surface reflectance of \
-                    Collection 2 takes --scale 36363.64 --offset -7272.73; Level-1 takes its whole \
-                    folder, with the MTL file.";
+                    Collection 2 takes `options.scale = 36363.64` and `options.offset = -7272.73`; \
+                    Level-1 takes its whole folder, with the MTL file.";
         return Some(hint.into());
     }
     None
@@ -228,7 +228,7 @@ fn note(dtype: DType, range: Option<Range>, thermal: bool, meaning: &str) -> Str
     };
     format!(
         "No scale is stated for the {what}: {numbers} are taken as {meaning}, inferred from number \
-         format and range; --scale and --offset change it."
+         format and range; `options.scale` and `options.offset` change it."
     )
 }
 
@@ -327,8 +327,8 @@ mod tests {
             };
             hint(DType::U16, range, scale).unwrap_or_default()
         };
-        assert!(of(1050.0, 10_000.0).contains("--offset -1000"));
-        assert!(of(7400.0, 65_535.0).contains("--offset -7272.73"));
+        assert!(of(1050.0, 10_000.0).contains("`options.offset = -1000`"));
+        assert!(of(7400.0, 65_535.0).contains("`options.offset = -7272.73`"));
         assert_eq!(of(300.0, 10_000.0), "");
     }
 

@@ -203,12 +203,12 @@ impl SceneInfo {
         let have: Vec<String> = self.bands.iter().map(SceneBand::label).collect();
         // Why a band is not there that may be this one.
         let because: String = (self.notes.iter())
-            .filter(|note| note.contains("left out") || note.contains("--bands"))
+            .filter(|note| note.contains("left out") || note.contains("`options.bands`"))
             .map(|note| format!(". {}", note.trim_end_matches('.')))
             .collect();
         Error::usage(format!(
             "{}: the model needs band `{name}`; the scene has {}. Where these names are \
-             wrong, say them with --bands{because}",
+             wrong, say them with `options.bands`{because}",
             self.path.display(),
             have.join(", ")
         ))

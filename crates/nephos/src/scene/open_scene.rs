@@ -75,7 +75,7 @@ fn unknown(path: &Path) -> Error {
         Err(error @ Error::Io { .. }) => return error,
         Err(_) => "an unknown format",
     };
-    let gdal = "A build with `--features gdal` reads what GDAL reads";
+    let gdal = "A build with the feature `gdal` reads what GDAL reads";
     Error::unsupported(path.display(), format!("{what}. {READ}. {gdal}"))
 }
 
@@ -173,8 +173,8 @@ fn in_folder(path: &Path) -> Result<(SceneKind, PathBuf)> {
             false => "",
         };
         let message = format!(
-            "a folder of {} products ({}{more}), and a scene is one. Give one of them, or all: \
-             `nephos predict {}/* --out-dir masks`",
+            "a folder of {} products ({}{more}), and a scene is one. Give one of them, or all \
+             of them as {}/*",
             within.len(),
             names.join(", "),
             path.display()
@@ -254,8 +254,8 @@ fn one_grid(path: &Path, options: &SceneOptions) -> Result<()> {
     match options.resolution {
         None => Ok(()),
         Some(_) => Err(Error::usage(format!(
-            "{}: --resolution is for products whose bands have several, as Sentinel-2's; this \
-             raster is read as it is",
+            "{}: `options.resolution` is for products whose bands have several, as Sentinel-2's; \
+             this raster is read as it is",
             path.display()
         ))),
     }

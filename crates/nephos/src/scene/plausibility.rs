@@ -95,8 +95,8 @@ impl Doubt {
     pub fn error(&self, what: &dyn fmt::Display) -> Error {
         Error::usage(format!(
             "{what}: its numbers can't be reflectance as they are read: {self}. Say how they \
-             become reflectance with --scale and --offset, reflectance = (stored + offset) / \
-             scale; or accept them with --assume-reflectance"
+             become reflectance with `options.scale` and `options.offset`, reflectance = (stored + \
+             offset) / scale; or accept them with `options.assume_reflectance`"
         ))
     }
 }
@@ -219,7 +219,7 @@ impl Numbers {
         if seen.is_empty() {
             let empty = "no sampled pixel, spread over the image, has data; where \
                          numbers are taken for no data that are none, say the right one with \
-                         --nodata";
+                         `options.nodata`";
             return (used > 0).then(|| Doubt {
                 reasons: vec![empty.to_owned()],
                 refuses: false,
@@ -326,7 +326,7 @@ impl Reasons {
         };
         self.reasons.push(format!(
             "far below 0 is {}; no reflectance is, and where an offset is applied that was \
-             applied before, --offset 0 leaves it out",
+             applied before, `options.offset = 0` leaves it out",
             listed(&negative, share)
         ));
     }
@@ -337,7 +337,7 @@ impl Reasons {
             self.reasons.push(
                 "hardly a number is below 1000, and the darkest lie just above it, as in \
                  Sentinel-2 products of processing baseline 04.00 and later, where 1000 was \
-                 added to each: --scale 10000 --offset -1000 takes it off"
+                 added to each: `options.scale = 10000` with `options.offset = -1000` takes it off"
                     .to_owned(),
             );
         }
@@ -357,8 +357,8 @@ impl Reasons {
             self.refuses = true;
             self.reasons.push(format!(
                 "no band has anything darker than {}, as in Landsat's own numbers: surface \
-                 reflectance of Collection 2 takes --scale 36363.64 --offset -7272.73, and \
-                 Level-1 its whole folder, with the MTL file",
+                 reflectance of Collection 2 takes `options.scale = 36363.64` and \
+                 `options.offset = -7272.73`, and Level-1 its whole folder, with the MTL file",
                 short(lowest)
             ));
         }
@@ -384,7 +384,7 @@ impl Reasons {
             let value = |band: &Seen| format!("{} ({})", band.name, short(band.percentiles[0]));
             self.reasons.push(format!(
                 "all sampled pixels are the same in {}, which no land, sea or cloud is; where \
-                 it means no data, say so with --nodata",
+                 it means no data, say so with `options.nodata`",
                 listed(&constant, value)
             ));
         }
@@ -591,11 +591,15 @@ mod tests {
             ),
             (&["swir16"], &[[0.7, 1.5]], "too bright is swir16"),
             (&["red"], &[[-0.5, 0.4]], "far below 0 is red"),
-            (&["red", "nir"], &[[-0.1, 0.1], [0.0, 0.4]], "--offset 0"),
+            (
+                &["red", "nir"],
+                &[[-0.1, 0.1], [0.0, 0.4]],
+                "`options.offset = 0`",
+            ),
             (
                 &["blue", "green", "red", "nir"],
                 &[[0.16, 0.3], [0.14, 0.3], [0.103, 0.3], [0.11, 0.4]],
-                "--offset -1000",
+                "`options.offset = -1000`",
             ),
             (
                 &["blue", "green", "red"],
@@ -614,9 +618,10 @@ mod tests {
                 let found = doubt(names, origin, &numbers).unwrap();
                 assert!(found.refuses, "{names:?} {found}");
                 let error = found.error(&"a.tif").to_string();
-                for part in ["a.tif", text, "--scale", "--offset", "--assume-reflectance"] {
-                    assert!(error.contains(part), "{error}");
+                for option in ["scale", "offset", "assume_reflectance"] {
+                    assert!(error.contains(&format!("`options.{option}")), "{error}");
                 }
+                assert!(error.contains("a.tif") && error.contains(text), "{error}");
             }
             let given = doubt(names, Origin::Given, &numbers);
             assert!(given.is_none_or(|doubt| !doubt.refuses), "{names:?}");
@@ -652,7 +657,7 @@ mod tests {
     fn odd_numbers_are_a_warning() {
         for (low, high, text) in [
             (0.0, 0.00004, "in daylight"),
-            (0.2, 0.2, "--nodata"),
+            (0.2, 0.2, "`options.nodata`"),
             (f32::NAN, 1.0, "no sampled pixel"),
         ] {
             let found = doubt(&["red"], Origin::Guessed, &ramps(&[[low, high]])).unwrap();

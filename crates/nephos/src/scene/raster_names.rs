@@ -42,7 +42,7 @@ pub(super) fn of_file(raster: &TiffRaster, options: &SceneOptions) -> Result<Nam
     if let Some(alpha) = alpha {
         notes.push(format!(
             "The file says that band {} is opacity: pixels where it is 0 are no data, and it is \
-             no band of the scene; --bands with {count} names makes it one.",
+             no band of the scene; `options.bands` with {count} names makes it one.",
             alpha + 1
         ));
     }
@@ -81,8 +81,7 @@ pub(super) fn of_file(raster: &TiffRaster, options: &SceneOptions) -> Result<Nam
                 format!(
                     "bands {one_place} (`{one}`) and {other_place} (`{other}`) are both `{name}`, \
                      as where several dates are stacked; a scene has each band once. Name the \
-                     bands of one date with --bands, `{}` for each of the others, as in --bands \
-                     {}",
+                     bands of one date, `{}` for each of the others, as in `options.bands = {}`",
                     band::SKIP,
                     suggestion(&bands),
                 ),
@@ -91,7 +90,8 @@ pub(super) fn of_file(raster: &TiffRaster, options: &SceneOptions) -> Result<Nam
         bands
     } else if let Some((names, what)) = usual(own.len(), raster, &product) {
         notes.push(format!(
-            "The file names no bands: its {} are taken as {what}; --bands names them otherwise.",
+            "The file names no bands: its {} are taken as {what}; `options.bands` names them \
+             otherwise.",
             own.len()
         ));
         names
@@ -144,8 +144,8 @@ pub(super) fn of_folder(folder: &Path, files: &[PathBuf], options: &SceneOptions
     refuse_doubles(&bands, |first, second, name| {
         let message = format!(
             "band `{name}` as {} is: a scene has each band once, of one date and one pixel size. \
-             Move the others to another folder, or name the folder's files with --bands, in the \
-             order of their names, `{}` for each to skip",
+             Move the others to another folder, or name the folder's files with `options.bands`, \
+             in the order of their names, `{}` for each to skip",
             files[places[first]].display(),
             band::SKIP
         );
@@ -200,7 +200,7 @@ pub(super) fn given(
 ) -> Result<Vec<Option<String>>> {
     if names.len() != count {
         return Err(Error::usage(format!(
-            "{}: --bands gives {} names, there are {count} bands; `{}` skips one",
+            "{}: `options.bands` gives {} names, there are {count} bands; `{}` skips one",
             path.display(),
             names.len(),
             band::SKIP
@@ -209,7 +209,7 @@ pub(super) fn given(
     let named = band::given(names, product, &options.model_bands)?;
     match named.iter().any(Option::is_some) {
         true => Ok(named),
-        false => Err(Error::usage("--bands: no band is left")),
+        false => Err(Error::usage("`options.bands`: no band is left")),
     }
 }
 

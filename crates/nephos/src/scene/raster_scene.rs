@@ -395,7 +395,7 @@ impl SceneOptions {
     pub(crate) fn check(&self, path: &Path) -> Result<()> {
         let wrong = |option: &str, value: f64, expected: &str| {
             let path = path.display();
-            let message = format!("{path}: --{option} is {value}; {expected} is expected");
+            let message = format!("{path}: `options.{option} = {value}`; {expected} is expected");
             Err(Error::usage(message))
         };
         match (self.scale, self.offset) {

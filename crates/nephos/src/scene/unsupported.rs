@@ -51,7 +51,7 @@ impl Unsupported {
     pub fn error(&self) -> Error {
         let gdal = match self.gdal && cfg!(not(feature = "gdal")) {
             true => {
-                " A build of nephos with `--features gdal` reads it as a scene, where GDAL does."
+                " A build of nephos with the feature `gdal` reads it as a scene, where GDAL does."
             }
             false => "",
         };

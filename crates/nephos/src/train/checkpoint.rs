@@ -352,7 +352,7 @@ fn check_sum(path: &Path, bytes: &[u8]) -> Result<bool> {
             path,
             "its bytes are not those that were written: the checksum at its end is that of other \
              ones. The weights in best.nephos and last.nephos beside it have checksums of their \
-             own: `nephos train --init` starts a new run from them",
+             own: `options.init` starts a new run from them",
         )),
     }
 }

@@ -160,7 +160,7 @@ impl Trainer {
         let lock = lock_run(&folder)?;
         if path.exists() && !resume {
             return Err(Error::usage(format!(
-                "{} holds a run already: --resume continues it; or choose another folder",
+                "{} holds a run already: `options.resume` continues it; or choose another folder",
                 folder.display()
             )));
         }
@@ -240,7 +240,7 @@ pub(crate) fn lock_run(folder: &Path) -> Result<Lock> {
     Lock::take(&folder.join(LOCK_FILE))?.ok_or_else(|| {
         Error::usage(format!(
             "{}: another process is training in this folder; wait for it, or choose another \
-             folder with --out",
+             folder with `options.folder`",
             folder.display()
         ))
     })

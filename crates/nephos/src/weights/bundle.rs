@@ -100,8 +100,8 @@ impl Bundle {
         if config.pretraining().is_some() {
             return Err(Error::format(
                 path,
-                "a network that was pre-trained without labels: it knows no classes yet; train \
-                 it with `nephos train --init`",
+                "a network that was pre-trained without labels: it has no classes yet; start a \
+                 training run from it with `options.init`",
             ));
         }
         let summary = serde_json::from_str(entry(path, &metadata, "summary")?)

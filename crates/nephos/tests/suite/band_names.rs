@@ -259,7 +259,7 @@ fn an_ambiguous_number_is_no_band() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("Landsat 8 and 9, Landsat 4 and 5") && error.contains("--bands"),
+        error.contains("Landsat 8 and 9, Landsat 4 and 5") && error.contains("`options.bands`"),
         "{error}"
     );
     let given = open_scene(&path, &with_bands("blue,green,red")).unwrap();
@@ -293,7 +293,7 @@ fn stacked_dates_are_refused_with_a_remedy() {
         "bands 1 (`20200101_B4`) and 4 (`20200111_B4`)",
         "`red`",
         "dates",
-        "--bands red,nir,-,-,-",
+        "`options.bands = red,nir,-,-,-`",
     ] {
         assert!(said.contains(part), "{said}");
     }

@@ -101,12 +101,12 @@ fn sentinel2_frames_are_reflectance_and_the_odd_pair_is_not() {
             assert_eq!(doubt("frame", &sentinel2(&[]), frame.clone()), None);
             refused(
                 doubt("frame", &sentinel2(&[]), frame.mapv(|v| v + 0.1)),
-                "--offset -1000",
+                "`options.offset = -1000`",
             );
             // The offset taken off twice.
             refused(
                 doubt("frame", &sentinel2(&[]), frame.mapv(|v| v - 0.1)),
-                "--offset 0",
+                "`options.offset = 0`",
             );
         }
     }
@@ -210,6 +210,6 @@ fn a_product_with_low_sun_and_no_data_is_reflectance() {
     assert!(2 * caught > parts && parts > 20, "{caught} of {parts}");
     refused(
         doubt("all", &names, reflectance.mapv(|v| v + 0.1)),
-        "--offset -1000",
+        "`options.offset = -1000`",
     );
 }

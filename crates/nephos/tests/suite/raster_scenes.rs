@@ -191,11 +191,11 @@ fn names_scale_and_no_data_are_read_from_metadata() {
     assert_eq!(info.bands[0].radiometry.origin, Origin::Metadata);
     assert_eq!(info.bands[1].radiometry.origin, Origin::Guessed);
     assert!(
-        has_note(info, "--scale and --offset change it"),
+        has_note(info, "`options.scale` and `options.offset` change it"),
         "{:?}",
         info.notes
     );
-    assert!(!has_note(info, "--nodata"));
+    assert!(!has_note(info, "`options.nodata"));
     let read = read(scene.as_ref(), &[0, 1]);
     assert!((read[[0, 2, 3]] - (43.0 * 0.0001 - 0.1)).abs() < 1e-7);
     assert!((read[[1, 2, 3]] - 0.1043).abs() < 1e-7);
@@ -240,28 +240,28 @@ fn options_come_before_metadata() {
                 scale: Some(0.0),
                 ..SceneOptions::default()
             },
-            "--scale",
+            "`options.scale",
         ),
         (
             SceneOptions {
                 scale: Some(f64::NAN),
                 ..SceneOptions::default()
             },
-            "--scale",
+            "`options.scale",
         ),
         (
             SceneOptions {
                 offset: Some(f64::INFINITY),
                 ..SceneOptions::default()
             },
-            "--offset",
+            "`options.offset",
         ),
         (
             SceneOptions {
                 nodata: Some(70_000.0),
                 ..SceneOptions::default()
             },
-            "--nodata",
+            "`options.nodata",
         ),
         (
             SceneOptions {
@@ -275,7 +275,7 @@ fn options_come_before_metadata() {
                 resolution: Some(10.0),
                 ..SceneOptions::default()
             },
-            "--resolution",
+            "`options.resolution",
         ),
     ] {
         assert!(
@@ -322,7 +322,9 @@ fn the_scale_is_inferred_with_a_note() {
         (1100.0 + 5000.0 * ramp(r, c)) as u16
     }));
     assert!(
-        notes.iter().any(|note| note.contains("--offset -1000")),
+        notes
+            .iter()
+            .any(|note| note.contains("`options.offset = -1000`")),
         "{notes:?}"
     );
     let (_, notes) = gain(Tiff::u16(
@@ -330,7 +332,9 @@ fn the_scale_is_inferred_with_a_note() {
         |_, r, c| if c < 5 { 0 } else { 300 + r as u16 },
     ));
     assert!(
-        notes.iter().any(|note| note.contains("--nodata none")),
+        notes
+            .iter()
+            .any(|note| note.contains("`options.nodata = none`")),
         "{notes:?}"
     );
     // Nothing but no data, and NaN everywhere.
@@ -359,7 +363,7 @@ fn usual_numbers_of_bands_are_named_with_a_note() {
             .iter()
             .map(|n| (*n).to_owned())
             .collect();
-        (names, has_note(scene.info(), "--bands"))
+        (names, has_note(scene.info(), "`options.bands`"))
     };
     let tiff = |bands: usize| Tiff::u16(bands, |b, r, _| (100 * b + r) as u16);
     let (names, said) = of(tiff(13));
@@ -394,7 +398,7 @@ fn usual_numbers_of_bands_are_named_with_a_note() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("band 1, band 2") && error.contains("--bands"),
+        error.contains("band 1, band 2") && error.contains("`options.bands`"),
         "{error}"
     );
 }
@@ -537,7 +541,7 @@ fn errors_of_unsupported_files_list_the_supported_formats() {
     std::fs::write(&path, b"\0\0\0\x0cjP  \r\n\x87\n").unwrap();
     let error = message(&path, &SceneOptions::default());
     assert!(
-        error.contains("a.jp2") && error.contains("--features gdal"),
+        error.contains("a.jp2") && error.contains("the feature `gdal`"),
         "{error}"
     );
     std::fs::write(&path, b"").unwrap();

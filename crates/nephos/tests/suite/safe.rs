@@ -229,7 +229,7 @@ fn options_replace_the_metadata() {
     assert!(error(&at(30)).contains("10, 20, 60"));
     let bands = Some(vec!["red".to_owned()]);
     let named = SceneOptions { bands, ..at(10) };
-    assert!(error(&named).contains("--bands"));
+    assert!(error(&named).contains("`options.bands`"));
 }
 
 #[test]
@@ -541,7 +541,7 @@ fn offsets_are_never_guessed() {
     let scene = open(&root, &at(60));
     let note = &scene.info().notes[0];
     assert!(
-        note.contains("05.09") && note.contains("--offset -1000"),
+        note.contains("05.09") && note.contains("`options.offset = -1000`"),
         "{note}"
     );
     assert_eq!(scene.info().bands[0].radiometry.bias, 0.0);
@@ -576,7 +576,7 @@ fn missing_images_are_left_out_with_a_note() {
     assert!(
         info.notes
             .iter()
-            .any(|note| note.contains("20 m") && note.contains("--resolution"))
+            .any(|note| note.contains("20 m") && note.contains("`options.resolution`"))
     );
     // Files that the list does not have are found in their folder.
     let (_folder, root) = copy(MISLED);

@@ -139,7 +139,7 @@ fn images_without_metadata_need_a_scale() {
         "T33XWJ",
         "B02, B03, B04",
         "MTD_MSIL2A.xml",
-        "--scale 10000 --offset -1000",
+        "`options.scale = 10000` with `options.offset = -1000`",
     ] {
         assert!(said.contains(part), "{said}");
     }
@@ -201,7 +201,7 @@ fn a_tile_of_aws_is_read_or_refused_with_a_remedy() {
         .unwrap();
         let said = error(&folder, &SceneOptions::default());
         assert!(
-            said.contains(name) && said.contains("--scale 10000"),
+            said.contains(name) && said.contains("`options.scale = 10000`"),
             "{said}"
         );
         let options = SceneOptions {
@@ -236,7 +236,7 @@ fn a_folder_of_one_product_is_opened_as_that_product() {
         .join(landsat);
     copy(&from, &parent.join(landsat));
     let said = error(parent, &SceneOptions::default());
-    for part in ["3 products", PLAIN, MISLED, landsat, "--out-dir"] {
+    for part in ["3 products", PLAIN, MISLED, landsat, "/*"] {
         assert!(said.contains(part), "{said}");
     }
     let scratch = TempDir::new().unwrap();

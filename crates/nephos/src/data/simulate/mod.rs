@@ -24,8 +24,7 @@
 //! | cloud shadow | else, clouds take more than [`SHADOW`] of the ground's red light |
 //! | clear | else |
 //!
-//! `docs/images/simulated.png` shows six of them; `nephos simulate --preview FILE.png`
-//! draws it.
+//! `docs/images/simulated.png` shows six of them, drawn by [`write_preview`].
 //!
 //! The same seed, index, size and pixel give the same image on the same kind of
 //! machine, whatever the number of threads.

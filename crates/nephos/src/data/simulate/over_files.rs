@@ -229,7 +229,7 @@ fn refuse_others(split: &Path, own: impl Iterator<Item = PathBuf>) -> Result<()>
         if !own.contains(&path) {
             let message = format!(
                 "{} is there already, and is none of the samples to be written; choose an empty \
-                 folder for --out",
+                 folder for `options.folder`",
                 path.display()
             );
             return Err(Error::usage(message));
@@ -261,7 +261,7 @@ impl Ground {
                 .is_some_and(|keys| !keys.is_geographic())
         });
         let pixel = stated.map(|[width, _]| width).or(pixel).ok_or_else(|| {
-            Error::format(path, "states no pixel size in metres; give --pixel-size")
+            Error::format(path, "states no pixel size in metres; give `options.pixel`")
         })?;
         let [rows, cols] = info.size;
         let window = Window {
@@ -491,7 +491,7 @@ mod tests {
             pixel: None,
             ..plan([1, 0, 0])
         };
-        assert!(run(&none).unwrap_err().contains("--pixel-size"));
+        assert!(run(&none).unwrap_err().contains("`options.pixel`"));
         assert!(run(&plan([1, 1, 0])).unwrap_err().contains("2 splits"));
         assert!(run(&plan([0, 0, 0])).unwrap_err().contains("no sample"));
         run(&plan([2, 0, 0])).unwrap();

@@ -210,12 +210,15 @@ impl Metadata {
             return Err(Error::format(
                 &self.path,
                 format!(
-                    "rows {} and {} are about the same sample, {}; choose rows with --where{}",
+                    "rows {} and {} are about the same sample, {}; choose rows with \
+                     `options.filters`{}",
                     twice[0].1 + 1,
                     twice[1].1 + 1,
                     source.name(twice[0].0),
                     match self.column("split") {
-                        Ok(_) => ", as in --where split=train: the table is of several files",
+                        Ok(_) => {
+                            ", as in `options.filters = split=train`: the table is of several files"
+                        }
                         Err(_) => "",
                     }
                 ),

@@ -136,8 +136,11 @@ pub fn choose(
         .collect();
     let parts = match &options.group_by {
         None => allocate::stratified(&items, options.counts, options.seed),
-        Some(column) => allocate::grouped(&items, options.counts, options.seed)
-            .map_err(|possible| Error::usage(format!("--group-by {column}: {possible}")))?,
+        Some(column) => {
+            allocate::grouped(&items, options.counts, options.seed).map_err(|possible| {
+                Error::usage(format!("`options.group_by = {column}`: {possible}"))
+            })?
+        }
     }
     .map(|part| part.into_iter().map(|k| candidates[k].clone()).collect());
     Ok(Split {
@@ -161,7 +164,7 @@ fn members(
     let Some(metadata) = metadata else {
         if !options.filters.is_empty() || options.group_by.is_some() {
             return Err(Error::usage(
-                "filters and groups need --metadata: the samples have none of their own",
+                "filters and groups need `options.metadata`: the samples have none of their own",
             ));
         }
         return Ok(((0..source.len()).map(|index| (index, None)).collect(), None));

@@ -118,8 +118,8 @@ impl LandsatScene {
             && let Some(sun) = sun
         {
             notes.push(format!(
-                "Reflectance is divided by the sine of the sun's elevation, {}°, which a --scale \
-                 would replace.",
+                "Reflectance is divided by the sine of the sun's elevation, {}°, which \
+                 `options.scale` would replace.",
                 sun.elevation
             ));
         }
@@ -194,8 +194,8 @@ fn declared(info: &mut SceneInfo, files: &[Result<TiffRaster>], options: &SceneO
     if !numbers.is_empty() {
         let numbers: Vec<String> = numbers.iter().map(f64::to_string).collect();
         info.notes.push(format!(
-            "The bands' files say that {} is no data, and so it is beside 0; --nodata says \
-             otherwise.",
+            "The bands' files say that {} is no data, and so it is beside 0; `options.nodata` \
+             says otherwise.",
             numbers.join(", ")
         ));
     }
@@ -301,7 +301,7 @@ fn rename(
     if names.len() != info.bands.len() {
         let have: Vec<&str> = info.bands.iter().map(|band| band.source.as_str()).collect();
         return Err(Error::usage(format!(
-            "{}: --bands gives {}; the scene has {}: {}",
+            "{}: `options.bands` gives {}; the scene has {}: {}",
             info.path.display(),
             crate::text::count(names.len(), "name"),
             crate::text::count(have.len(), "band"),

@@ -220,7 +220,7 @@ fn is_mark(value: f32, index: usize) -> bool {
     mark_of(value) == Some(index)
 }
 
-/// The number that the option `--nodata` says means no data, as pixels of `dtype` hold
+/// The number of [`SceneOptions::nodata`](super::SceneOptions::nodata), as pixels of `dtype` hold
 /// it; `None` where it is NaN, which says that no number does.
 ///
 /// # Errors
@@ -231,7 +231,7 @@ pub(super) fn given(path: &std::path::Path, number: f64, dtype: DType) -> Result
         return Ok(fitting);
     }
     Err(Error::usage(format!(
-        "{}: --nodata {number} is no {} number, which is what the pixels are",
+        "{}: `options.nodata = {number}` is no {} number, which is what the pixels are",
         path.display(),
         dtype.name()
     )))

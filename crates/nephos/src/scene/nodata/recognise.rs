@@ -185,7 +185,7 @@ impl FillCounts {
                 };
                 nodata.found.push(format!(
                     "{number}{which}, which the file does not declare, is taken as no data: \
-                     {share} of the sampled pixels; --nodata none makes it data."
+                     {share} of the sampled pixels; `options.nodata = none` makes it data."
                 ));
             }
         }
@@ -233,7 +233,7 @@ impl FillCounts {
             };
             nodata.found.push(format!(
                 "{} in {which}, which the file does not declare, is no reflectance and taken as \
-                 no data: {share} of the sampled pixels; --nodata none makes it data.",
+                 no data: {share} of the sampled pixels; `options.nodata = none` makes it data.",
                 short(number)
             ));
         }
@@ -431,7 +431,10 @@ mod tests {
             let nodata = found(dtype, range, fill, 20);
             let called = format!("{dtype:?} {range:?} {fill}: {nodata:?}");
             assert_eq!(nodata.found.len(), 1, "{called}");
-            assert!(nodata.found[0].contains("--nodata none"), "{called}");
+            assert!(
+                nodata.found[0].contains("`options.nodata = none`"),
+                "{called}"
+            );
             let everywhere = nodata.combinations == [Combination::of(&[2, 1, 0], fill)];
             assert!(nodata.holds(0, fill) || everywhere, "{called}");
         }

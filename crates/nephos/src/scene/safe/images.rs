@@ -188,7 +188,7 @@ pub fn grid(
             .copied()
             .ok_or_else(|| {
                 Error::usage(format!(
-                    "--resolution {requested}: the product's bands come in {} m",
+                    "`options.resolution = {requested}`: the product's bands come in {} m",
                     list()
                 ))
             });
@@ -202,7 +202,7 @@ pub fn grid(
     {
         notes.push(format!(
             "The product has no image of {} m; the finest there is, {} m, is taken \
-             (--resolution: one of {}).",
+             (`options.resolution`: one of {}).",
             finest.resolution,
             grid.resolution,
             list()

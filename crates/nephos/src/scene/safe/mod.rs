@@ -77,7 +77,7 @@ impl SafeScene {
     /// product of several tiles; names for the bands, which a product has itself.
     pub fn open(path: &Path, options: &SceneOptions) -> Result<Self> {
         if options.bands.is_some() {
-            let message = "--bands: a Sentinel-2 product names its bands itself";
+            let message = "`options.bands`: a Sentinel-2 product names its bands itself";
             return Err(Error::usage(format!("{}: {message}", path.display())));
         }
         let files = Files::open(path)?;
@@ -287,7 +287,7 @@ fn odd_offsets(product: &Product, name: &str) -> Option<String> {
         return Some(format!(
             "WARNING: processing baseline {} adds an offset to the stored numbers, but the \
              metadata list none (element `{}`); 0 is taken as they say. If the image looks too \
-             bright by 0.1, give --offset -1000.",
+             bright by 0.1, give `options.offset = -1000`.",
             product.baseline,
             product.level.offset()
         ));
@@ -327,7 +327,10 @@ fn radiometry(
         None => product.offset(main, band)?,
     };
     if scale == 0.0 || !scale.is_finite() || !offset.is_finite() {
-        let message = format!("--scale {scale} --offset {offset}: finite numbers, no scale of 0");
+        let message = format!(
+            "`options.scale = {scale}` and `options.offset = {offset}`: finite numbers, no scale \
+             of 0"
+        );
         return Err(Error::usage(message));
     }
     Ok(Radiometry {

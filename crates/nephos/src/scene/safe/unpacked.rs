@@ -67,7 +67,7 @@ impl SafeScene {
             return Self::open(product, options);
         }
         if options.bands.is_some() {
-            let message = "--bands: Sentinel-2's images name their bands themselves";
+            let message = "`options.bands`: Sentinel-2's images name their bands themselves";
             return Err(Error::usage(format!("{}: {message}", path.display())));
         }
         let names = image_names(path);
@@ -140,10 +140,10 @@ fn unscaled(path: &Path, names: &[String]) -> Error {
     let product = aws_name(path).map_or(String::new(), |name| format!(" of {name}"));
     Error::usage(format!(
         "{}: Sentinel-2's images ({}){product} without the metadata of their product, \
-         MTD_MSIL1C.xml or MTD_MSIL2A.xml, which alone say how numbers become reflectance. Put that \
-         file into the folder, or give the SAFE folder, or say it: --scale 10000 --offset -1000 for \
-         processing baseline 04.00 and later (N0400 in the product's name), --scale 10000 --offset 0 \
-         before",
+         MTD_MSIL1C.xml or MTD_MSIL2A.xml, which alone say how numbers become reflectance. Put \
+         that file into the folder, or give the SAFE folder, or say it: `options.scale = 10000` with \
+         `options.offset = -1000` for processing baseline 04.00 and later (N0400 in the product's \
+         name), with `options.offset = 0` before",
         path.display(),
         bands.join(", ")
     ))
