@@ -8,6 +8,7 @@ mod model_args;
 mod options;
 mod scene_args;
 mod subject;
+mod threads;
 mod ui;
 
 use std::io::IsTerminal;
@@ -38,7 +39,7 @@ fn start_threads(command: &Command) -> anyhow::Result<()> {
         Command::Predict(args) => args.threads(),
         _ => None,
     };
-    Ok(nephos::device::start_threads(threads)?)
+    threads::start(threads)
 }
 
 /// Runs one command; `demo` calls it for each of its own.
@@ -63,25 +64,30 @@ fn dispatch(command: Command, ui: &Ui) -> anyhow::Result<()> {
 
 /// Log messages go to standard error, above the progress bars.
 fn start_log(cli: &Cli, ui: &Ui) {
-    use tracing_subscriber::EnvFilter;
-    let level = match (cli.quiet, cli.verbose) {
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::filter::Targets;
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+    let default = match (cli.quiet, cli.verbose) {
         (true, _) => "error",
         (_, 0) => "warn,nephos=info",
         (_, 1) => "info,nephos=debug",
         _ => "debug",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let parsed = |levels: &str| levels.parse::<Targets>().ok();
+    let given = std::env::var("RUST_LOG").ok();
+    let levels = (given.as_deref().and_then(parsed)).or_else(|| parsed(default));
     // https://no-color.org
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let bars = ui.bars().clone();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let layer = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal() && !no_colour)
         .without_time()
         .with_target(false)
         .fmt_fields(log_fields())
         .with_writer(move || ui::LogWriter::new(bars.clone()))
-        .init();
+        .with_filter(levels.unwrap_or_default());
+    tracing_subscriber::registry().with(layer).init();
 }
 
 /// Writes the fields of a log message on one line, without control characters.

@@ -18,6 +18,7 @@ mod table;
 mod taco;
 
 pub use npz::NpzSource;
+pub(crate) use numpy::Header as NpyHeader;
 pub use numpy::NpySource;
 pub use open::{is_container, open, open_as};
 pub use pairs::RasterSource;

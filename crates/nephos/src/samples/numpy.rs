@@ -1,9 +1,7 @@
 //! NumPy's `.npy` and `.npz` files.
 //!
-//! The header is read here and not by `ndarray-npy`, which maps a file only when
-//! its numbers are aligned, of the machine's byte order and of one type fixed at
-//! compile time; this reader serves any type, order and layout from the file as
-//! it is, with the code that reads pickles.
+//! The reader serves any type, byte order and layout from the file as it is, with the code that
+//! reads pickles.
 
 use std::path::{Path, PathBuf};
 
@@ -81,6 +79,25 @@ impl Header {
             axes,
             data: start + len,
         })
+    }
+
+    /// The bytes before the numbers of an array in C order, version 1, as NumPy pads them.
+    pub fn bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
+        let axes: String = shape.iter().map(|axis| format!("{axis}, ")).collect();
+        let mut text = format!(
+            "{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}), }}",
+            axes.trim_end_matches(if shape.len() > 1 { ", " } else { " " })
+        );
+        // With the line's end the numbers begin at a multiple of 64.
+        while (NUMPY_MAGIC.len() + 4 + text.len() + 1) % 64 != 0 {
+            text.push(' ');
+        }
+        text.push('\n');
+        let mut bytes = NUMPY_MAGIC.to_vec();
+        bytes.extend([1, 0]);
+        bytes.extend((text.len() as u16).to_le_bytes());
+        bytes.extend(text.as_bytes());
+        bytes
     }
 
     /// The array as samples.
