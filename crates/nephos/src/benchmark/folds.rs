@@ -42,7 +42,7 @@ pub fn folds(groups: &[String], pixels: &[Vec<u64>], count: usize) -> Result<Vec
     let mut order: Vec<(&str, Vec<f64>)> = members.into_iter().collect();
     // Stable: equals stay in the order of their names.
     order.sort_by(|(_, a), (_, b)| largest(b).total_cmp(&largest(a)));
-    let room = order.len().div_ceil(count);
+    let capacity = order.len().div_ceil(count);
     let full = match order.len() % count {
         0 => count,
         rest => rest,
@@ -50,17 +50,20 @@ pub fn folds(groups: &[String], pixels: &[Vec<u64>], count: usize) -> Result<Vec
     let mut held = vec![(0usize, vec![0.0; classes]); count];
     let mut chosen: BTreeMap<&str, usize> = BTreeMap::new();
     for (group, sums) in order {
-        let filled = held.iter().filter(|(groups, _)| *groups == room).count();
+        let filled = held
+            .iter()
+            .filter(|(groups, _)| *groups == capacity)
+            .count();
         let cost = |(groups, shares): &(usize, Vec<f64>)| {
             let grown = shares.iter().zip(&sums).map(|(a, b)| 2.0 * a * b + b * b);
-            let open = *groups + 1 < room || (*groups < room && filled < full);
+            let open = *groups + 1 < capacity || (*groups < capacity && filled < full);
             // Where the classes don't care, to the fold with the fewest groups.
             open.then_some((grown.sum::<f64>(), *groups))
         };
         let best = (held.iter().enumerate())
             .filter_map(|(fold, state)| Some((fold, cost(state)?)))
             .min_by(|(_, a), (_, b)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        // Groups and room are equal in number, so some fold is always open.
+        // Groups and capacity are equal in number, so some fold is always open.
         let Some((fold, _)) = best else { continue };
         held[fold].0 += 1;
         for (held, sum) in held[fold].1.iter_mut().zip(&sums) {

@@ -12,7 +12,7 @@ use crate::class::{CLASS_COUNT, Class};
 use crate::config::{DataConfig, ModelConfig};
 use crate::data::{Dataset, Example};
 use crate::error::{Error, Result};
-use crate::evaluate::Judge;
+use crate::evaluate::Scorer;
 use crate::predict::{Decision, Network};
 use crate::weights::Bundle;
 
@@ -176,10 +176,10 @@ pub(super) fn tally(
 ) -> SceneTally {
     let mut tally = SceneTally::new(example.name.clone(), fold);
     let unannotated = dataset.unannotated(index);
-    let judge = Judge::new(CLASS_COUNT, &unannotated);
+    let scorer = Scorer::new(CLASS_COUNT, &unannotated);
     let reliability = &mut tally.reliability;
     let confidence = (probabilities.as_ref()).map(|p| (p.view(), reliability));
-    tally.confusion = judge.score(example.label.view(), classes.view(), confidence);
+    tally.confusion = scorer.score(example.label.view(), classes.view(), confidence);
     let flat = |mask: &Array2<u8>| mask.iter().copied().collect::<Vec<u8>>();
     let cloud = (probabilities.as_ref()).map(|p| {
         let of = |class: Class| p.index_axis(Axis(0), class as usize);

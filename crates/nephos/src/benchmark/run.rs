@@ -540,8 +540,8 @@ impl Benchmark {
 impl Folded {
     /// The samples that are not in `fold`, with those of `data.mix`.
     fn training(&self, fold: usize) -> Result<Dataset> {
-        let kept = self.dataset.subset(self.indices(|of| of != fold))?;
-        Ok(kept.mixed(self.mix.clone()))
+        let rest = self.dataset.subset(self.indices(|of| of != fold))?;
+        Ok(rest.mixed(self.mix.clone()))
     }
 
     /// The samples in `fold`, whole.

@@ -413,14 +413,14 @@ annotated_in = { 3 = ['a'] }
 table = 't.csv'
 narrow = [{ where = ['a=1'], map = { 0 = 1 } }]";
         let config = Config::parse(text, "x.toml", &[]).unwrap();
-        let kept = config.without_training_data();
+        let stripped = config.without_training_data();
         let expected = "
 [data]
 bands = ['red', 'green']
 scale = 3.0
 nodata = 0.0
 labels = { ignore = [9], map = { 4 = 255 } }";
-        assert_eq!(kept, Config::parse(expected, "x.toml", &[]).unwrap());
+        assert_eq!(stripped, Config::parse(expected, "x.toml", &[]).unwrap());
         let held = Config::parse("[data]\nval_names = ['a']", "x.toml", &[]).unwrap();
         assert_eq!(held.without_training_data(), Config::default());
     }

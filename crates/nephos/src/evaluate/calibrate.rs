@@ -106,7 +106,7 @@ impl Pixel {
 /// Fits temperature and, where it helps, a bias for each class on `dataset`, by
 /// likelihood; then, where a recall is asked for, the highest threshold that reaches it.
 ///
-/// A bias is kept if each half of the samples, scored by what the other half teaches, has
+/// A bias is accepted if each half of the samples, scored by the fit of the other half, has
 /// a lower loss with it, and if it makes no class's IoU worse. In a sample in which a class
 /// was not annotated, that class is left out of the likelihood; a class that no pixel is
 /// labelled as is left out everywhere, and gets no bias. Pixels are taken evenly over all
@@ -187,7 +187,7 @@ pub fn calibrate(
     })
 }
 
-/// The fit that is kept.
+/// The accepted fit.
 struct Chosen {
     model: Model,
     /// See [`Fit::no_bias`].
@@ -197,7 +197,7 @@ struct Chosen {
 /// Fits on `pixels` of a model that decides as `before` does.
 ///
 /// # Errors
-/// In words, why no fit may be kept.
+/// In words, why every fit is rejected.
 fn choose(
     pixels: &[Pixel],
     classes: usize,
@@ -256,14 +256,14 @@ fn choose(
     }
     match worst(before, &model, pixels) {
         Some((class, before, after)) => {
-            let told = format!(
+            let reason = format!(
                 "a bias for each class would take the IoU of {} on these samples from {before:.4} \
                  to {after:.4}",
                 names[class]
             );
             match before - after > MOST_LOST {
-                true => Err(disagreement(&told)),
-                false => alone(told),
+                true => Err(disagreement(&reason)),
+                false => alone(reason),
             }
         }
         None => Ok(Chosen {
@@ -304,7 +304,7 @@ fn check_temperature(model: &Model) -> std::result::Result<(), String> {
             TEMPERATURES.end(),
             match temperature < 1.0 {
                 true => "the labels follow the model as if it had made them",
-                false => "the model's scores say nothing of these labels",
+                false => "the model's scores are unrelated to these labels",
             }
         )),
     }
@@ -328,7 +328,7 @@ pub(crate) fn labelled_pixels(
 ) -> Result<Vec<Pixel>> {
     let model = &bundle.config.model;
     let network = Network::new(bundle.clone(), device)?;
-    let room = most.div_ceil(dataset.len().max(1));
+    let per_sample = most.div_ceil(dataset.len().max(1));
     let mut pixels = Vec::new();
     for index in 0..dataset.len() {
         let example = dataset.get(index)?;
@@ -337,7 +337,7 @@ pub(crate) fn labelled_pixels(
         let labelled: Vec<_> = (example.label.indexed_iter())
             .filter(|(_, label)| **label != IGNORE)
             .collect();
-        let step = labelled.len().div_ceil(room).max(1);
+        let step = labelled.len().div_ceil(per_sample).max(1);
         for ((row, col), label) in labelled.into_iter().step_by(step) {
             let Some(label) = Label::of(*label) else {
                 continue;
@@ -370,7 +370,7 @@ pub(crate) fn labelled_pixels(
 struct Model {
     factor: f64,
     bias: Vec<f64>,
-    /// Whether each class may be an answer; the others have no probability.
+    /// Whether each class may be predicted; the others have no probability.
     known: Vec<bool>,
 }
 
@@ -420,7 +420,7 @@ impl Model {
         let mut matrix = ConfusionMatrix::new(classes);
         for group in pixels.chunk_by(|a, b| Arc::ptr_eq(&a.unannotated, &b.unannotated)) {
             let (truth, predicted): (Vec<u8>, Vec<u8>) = (group.iter())
-                .map(|pixel| (code(pixel.label), self.answer(pixel, &decision)))
+                .map(|pixel| (code(pixel.label), self.predict(pixel, &decision)))
                 .unzip();
             matrix.add_sample(&truth, &predicted, &group[0].unannotated);
         }
@@ -429,7 +429,7 @@ impl Model {
     }
 
     /// The class that is predicted for a pixel.
-    fn answer(&self, pixel: &Pixel, decision: &Decision) -> u8 {
+    fn predict(&self, pixel: &Pixel, decision: &Decision) -> u8 {
         let scores: Vec<f64> = (pixel.scores.iter().zip(&self.bias))
             .map(|(score, bias)| self.factor * score + bias)
             .collect();
@@ -475,7 +475,7 @@ impl Model {
         };
         let mut p: Vec<f64> = (0..self.bias.len()).map(score).collect();
         let highest = p.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        // The label's likeliest class may be all but impossible: its logarithm is kept.
+        // The label's likeliest class may be all but impossible: its logarithm stays finite.
         let members = || (0..self.bias.len()).filter(|class| pixel.label.has(*class));
         let best = (members().map(|class| p[class])).fold(f64::NEG_INFINITY, f64::max);
         let own = members().map(|class| (p[class] - best).exp()).sum::<f64>();
@@ -646,7 +646,7 @@ fn code(label: Label) -> u8 {
     }
 }
 
-/// The classes that a name stands for: `cloud` for thick and thin cloud, else one class
+/// The classes that a name means: `cloud` for thick and thin cloud, else one class
 /// as [`names`](crate::metrics::names) has it, with `-` or `_` for a blank.
 ///
 /// # Errors
@@ -833,7 +833,7 @@ mod tests {
             }
         }
         let Err(error) = choose(&pixels, 3, &Model::identity(3), false) else {
-            panic!("a bias of some 10 was kept");
+            panic!("a bias of some 10 was accepted");
         };
         assert!(
             error.contains("bias of class 2 is") && error.contains("±3"),
@@ -854,7 +854,7 @@ mod tests {
         for (index, pixel) in pixels.iter_mut().enumerate() {
             pixel.label = Label::Class(index / 2 % 2);
         }
-        assert!(refused(&pixels).contains("say nothing of these labels"));
+        assert!(refused(&pixels).contains("unrelated to these labels"));
         for pixel in &mut pixels {
             pixel.label = Label::Class(usize::from(pixel.scores[0] < 0.0));
         }
@@ -894,7 +894,7 @@ mod tests {
         let before = plain.iou(&pixels, None)[2].unwrap();
         assert!((before - 0.4).abs() < 1e-9, "{before}");
         let Err(error) = choose(&pixels, 3, &plain, false) else {
-            panic!("a bias that loses class 2 was kept");
+            panic!("a bias that loses class 2 was accepted");
         };
         assert!(
             error.contains("the IoU of class 2 on these samples from 0.4000 to 0.0000"),

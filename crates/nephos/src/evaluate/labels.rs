@@ -15,7 +15,7 @@ pub struct Labels {
     grid: Grid,
 }
 
-/// How the scene's pixels lie on the label's.
+/// Where the scene's pixels are on the label's.
 enum Grid {
     /// One to one.
     Same,
@@ -28,7 +28,7 @@ impl Labels {
     /// Opens the label raster of a scene: one band of whole numbers.
     ///
     /// # Errors
-    /// The file can't be read, has several bands, lies in another coordinate
+    /// The file can't be read, has several bands, is in another coordinate
     /// system, or has another size and no georeference to match the two by.
     pub fn open(path: &Path, scene: &SceneInfo) -> Result<Self> {
         let raster = scene::open_scene(path, &SceneOptions::stored())?;
@@ -50,7 +50,7 @@ impl Labels {
                 let info = self.raster.info();
                 let size = info.georeference.pixel_size().unwrap_or_default();
                 Some(format!(
-                    "{}: the labels lie on another grid ({} × {} pixels of {} × {}) and are \
+                    "{}: the labels are on another grid ({} × {} pixels of {} × {}) and are \
                      resampled by nearest neighbour",
                     info.path.display(),
                     info.size[0],
@@ -115,7 +115,7 @@ impl Labels {
             inside.then_some((row as usize, col as usize))
         };
         let mut found = Array2::from_elem((rows, cols), f32::NAN);
-        // The rows needed lie between those under the corners: the map is affine.
+        // The rows needed are between those under the corners: the map is affine.
         let corner = |row: f64, col: f64| {
             affine[1][0] + col * affine[1][1] + (first as f64 + row) * affine[1][2]
         };

@@ -4,7 +4,7 @@ use ndarray::{Array2, Array3};
 use nephos_kernel::loss::Label;
 use serde::Serialize;
 
-use super::judge::Judge;
+use super::scorer::Scorer;
 use crate::data::{Dataset, Example, possible_classes, set_possible_classes};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ pub struct Evaluation {
     pub loss: Option<f64>,
     /// All labelled pixels.
     pub confusion: ConfusionMatrix,
-    /// How often answers of each confidence are right, over the same pixels.
+    /// How often predictions of each confidence are right, over the same pixels.
     pub reliability: Reliability,
     /// Each sample, in the order of the data set.
     pub samples: Vec<SampleResult>,
@@ -40,11 +40,11 @@ pub struct SampleResult {
     pub overall_accuracy: Option<f64>,
 }
 
-/// Runs a model over every sample of `dataset`; `progress` is told of each
+/// Runs a model over every sample of `dataset`; `progress` is called with each
 /// result.
 ///
-/// Pixels labelled 255, padding and pixels without data count nowhere; a class that was
-/// not drawn in a sample is not scored in it ([`Dataset::unannotated`]). The loss
+/// Pixels labelled 255, padding and pixels without data count nowhere; a class that is
+/// not annotated in a sample is not scored in it ([`Dataset::unannotated`]). The loss
 /// is plain cross-entropy, whatever the model was trained with.
 ///
 /// # Errors
@@ -73,17 +73,17 @@ pub fn evaluate(
             other => other,
         };
         check_labels(&example, config.classes).map_err(in_sample)?;
-        let undrawn = dataset.unannotated(index);
+        let unannotated = dataset.unannotated(index);
         let mut label = example.label.clone();
-        let hidden = possible_classes(undrawn.clone(), label.view());
-        set_possible_classes(label.view_mut(), &hidden, config.classes);
+        let possible = possible_classes(unannotated.clone(), label.view());
+        set_possible_classes(label.view_mut(), &possible, config.classes);
         let mut scores =
             (network.class_scores(config, &example.image, &example.valid)).map_err(in_sample)?;
         decision.calibrate(&mut scores);
         let loss = cross_entropy(&scores, &label);
         let prediction = Prediction::from_scores(scores, &example.valid, &decision);
-        let judge = Judge::new(config.classes, &undrawn);
-        let matrix = judge.score(
+        let scorer = Scorer::new(config.classes, &unannotated);
+        let matrix = scorer.score(
             example.label.view(),
             prediction.classes.view(),
             Some((prediction.probabilities.view(), &mut reliability)),

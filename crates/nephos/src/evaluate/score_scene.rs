@@ -6,8 +6,8 @@ use ndarray::{ArrayView2, ArrayView3};
 use nephos_kernel::loss::Label;
 
 use super::SampleResult;
-use super::judge::Judge;
 use super::labels::{self, Labels};
+use super::scorer::Scorer;
 use crate::class::IGNORE;
 use crate::config::LabelConfig;
 use crate::data::{Inputs, label_table};
@@ -23,7 +23,7 @@ pub struct SceneScore {
     pub confusion: ConfusionMatrix,
     /// Cross-entropy summed over them, in nats.
     pub loss: f64,
-    /// How often answers of each confidence are right.
+    /// How often predictions of each confidence are right.
     pub reliability: Reliability,
     /// As for a sample.
     pub result: SampleResult,
@@ -35,7 +35,7 @@ impl Predictor {
     /// Runs the model over a scene and compares with its label raster.
     ///
     /// `inputs` and `gain` are as for [`Predictor::scene`]; stored labels become
-    /// classes as `mapping` says.
+    /// classes by `mapping`.
     ///
     /// # Errors
     /// As for [`Predictor::scene`]; labels that are no class.
@@ -64,7 +64,7 @@ impl Predictor {
             confusion: ConfusionMatrix::new(classes),
             loss: 0.0,
             reliability: Reliability::default(),
-            undrawn: mapping.unannotated(&scene.info().name),
+            unannotated: mapping.unannotated(&scene.info().name),
         };
         let stats = self.run(scene, inputs, gain, settings, true, &mut sink, progress)?;
         let (confusion, loss) = (sink.confusion, sink.loss);
@@ -93,8 +93,8 @@ struct ScoreSink<'a> {
     confusion: ConfusionMatrix,
     loss: f64,
     reliability: Reliability,
-    /// Classes that were not drawn in this scene.
-    undrawn: Vec<usize>,
+    /// Classes that are not annotated in this scene.
+    unannotated: Vec<usize>,
 }
 
 impl RowSink for ScoreSink<'_> {
@@ -122,8 +122,8 @@ impl RowSink for ScoreSink<'_> {
             }
         }
         let confidence = probabilities.map(|probabilities| (probabilities, &mut self.reliability));
-        let judge = Judge::new(self.confusion.classes(), &self.undrawn);
-        (self.confusion).merge(&judge.score(truth.view(), classes, confidence));
+        let scorer = Scorer::new(self.confusion.classes(), &self.unannotated);
+        (self.confusion).merge(&scorer.score(truth.view(), classes, confidence));
         Ok(())
     }
 }

@@ -110,15 +110,15 @@ fn simplified(ring: &[Corner]) -> Vec<[f64; 2]> {
 }
 
 /// The corners of a closed ring that Douglas and Peucker's rule keeps, of two halves
-/// between the corners farthest apart.
+/// between the two most distant corners.
 fn ring_of(points: &[[f64; 2]], tolerance: f64) -> Vec<[f64; 2]> {
     let farthest = |from: usize| {
-        let apart = |index: &usize| {
+        let distance = |index: &usize| {
             let [a, b] = [points[from], points[*index]];
             (a[0] - b[0]).hypot(a[1] - b[1])
         };
         (0..points.len())
-            .max_by(|a, b| apart(a).total_cmp(&apart(b)))
+            .max_by(|a, b| distance(a).total_cmp(&distance(b)))
             .unwrap_or(0)
     };
     // Not of any corner: a corner in the midst of a side would stay.
@@ -161,7 +161,7 @@ fn distance(point: [f64; 2], from: [f64; 2], to: [f64; 2]) -> f64 {
     (point[0] - from[0] - share * dx).hypot(point[1] - from[1] - share * dy)
 }
 
-/// Whether no two sides of all rings cross, holes lie within their outer rings, and
+/// Whether no two sides of all rings cross, holes are within their outer rings, and
 /// outer rings not within one another.
 fn are_apart(polygons: &[Vec<Vec<[f64; 2]>>]) -> bool {
     let rings: Vec<&Vec<[f64; 2]>> = polygons.iter().flatten().collect();

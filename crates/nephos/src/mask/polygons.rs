@@ -81,7 +81,7 @@ pub fn write_polygons(path: &Path, mask: &Path, options: &PolygonOptions) -> Res
                 .ok_or_else(|| {
                     let (col, row) = region.rings[0][0];
                     let message = format!(
-                        "the region at row {row}, column {col} lies where its coordinate \
+                        "the region at row {row}, column {col} is where its coordinate \
                          system has no longitude and latitude"
                     );
                     Error::format(mask, message)

@@ -1,9 +1,9 @@
-//! Files beside a mask that tell other programs what its codes mean.
+//! Files beside a mask that give other programs the meaning of its codes.
 //!
 //! TIFF palettes have neither names nor opacity. GDAL reads names from a
 //! `.aux.xml` (Persistent Auxiliary Metadata) and QGIS takes from there the
 //! attribute table; GDAL makes no data transparent by itself. That clear is
-//! transparent can only be told to QGIS, by a style with the mask's name.
+//! transparent can only be stated to QGIS, by a style with the mask's name.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -124,7 +124,7 @@ pub fn stac_item(input: &StacInput<'_>) -> Result<Value> {
     let (projection, code) = projection(place, input.scene)?;
     let nowhere = || {
         Error::usage(format!(
-            "{}: the raster lies where its coordinate system has no longitude and latitude",
+            "{}: the raster is where its coordinate system has no longitude and latitude",
             input.scene
         ))
     };

@@ -58,7 +58,7 @@ pub(crate) fn spool(path: &Path) -> Result<File> {
     tempfile::tempfile_in(made_folder(path)?).map_err(|e| Error::io(path, e))
 }
 
-/// The folder that `path` lies in.
+/// The folder of `path`.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

@@ -222,7 +222,7 @@ impl<'a> Inputs<'a> {
         match self.folders.iter().find(holds) {
             None => Ok(()),
             Some((input, _, _)) => Err(Error::usage(format!(
-                "{}: it would lie in {}, which this run reads, or replace a file there; choose \
+                "{}: it would be in {}, which this run reads, or replace a file there; choose \
                  another folder",
                 output.display(),
                 input.display()

@@ -23,7 +23,7 @@ pub(super) struct Blender {
     window: [usize; 2],
     /// Weight of each pixel along a window, for rows and columns.
     tapers: [Vec<f32>; 2],
-    /// `[window rows, classes, width]`; row `y` of the scene stands at `y` modulo the
+    /// `[window rows, classes, width]`; row `y` of the scene is at `y` modulo the
     /// window's rows.
     means: Vec<f32>,
     /// `[window rows, width]`: sum of the weights so far.
@@ -88,7 +88,7 @@ impl Blender {
     }
 
     /// The scores `[classes, rows, width]` of `rows` rows from `first`, whose places
-    /// are then free for the rows that lie a window further down; 0 where no window
+    /// are then free for the rows one window further down; 0 where no window
     /// was added.
     pub fn take(&mut self, first: usize, rows: usize) -> Array3<f32> {
         let (classes, width) = (self.classes, self.size[1]);

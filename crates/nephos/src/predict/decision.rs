@@ -40,7 +40,7 @@ impl Threshold {
 }
 
 impl Decision {
-    /// What the configuration of a model of `classes` classes says.
+    /// The decision that the configuration of a model of `classes` classes states.
     pub fn new(config: &CalibrationConfig, classes: usize) -> Self {
         let plain = config.temperature == 1.0 && config.bias.is_empty();
         let bias = |class| config.bias.get(class).copied().unwrap_or(0.0) as f32;

@@ -5,8 +5,8 @@ use ndarray::Array4;
 use crate::error::{Error, Result};
 use crate::network::Forward;
 
-/// The model's answer, checked.
-pub(super) fn answer(
+/// The model's class scores, of the expected shape and finite.
+pub(super) fn forward_checked(
     forward: &dyn Forward,
     classes: usize,
     windows: Array4<f32>,

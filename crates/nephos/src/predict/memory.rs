@@ -26,7 +26,7 @@ fn beyond(subject: &str, bytes: u64, available: u64) -> Error {
 }
 
 /// Bytes that this process may still use: those that the system has free, within the limits
-/// of its control group; `None` where that can't be told.
+/// of its control group; `None` where that is unknown.
 fn available() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text

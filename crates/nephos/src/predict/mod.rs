@@ -31,7 +31,7 @@ pub use decision::Decision;
 pub use image::{class_scores, predict_image};
 pub use model_scene::model_input;
 pub use network::Network;
-pub use outputs::{Also, Outputs};
+pub use outputs::{Outputs, SideOutput};
 pub use prediction::Prediction;
 pub use record::{RunRecord, SourceRecord};
 pub use scene::{GraphScope, Predictor, Settings};

@@ -1,4 +1,4 @@
-//! A scene as the input of a model that is told which bands are absent.
+//! A scene as the input of a model with channels that declare bands absent.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -101,7 +101,7 @@ impl Scene for ModelScene<'_> {
         &self.info
     }
 
-    /// Channels are read together: all of them, for a model always wants all.
+    /// Channels are read together: all of them, for a model always needs all.
     fn read(&self, bands: &[usize], window: Window) -> Result<Array3<f32>> {
         self.info.check(bands, window)?;
         let mut present = self.scene.read(&self.positions, window)?;
@@ -118,7 +118,7 @@ impl Scene for ModelScene<'_> {
 /// A part of a scene as a model's input, `[channels, height, width]`, and which of its
 /// pixels have data; the others are 0.
 ///
-/// - inputs: where the model's bands lie in the scene, and which are absent
+/// - inputs: positions of the model's bands in the scene, and which are absent
 /// - gain: input of the model for reflectance 1
 ///
 /// # Errors
@@ -129,9 +129,9 @@ pub fn model_input(
     gain: f32,
     window: Window,
 ) -> Result<(Array3<f32>, Array2<bool>)> {
-    let told = ModelScene::new(scene, inputs, gain);
-    let channels: Vec<usize> = (0..told.info().bands.len()).collect();
-    let mut input = told.read(&channels, window)?;
+    let model_scene = ModelScene::new(scene, inputs, gain);
+    let channels: Vec<usize> = (0..model_scene.info().bands.len()).collect();
+    let mut input = model_scene.read(&channels, window)?;
     let valid = with_data(&input);
     for mut plane in input.outer_iter_mut() {
         plane.zip_mut_with(&valid, |value, valid| {

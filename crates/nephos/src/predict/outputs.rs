@@ -9,7 +9,7 @@ use crate::scene::SceneInfo;
 
 /// A file that is written beside the mask on request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Also {
+pub enum SideOutput {
     /// Class probabilities, `MASK_probabilities.tif`.
     Probabilities,
     /// Cloud or no cloud, `MASK_cloud.tif`.
@@ -26,9 +26,9 @@ pub enum Also {
     Summary,
 }
 
-impl Also {
+impl SideOutput {
     /// All of them, in the order in which they are written: the summary last, so
-    /// that it says that all is there.
+    /// that it marks the outputs as complete.
     pub const ALL: [Self; 7] = [
         Self::Probabilities,
         Self::Cloud,
@@ -70,16 +70,16 @@ impl Also {
 pub struct Outputs {
     /// The mask.
     pub mask: PathBuf,
-    /// What else.
-    pub also: BTreeSet<Also>,
+    /// What is written beside it.
+    pub side_outputs: BTreeSet<SideOutput>,
 }
 
 impl Outputs {
-    /// The file of `also`: the mask's name with another ending.
-    pub fn path(&self, also: Also) -> PathBuf {
+    /// The file of `output`: the mask's name with another ending.
+    pub fn path(&self, output: SideOutput) -> PathBuf {
         let stem = self.mask.file_stem().unwrap_or_default();
         let mut name = stem.to_owned();
-        name.push(also.suffix());
+        name.push(output.suffix());
         self.mask.with_file_name(name)
     }
 
@@ -89,17 +89,24 @@ impl Outputs {
     /// # Errors
     /// Which file, and what its mask must be; a mask of an unknown format.
     pub fn check(&self) -> Result<()> {
-        if cfg!(not(feature = "figures")) && self.also.contains(&Also::Quicklook) {
+        if cfg!(not(feature = "figures")) && self.side_outputs.contains(&SideOutput::Quicklook) {
             let message = "a quick-look needs nephos built with the feature `figures`";
-            let path = self.path(Also::Quicklook);
+            let path = self.path(SideOutput::Quicklook);
             return Err(Error::unsupported(path.display(), message));
         }
-        let free = [Also::Probabilities, Also::Quicklook, Also::Summary];
-        let bound = self.also.iter().find(|also| !free.contains(also));
+        let free = [
+            SideOutput::Probabilities,
+            SideOutput::Quicklook,
+            SideOutput::Summary,
+        ];
+        let bound = self
+            .side_outputs
+            .iter()
+            .find(|output| !free.contains(output));
         match (MaskFormat::of(&self.mask)?, bound) {
-            (MaskFormat::Png | MaskFormat::Numpy, Some(also)) => Err(Error::usage(format!(
+            (MaskFormat::Png | MaskFormat::Numpy, Some(output)) => Err(Error::usage(format!(
                 "`options.side_outputs = {}`: it is made of a mask as .tif, and the mask is {}",
-                also.name(),
+                output.name(),
                 self.mask.display()
             ))),
             _ => Ok(()),
@@ -107,16 +114,16 @@ impl Outputs {
     }
 
     /// Refuses files that can't be made of a scene at this place, before anything is
-    /// computed for it: polygons need its pixels' size, a STAC item where it lies.
+    /// computed for it: polygons need its pixels' size, a STAC item its location.
     ///
     /// # Errors
     /// Which file, and what the scene lacks; as [`Self::check`].
     pub fn check_scene(&self, info: &SceneInfo) -> Result<()> {
         self.check()?;
-        if self.also.contains(&Also::Polygons) {
+        if self.side_outputs.contains(&SideOutput::Polygons) {
             mask::check_polygons(&info.georeference)?;
         }
-        if self.also.contains(&Also::Stac) {
+        if self.side_outputs.contains(&SideOutput::Stac) {
             mask::check_stac(&info.georeference)?;
         }
         Ok(())
@@ -132,13 +139,16 @@ impl Outputs {
         files
     }
 
-    /// Removes the records of a mask that is about to be replaced: they don't vouch for
-    /// the next one.
+    /// Removes the records of a mask that is about to be replaced: they describe that mask
+    /// alone.
     ///
     /// # Errors
     /// One is there and can't be removed.
     pub(super) fn remove_records(&self) -> Result<()> {
-        let records = [self.path(Also::Summary), mask::class_names_path(&self.mask)];
+        let records = [
+            self.path(SideOutput::Summary),
+            mask::class_names_path(&self.mask),
+        ];
         for path in self.files().iter().filter(|path| records.contains(path)) {
             match std::fs::remove_file(path) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -150,16 +160,18 @@ impl Outputs {
         Ok(())
     }
 
-    /// All files that were asked for, the mask first, the summary last.
+    /// All requested files, the mask first, the summary last.
     pub fn paths(&self) -> Vec<PathBuf> {
         let mut paths = vec![self.mask.clone()];
-        paths.extend(self.also.iter().map(|also| self.path(*also)));
+        paths.extend(self.side_outputs.iter().map(|output| self.path(*output)));
         paths
     }
 
-    /// The file of `also`, where it is asked for.
-    pub(super) fn wanted(&self, also: Also) -> Option<PathBuf> {
-        self.also.contains(&also).then(|| self.path(also))
+    /// The file of `output`, where it is requested.
+    pub(super) fn requested(&self, output: SideOutput) -> Option<PathBuf> {
+        self.side_outputs
+            .contains(&output)
+            .then(|| self.path(output))
     }
 }
 
@@ -173,12 +185,12 @@ mod tests {
     fn files_are_named_after_the_mask() {
         let outputs = Outputs {
             mask: PathBuf::from("out/T29UNU.60m.tif"),
-            also: BTreeSet::from(Also::ALL),
+            side_outputs: BTreeSet::from(SideOutput::ALL),
         };
         let paths = outputs.paths();
         assert_eq!(paths[0], Path::new("out/T29UNU.60m.tif"));
         assert_eq!(paths[1], Path::new("out/T29UNU.60m_probabilities.tif"));
         assert_eq!(paths[7], Path::new("out/T29UNU.60m.json"));
-        assert!(outputs.wanted(Also::Stac).is_some());
+        assert!(outputs.requested(SideOutput::Stac).is_some());
     }
 }

@@ -1,11 +1,11 @@
-//! What a model says about an image.
+//! A model's prediction of an image.
 
 use ndarray::{Array2, Array3, ArrayView3, s};
 
 use super::blend::Blender;
 use super::decide::decide;
 use super::decision::Decision;
-use super::forward::answer;
+use super::forward::forward_checked;
 use super::steps::{Step, assemble};
 use super::stream::BATCH_PIXELS;
 use super::strip::Strip;
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::network::Forward;
 use crate::scene::Plan;
 
-/// What a model says about an image.
+/// A model's prediction of an image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// `[height, width]`, the class; 255 where not valid.
@@ -72,7 +72,7 @@ pub(super) fn scores(
         |step| {
             match step {
                 Step::Windows { places, data } => {
-                    let scores = answer(forward, classes, data)?;
+                    let scores = forward_checked(forward, classes, data)?;
                     for (place, scores) in places.iter().zip(scores.outer_iter()) {
                         blender.add(*place, scores);
                     }

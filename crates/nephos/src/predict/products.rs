@@ -4,7 +4,7 @@ use std::path::{Component, Path};
 
 use serde_json::json;
 
-use super::outputs::{Also, Outputs};
+use super::outputs::{Outputs, SideOutput};
 use super::record::RunRecord;
 use super::scene::Settings;
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use crate::mask::{
 use crate::scene::Scene;
 
 /// Writes what `outputs` asks for beside a mask that is there, and in the end the record of
-/// the run, which says that all is there.
+/// the run, which marks the outputs as complete.
 pub(super) fn write(
     scene: &dyn Scene,
     outputs: &Outputs,
@@ -24,20 +24,20 @@ pub(super) fn write(
     run: &RunRecord,
 ) -> Result<()> {
     let mask = &outputs.mask;
-    if let Some(path) = outputs.wanted(Also::Cloud) {
+    if let Some(path) = outputs.requested(SideOutput::Cloud) {
         mask::write_cloud_mask(&path, mask, &CLOUDY, tags)?;
     }
-    if let Some(path) = outputs.wanted(Also::Polygons) {
+    if let Some(path) = outputs.requested(SideOutput::Polygons) {
         mask::write_polygons(&path, mask, &PolygonOptions::default())?;
     }
     #[cfg(feature = "figures")]
-    if let Some(path) = outputs.wanted(Also::Quicklook) {
+    if let Some(path) = outputs.requested(SideOutput::Quicklook) {
         super::picture::write_quicklook(scene, mask, summary, &path)?;
     }
-    if outputs.wanted(Also::Style).is_some() {
+    if outputs.requested(SideOutput::Style).is_some() {
         mask::write_qgis_style(mask)?;
     }
-    if let Some(path) = outputs.wanted(Also::Stac) {
+    if let Some(path) = outputs.requested(SideOutput::Stac) {
         let info = scene.info();
         let dates = match &settings.dates {
             Some(dates) => dates.clone(),
@@ -62,7 +62,7 @@ pub(super) fn write(
             .map_err(|e| Error::unsupported(mask.display(), e.to_string()))?;
         mask::write_class_names(mask, Some(&record))?;
     }
-    if let Some(path) = outputs.wanted(Also::Summary) {
+    if let Some(path) = outputs.requested(SideOutput::Summary) {
         write_summary(&path, outputs, summary, tags, &run)?;
     }
     Ok(())
@@ -94,14 +94,14 @@ fn derived_from(item: &Path, scene: &Path) -> Option<String> {
 /// The files that a STAC item refers to.
 fn assets(outputs: &Outputs) -> Vec<(AssetKind, String)> {
     let mut assets = vec![(AssetKind::Mask, format!("./{}", beside(&outputs.mask)))];
-    for (also, kind) in [
-        (Also::Probabilities, AssetKind::Probabilities),
-        (Also::Cloud, AssetKind::CloudMask),
-        (Also::Polygons, AssetKind::Polygons),
-        (Also::Quicklook, AssetKind::Quicklook),
-        (Also::Summary, AssetKind::Summary),
+    for (output, kind) in [
+        (SideOutput::Probabilities, AssetKind::Probabilities),
+        (SideOutput::Cloud, AssetKind::CloudMask),
+        (SideOutput::Polygons, AssetKind::Polygons),
+        (SideOutput::Quicklook, AssetKind::Quicklook),
+        (SideOutput::Summary, AssetKind::Summary),
     ] {
-        let file = outputs.wanted(also);
+        let file = outputs.requested(output);
         assets.extend(file.map(|path| (kind, format!("./{}", beside(&path)))));
     }
     assets

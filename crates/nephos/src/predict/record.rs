@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::outputs::{Also, Outputs};
+use super::outputs::{Outputs, SideOutput};
 use crate::error::{Error, Result};
 use crate::mask::sidecar_record;
 use crate::weights::{Identity, hex};
@@ -137,7 +137,7 @@ impl RunRecord {
     /// of a GeoTIFF. `None` where there is none that this version understands.
     pub fn beside(outputs: &Outputs) -> Option<Self> {
         let summary = || -> Option<Self> {
-            let text = fs::read(outputs.path(Also::Summary)).ok()?;
+            let text = fs::read(outputs.path(SideOutput::Summary)).ok()?;
             let summary: serde_json::Value = serde_json::from_slice(&text).ok()?;
             // Masks of one stem in two formats have one summary, which is of one of them.
             let files = summary.get("files")?.as_array()?;
@@ -338,7 +338,7 @@ mod tests {
             .unwrap();
         let outputs = Outputs {
             mask: mask.clone(),
-            also: std::collections::BTreeSet::new(),
+            side_outputs: std::collections::BTreeSet::new(),
         };
         assert_eq!(RunRecord::beside(&outputs), Some(record.clone()));
         assert!(record.vouches_for(&mask));

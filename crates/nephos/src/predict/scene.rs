@@ -3,7 +3,7 @@
 use super::decision::Decision;
 use super::model_scene::ModelScene;
 use super::network::Network;
-use super::outputs::{Also, Outputs};
+use super::outputs::{Outputs, SideOutput};
 use super::products;
 use super::record::RunRecord;
 use super::scene_graph::run_scene_graph;
@@ -54,7 +54,7 @@ pub struct Settings {
     pub dilate: Option<f64>,
     /// What the graph sees at once.
     pub graph: GraphScope,
-    /// When the scene was taken, for a STAC item; `None`: as its product or file says.
+    /// When the scene was taken, for a STAC item; `None`: as its product or file states.
     pub dates: Option<Dates>,
 }
 
@@ -107,7 +107,7 @@ impl Predictor {
 
     /// Segments `scene` and writes `outputs`; each file is whole or not there.
     ///
-    /// - inputs: where the model's bands lie in the scene, and which are absent
+    /// - inputs: positions of the model's bands in the scene, and which are absent
     /// - gain: input of the model for reflectance 1, as
     ///   [`DataConfig::input_gain`](crate::config::DataConfig::input_gain) gives it
     /// - run: which run this is, for the record beside the mask
@@ -146,7 +146,7 @@ impl Predictor {
         };
         let mut tags = self.tags(scene, inputs, settings);
         let mut sink = SceneSink::create(scene.info(), outputs, classes, dilation, &tags)?;
-        let probabilities = outputs.also.contains(&Also::Probabilities);
+        let probabilities = outputs.side_outputs.contains(&SideOutput::Probabilities);
         let stats = self.run(
             scene,
             inputs,
@@ -183,11 +183,15 @@ impl Predictor {
         progress: &(dyn Fn(&Progress) + Sync),
     ) -> Result<RunStats> {
         let model = &self.config.model;
-        // A model that is told of absent bands sees the scene through a scene of its
+        // A model with channels that declare bands absent reads the scene through a scene of its
         // input's channels.
-        let told = (inputs.declares()).then(|| ModelScene::new(scene, inputs, gain));
-        let (scene, bands, gain): (&dyn Scene, Vec<usize>, f32) = match &told {
-            Some(told) => (told, (0..told.info().bands.len()).collect(), 1.0),
+        let model_scene = (inputs.declares()).then(|| ModelScene::new(scene, inputs, gain));
+        let (scene, bands, gain): (&dyn Scene, Vec<usize>, f32) = match &model_scene {
+            Some(model_scene) => (
+                model_scene,
+                (0..model_scene.info().bands.len()).collect(),
+                1.0,
+            ),
             None => (scene, inputs.positions(), gain),
         };
         let options = RunOptions {
@@ -222,7 +226,9 @@ impl Predictor {
                 progress,
             )?
         };
-        stats.absent_in_part = told.as_ref().map_or(Vec::new(), ModelScene::absent_in_part);
+        stats.absent_in_part = model_scene
+            .as_ref()
+            .map_or(Vec::new(), ModelScene::absent_in_part);
         Ok(stats)
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, s};
 
-use super::outputs::{Also, Outputs};
+use super::outputs::{Outputs, SideOutput};
 use super::stream::RowSink;
 use crate::class::IGNORE;
 use crate::error::Result;
@@ -35,7 +35,7 @@ enum Mask {
 }
 
 impl SceneSink {
-    /// Begins all files of `outputs`; none stands under its name yet.
+    /// Starts all files of `outputs`; none has its final name yet.
     pub fn create(
         info: &SceneInfo,
         outputs: &Outputs,
@@ -61,7 +61,7 @@ impl SceneSink {
                 place: Box::new(info.georeference.clone()),
             },
         };
-        let probabilities = match outputs.wanted(Also::Probabilities) {
+        let probabilities = match outputs.requested(SideOutput::Probabilities) {
             None => None,
             Some(path) => {
                 let place = info.georeference.clone();

@@ -31,7 +31,7 @@ pub(super) enum Step {
 /// end, and hands the steps to `send` in the one order they have, whatever the speed
 /// of either side.
 ///
-/// Ends early, without an error, where `more` has no strip or `send` wants no step.
+/// Ends early, without an error, where `more` has no strip or `send` refuses a step.
 ///
 /// # Errors
 /// What `send` returns.

@@ -12,7 +12,7 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayView3, s};
 use super::blend::Blender;
 use super::decide::decide;
 use super::decision::Decision;
-use super::forward::answer;
+use super::forward::forward_checked;
 use super::steps::{Step, assemble};
 use super::strip::Strip;
 use crate::class::IGNORE;
@@ -83,7 +83,7 @@ pub trait RowSink: Send {
     /// # Shapes
     /// - classes: `[rows, width]`, 255 where there is no data
     /// - probabilities: `[classes, rows, width]`, NaN where there is no data; `None`
-    ///   unless asked for
+    ///   unless requested
     ///
     /// # Errors
     /// The rows can't be written; the run ends with this error.
@@ -137,7 +137,7 @@ pub struct RunStats {
 }
 
 impl RunStats {
-    /// What [`RunStats::absent_in_part`] says, a sentence each.
+    /// [`RunStats::absent_in_part`] in words, one sentence per band.
     pub fn gaps(&self) -> Vec<String> {
         let sentence = |(name, share): &(String, f64)| {
             format!(
@@ -208,7 +208,7 @@ pub fn run(
     )?;
     let tracker = &Tracker::new(plan, progress);
     let mut stats = thread::scope(|scope| {
-        // A strip is handed over only when it is asked for, so that just one more is
+        // A strip is handed over only on request, so that just one more is
         // read ahead; of the others, one waits while one is worked on.
         let (to_windows, strips) = sync_channel(0);
         let (to_model, windows) = sync_channel(1);
@@ -303,7 +303,7 @@ fn infer(
             Step::Windows { places, data } => {
                 let count = places.len() as u64;
                 let from = Instant::now();
-                let data = answer(forward, classes, data)?;
+                let data = forward_checked(forward, classes, data)?;
                 working += from.elapsed();
                 stats.windows += count;
                 tracker.update(|progress| progress.windows_done += count);
@@ -395,14 +395,14 @@ fn write(
     Ok(counts)
 }
 
-/// Tells of progress, one step at a time in order.
+/// Reports progress, one step at a time in order.
 struct Tracker<'a> {
     progress: Mutex<Progress>,
-    tell: &'a (dyn Fn(&Progress) + Sync),
+    report: &'a (dyn Fn(&Progress) + Sync),
 }
 
 impl<'a> Tracker<'a> {
-    fn new(plan: &Plan, tell: &'a (dyn Fn(&Progress) + Sync)) -> Self {
+    fn new(plan: &Plan, report: &'a (dyn Fn(&Progress) + Sync)) -> Self {
         let progress = Progress {
             pixels_total: plan.size[0] as u64 * plan.size[1] as u64,
             windows_total: plan.windows() as u64,
@@ -410,14 +410,14 @@ impl<'a> Tracker<'a> {
         };
         Self {
             progress: Mutex::new(progress),
-            tell,
+            report,
         }
     }
 
     fn update(&self, change: impl FnOnce(&mut Progress)) -> Progress {
         let mut progress = (self.progress.lock()).unwrap_or_else(PoisonError::into_inner);
         change(&mut progress);
-        (self.tell)(&progress);
+        (self.report)(&progress);
         *progress
     }
 }

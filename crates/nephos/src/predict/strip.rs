@@ -127,12 +127,12 @@ impl Held {
     }
 
     /// Model input of windows, `[places.len(), bands, window rows, window columns]`; what
-    /// lies outside the scene is the window's own part of it, [`mirrored`].
+    /// is outside the scene is the window's own part of it, [`mirrored`].
     pub fn cut(&self, places: &[[isize; 2]], window: [usize; 2]) -> Array4<f32> {
         let bands = (self.strips.front()).map_or(0, |strip| strip.input.len_of(Axis(0)));
         let mut cut = Array4::zeros((places.len(), bands, window[0], window[1]));
         for (mut cut, place) in cut.outer_iter_mut().zip(places) {
-            // Rows and columns of the window that lie in the scene.
+            // Rows and columns of the window that are in the scene.
             let mut inside: Option<[Range<usize>; 2]> = None;
             for part in self.parts(*place, window) {
                 let [top, left] = part.within;

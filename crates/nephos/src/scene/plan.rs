@@ -23,7 +23,7 @@ impl Plan {
     /// - overlap: what neighbours share at least; below 1 a fraction of the window's
     ///   side, from 1 a number of pixels
     /// - align: windows start at multiples of so many pixels, but for the last, which
-    ///   ends with the scene; with a model's patch stride, a pixel lies in the same
+    ///   ends with the scene; with a model's patch stride, a pixel is in the same
     ///   patch whichever window it is in
     /// - shift: the whole grid is moved up and left by so many pixels, and has rows and
     ///   columns of windows more at its end; to see how much a mask depends on the grid
@@ -215,7 +215,7 @@ mod tests {
         assert!(plan([0, 20], [10, 10], 0.25, 0).is_err());
         assert!(plan([20, 20], [10, 0], 0.25, 0).is_err());
         assert!(plan([20, 20], [10, 10], 0.25, 10).is_err());
-        // An overlap in pixels that one side can't have is of no account where that
+        // An overlap in pixels that one side can't have is ignored where that
         // side is one window.
         assert!(plan([5, 20], [5, 10], 6.0, 0).is_ok());
     }

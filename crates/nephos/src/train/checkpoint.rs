@@ -48,7 +48,7 @@ pub struct Best {
     pub val_miou: Option<f64>,
 }
 
-/// Where a run stands, apart from its tensors.
+/// The state of a run, except its tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
     pub version: u32,

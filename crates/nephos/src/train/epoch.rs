@@ -15,7 +15,7 @@ use crate::config::{Precision, TrainConfig};
 use crate::data::{Dataset, Draw, Loader};
 use crate::error::{Error, Result};
 
-/// Whether the run goes on after an epoch.
+/// Whether the run continues after an epoch.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Flow {
     Continue,

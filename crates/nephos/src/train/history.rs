@@ -1,4 +1,4 @@
-//! One row an epoch: in memory, as CSV and as curves.
+//! One row per epoch: in memory, as CSV and as curves.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ pub struct EpochRecord {
     /// Mean loss over the validation pixels; absent without validation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub val_loss: Option<f64>,
-    /// Mean IoU over the classes that are there; absent without validation.
+    /// Mean IoU over the classes that occur; absent without validation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub val_miou: Option<f64>,
     /// IoU of each class, NaN for a class that is neither labelled nor

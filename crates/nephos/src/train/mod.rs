@@ -8,7 +8,7 @@
 //! | `best.nephos` | the weights of the epoch with the smallest validation loss |
 //! | `last.nephos` | the weights at the last checkpoint |
 //! | `checkpoint.safetensors` | all that a resume needs |
-//! | `history.csv`, `loss.png`, `miou.png` | one row, one point an epoch |
+//! | `history.csv`, `loss.png`, `miou.png` | one row, one point per epoch |
 //! | `events.out.tfevents.nephos` | the same and every step, for TensorBoard |
 //!
 //! `.nephos.lock` is locked while a process trains there: a second one is refused. What is

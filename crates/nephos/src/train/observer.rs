@@ -1,10 +1,10 @@
-//! What a caller is told while training goes on.
+//! Callbacks of a training run.
 
 use std::path::Path;
 
 use super::history::EpochRecord;
 
-/// An epoch that begins, or goes on after a resume.
+/// An epoch that starts, or continues after a resume.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct EpochStart {
@@ -49,7 +49,7 @@ pub trait TrainObserver {
     fn batch(&mut self, report: &BatchReport) {}
     /// A validation batch is done.
     fn validation_batch(&mut self, report: &BatchReport) {}
-    /// An epoch is done; `best` says whether its weights are the best so far.
+    /// An epoch is done; `best` is whether its weights are the best so far.
     fn epoch_finished(&mut self, record: &EpochRecord, best: bool) {}
     /// A checkpoint was written.
     fn checkpoint_saved(&mut self, path: &Path) {}

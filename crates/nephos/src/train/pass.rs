@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::loss::batch_weight;
 use crate::network::{BatchLoss, Target, TrainingBatch};
 
-/// What a batch came to, beside its gradients, which the learner keeps.
+/// The loss of a batch; the learner holds its gradients.
 pub(super) struct Forward {
     pub loss: f64,
     pub weight: f64,
@@ -40,11 +40,11 @@ impl Run {
                 (weight, self.learner.accumulate(batch)?)
             }
             Some(masking) => {
-                let mut masked = masking.hide(images, &labels, seed);
+                let mut masked = masking.mask(images, &labels, seed);
                 let batch = TrainingBatch {
                     images: std::mem::take(&mut masked.images),
                     target: Target::Reconstruction {
-                        truth: &masked.truth,
+                        truth: &masked.target,
                         counts: &masked.counts,
                     },
                     scale,

@@ -48,7 +48,7 @@ pub(super) fn check(then: &Config, now: &Config, finished: usize) -> Result<()> 
     Ok(())
 }
 
-/// What the learning rate does where a run of `then`, `steps` steps an epoch, goes on after
+/// What the learning rate does where a run of `then`, `steps` steps per epoch, continues after
 /// `done` steps with another number of epochs; `None` where that is the same.
 pub(super) fn learning_rates(
     then: &Config,
@@ -132,30 +132,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_learning_rate_does_is_told() {
+    fn a_changed_learning_rate_is_reported() {
         let mut then = Config::default();
         (then.train.epochs, then.train.optimizer.lr) = (2, 0.01);
         let mut now = then.clone();
         assert_eq!(learning_rates(&then, &now, 20, 10), None);
         now.train.epochs = 4;
-        let told = learning_rates(&then, &now, 20, 10).unwrap();
+        let message = learning_rates(&then, &now, 20, 10).unwrap();
         assert_eq!(
-            told,
+            message,
             "train.epochs goes from 2 to 4; the learning rate stays at 1.000e-2"
         );
         then.train.schedule.kind = ScheduleKind::Cosine;
         now.train.schedule.kind = ScheduleKind::Cosine;
         // After 20 of 40 steps (from 0 to 39) half a cosine is at its middle.
-        let told = learning_rates(&then, &now, 20, 10).unwrap();
+        let message = learning_rates(&then, &now, 20, 10).unwrap();
         assert!(
-            told.contains("the cosine schedule now spans 40 steps")
-                && told.contains("from 0.000e0 at the last step to 4.799e-3 at the next")
-                && told.ends_with("ends at 0.000e0"),
-            "{told}"
+            message.contains("the cosine schedule now spans 40 steps")
+                && message.contains("from 0.000e0 at the last step to 4.799e-3 at the next")
+                && message.ends_with("ends at 0.000e0"),
+            "{message}"
         );
         now.train.epochs = 1;
-        let told = learning_rates(&then, &now, 3, 10).unwrap();
-        assert!(told.starts_with("train.epochs goes from 2 to 1;"), "{told}");
+        let message = learning_rates(&then, &now, 3, 10).unwrap();
+        assert!(
+            message.starts_with("train.epochs goes from 2 to 1;"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub struct EventWriter {
 impl EventWriter {
     /// Opens `path` to continue after optimiser step `step`, when `epochs_end`
     /// was the step of the last finished epoch: later records, and a record cut
-    /// off by a crash, are dropped. A missing file is begun.
+    /// off by a crash, are dropped. A missing file is created.
     ///
     /// # Errors
     /// The file can't be read or written.
@@ -45,7 +45,7 @@ impl EventWriter {
             bytes: &bytes,
             end: 0,
         };
-        let kept = records
+        let complete = records
             .take_while(|(_, payload)| {
                 let event = Event::read(payload);
                 event.step <= step
@@ -60,13 +60,13 @@ impl EventWriter {
             .truncate(false)
             .open(path)
             .map_err(fail)?;
-        file.set_len(kept as u64).map_err(fail)?;
+        file.set_len(complete as u64).map_err(fail)?;
         file.seek(SeekFrom::End(0)).map_err(fail)?;
         let mut writer = Self {
             file: BufWriter::new(file),
             path: path.to_owned(),
         };
-        if kept == 0 {
+        if complete == 0 {
             let mut event = wall_time();
             field_bytes(&mut event, 3, b"brain.Event:2");
             writer.record(&event)?;
@@ -176,7 +176,7 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// The parts of an event that decide whether it is kept.
+/// The parts of an event that decide whether it is retained.
 #[derive(Default)]
 struct Event {
     step: u64,

@@ -36,7 +36,7 @@ pub enum Ending {
     Interrupted,
 }
 
-/// What a run came to.
+/// The outcome of a run.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Outcome {
@@ -46,7 +46,7 @@ pub struct Outcome {
     pub best: Option<Best>,
     /// Mean IoU on validation of always answering the one best class.
     pub majority_class_miou: Option<f64>,
-    /// One record a finished epoch.
+    /// One record per finished epoch.
     pub history: Vec<EpochRecord>,
     /// Optimiser steps.
     pub steps: usize,
@@ -83,13 +83,13 @@ impl Trainer {
         self
     }
 
-    /// Goes on with the run in the folder.
+    /// Resumes the run in the folder.
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;
         self
     }
 
-    /// Writes a checkpoint after every so many steps too, not only after epochs.
+    /// Writes a checkpoint after this number of steps too, not only after epochs.
     pub fn checkpoint_every(mut self, steps: Option<usize>) -> Self {
         self.checkpoint_every = steps.filter(|steps| *steps > 0);
         self
@@ -180,8 +180,8 @@ impl Trainer {
             }
             let steps = steps_of_epoch(feed.len(), &config.train);
             let (then, done) = (&saved.state.config, saved.state.step);
-            if let Some(told) = resume::learning_rates(then, &config, done, steps) {
-                observer.note(&told);
+            if let Some(message) = resume::learning_rates(then, &config, done, steps) {
+                observer.note(&message);
             }
             let mut learner = device.learner(&config, None)?;
             let own = learner.parameters()?.into_owned();

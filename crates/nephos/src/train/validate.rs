@@ -50,12 +50,12 @@ pub fn validate(
         images_done += batch.len();
         let truth: Vec<u8> = batch.labels.iter().copied().collect();
         // Batches come in the order of the data set.
-        let undrawn: Vec<Vec<usize>> = (images_done - batch.len()..images_done)
+        let unannotated: Vec<Vec<usize>> = (images_done - batch.len()..images_done)
             .map(|index| dataset.unannotated(index))
             .collect();
-        for (label, undrawn) in batch.labels.outer_iter_mut().zip(&undrawn) {
-            let hidden = possible_classes(undrawn.clone(), label.view());
-            set_possible_classes(label, &hidden, classes);
+        for (label, unannotated) in batch.labels.outer_iter_mut().zip(&unannotated) {
+            let possible = possible_classes(unannotated.clone(), label.view());
+            set_possible_classes(label, &possible, classes);
         }
         let batch_weight = batch_weight(&config.loss, classes, &batch.class_counts(classes));
         let Batch {
@@ -75,8 +75,8 @@ pub fn validate(
             .loss;
         let pixels = truth.len() / names.len().max(1);
         let samples = truth.chunks(pixels).zip(predicted.chunks(pixels));
-        for ((truth, predicted), undrawn) in samples.zip(&undrawn) {
-            confusion.add_sample(truth, predicted, undrawn);
+        for ((truth, predicted), unannotated) in samples.zip(&unannotated) {
+            confusion.add_sample(truth, predicted, unannotated);
         }
         if batch_weight > 0.0 {
             sum += batch_loss * batch_weight;

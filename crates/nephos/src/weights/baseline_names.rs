@@ -150,7 +150,7 @@ fn deeplab(path: &str) -> Option<String> {
 }
 
 fn segformer(path: &str) -> String {
-    // A stage's last norm stands directly in the stage.
+    // A stage's last norm is directly in the stage.
     let parts: Vec<&str> = path.split('.').collect();
     let path = match parts.as_slice() {
         ["stages", stage, "norm", leaf] => format!("stages.{stage}.layer_norm.{leaf}"),

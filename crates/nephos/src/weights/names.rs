@@ -8,7 +8,7 @@
 //! | `….self_attn.in_proj.{weight, bias}` | `….self_attn.in_proj_{weight, bias}` |
 //! | `….norm1.{gamma, beta}` | `….norm1.{weight, bias}` |
 //! | `graph.layers.{i}.project.weight` | `gat.layers.{i}.W.weight` |
-//! | `graph.layers.{i}.score` | `gat.layers.{i}.a.weight`, one row a head |
+//! | `graph.layers.{i}.score` | `gat.layers.{i}.a.weight`, one row per head |
 //! | `graph.layers.{i}.affinity_scale` | `gat.layers.{i}.affinity_scale` (nephos only) |
 //! | `decoder.{conv1, conv_out}.…` | the same |
 //!

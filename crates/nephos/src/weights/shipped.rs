@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_card_tells_of_these_weights() {
+    fn the_card_is_of_these_weights() {
         let digest = Identity::of(Path::new("tiny")).unwrap().sha256;
         assert!(TINY.card.contains(&digest), "the card names {digest}");
     }

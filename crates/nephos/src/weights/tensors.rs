@@ -8,7 +8,7 @@ use crate::weights::torch;
 use crate::weights::torch::NamedTensor;
 
 /// Reads the tensors of a PyTorch state dict (`.pth`), a `.safetensors` file or a
-/// bundle, told apart by what the file holds; or of weights that come with nephos
+/// bundle, distinguished by the file's content; or of weights that come with nephos
 /// ([`Shipped`](super::Shipped)).
 ///
 /// # Errors

@@ -133,7 +133,7 @@ pub fn remove_abandoned(folder: &Path) {
 fn lacks_record(mask: &Path) -> bool {
     let outputs = Outputs {
         mask: mask.to_owned(),
-        also: BTreeSet::new(),
+        side_outputs: BTreeSet::new(),
     };
     mask.exists() && !RunRecord::beside(&outputs).is_some_and(|run| run.vouches_for(mask))
 }

@@ -8,7 +8,7 @@ use nephos::config::DataConfig;
 use nephos::data::Dataset;
 use nephos::mask::MaskFormat;
 use nephos::output::Declared;
-use nephos::predict::{Also, Outputs};
+use nephos::predict::{Outputs, SideOutput};
 
 use super::Args;
 use crate::model_args::{file_name, mask_name, open_whole, positions};
@@ -97,12 +97,12 @@ fn is_out_dir(args: &Args, path: &Path) -> bool {
 }
 
 fn job(args: &Args, input: Input, name: String) -> anyhow::Result<Job> {
-    let mut also: BTreeSet<Also> = args.with.iter().map(|with| with.0).collect();
+    let mut side_outputs: BTreeSet<SideOutput> = args.with.iter().map(|with| with.0).collect();
     let format = args.format.as_deref().unwrap_or("tif");
     let mask = match (&args.out, &args.out_dir) {
         (_, Some(folder)) => {
             // The summary marks the scene as done for a later run.
-            also.insert(Also::Summary);
+            side_outputs.insert(SideOutput::Summary);
             folder.join(format!("{name}.{format}"))
         }
         (Some(mask), None) => {
@@ -118,7 +118,7 @@ fn job(args: &Args, input: Input, name: String) -> anyhow::Result<Job> {
         }
         (None, None) => PathBuf::from(format!("{name}_mask.{format}")),
     };
-    let outputs = Outputs { mask, also };
+    let outputs = Outputs { mask, side_outputs };
     outputs.check()?;
     Ok(Job {
         input,

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use nephos::mask::Dates;
-use nephos::predict::Also;
+use nephos::predict::SideOutput;
 
 use crate::args::Overwrite;
 use crate::decision_args::DecisionArgs;
@@ -97,16 +97,18 @@ pub struct Args {
 
 /// A value of `--with`.
 #[derive(Debug, Clone, Copy)]
-struct With(Also);
+struct With(SideOutput);
 
 impl std::str::FromStr for With {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let names = Also::ALL.map(Also::name);
-        (Also::ALL.into_iter().find(|also| also.name() == name))
-            .map(Self)
-            .ok_or_else(|| format!("expected some of {}", names.join(", ")))
+        let names = SideOutput::ALL.map(SideOutput::name);
+        (SideOutput::ALL
+            .into_iter()
+            .find(|output| output.name() == name))
+        .map(Self)
+        .ok_or_else(|| format!("expected some of {}", names.join(", ")))
     }
 }
 
@@ -118,7 +120,7 @@ impl Args {
 }
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    if args.datetime.is_some() && !args.with.iter().any(|with| with.0 == Also::Stac) {
+    if args.datetime.is_some() && !args.with.iter().any(|with| with.0 == SideOutput::Stac) {
         bail!("--datetime is for the STAC item: add --with stac");
     }
     let runner = run::Runner::new(&args, ui)?;

@@ -9,7 +9,7 @@ use nephos::config::DataConfig;
 use nephos::data::Inputs;
 use nephos::device::Device;
 use nephos::mask::{self, Dates, MaskCounts, MaskFormat, MaskReader, MaskSummary, stated_date};
-use nephos::predict::{Also, Predictor, RunRecord, Settings, SourceRecord};
+use nephos::predict::{Predictor, RunRecord, Settings, SideOutput, SourceRecord};
 use nephos::scene::{self, Scene, SceneOptions};
 use nephos::weights::Identity;
 
@@ -153,7 +153,7 @@ impl Runner {
         if let Some(lost) = MaskFormat::of(&job.outputs.mask)?.georeference_loss(place) {
             ui.status(format!("  note: {lost}"));
         }
-        if job.outputs.also.contains(&Also::Stac) && self.settings.dates.is_none() {
+        if job.outputs.side_outputs.contains(&SideOutput::Stac) && self.settings.dates.is_none() {
             let stated = stated_date(scene.info());
             if let Dates::Unknown { written } = Dates::of(stated.as_deref(), &scene.info().path) {
                 ui.status(format!(

@@ -38,7 +38,7 @@ pub(super) fn decode(
     let cells = 1 << config.decoder.stages.len();
     let down = Axis1::new(rows * cells, padded, config.decoder.align_corners);
     let across = Axis1::new(cols * cells, padded_width, config.decoder.align_corners);
-    // One row more, between whose cells and the strip's own the last pixels lie.
+    // One row more, between whose cells and the strip's own the last pixels are.
     let halo = config.decoder_reach() + 1;
     let patch_rows = (options.batch_pixels / (config.patch.stride * width)).max(2 * halo + 1);
     let empty = grid.nodes.len_of(Axis(0)) == 0;
@@ -158,7 +158,7 @@ impl Axis1 {
         }
     }
 
-    /// The lower of the two cells between which a pixel lies, and the share of the
+    /// The lower of the two cells between which a pixel is, and the share of the
     /// upper.
     fn place(&self, pixel: usize) -> (usize, f32) {
         let position = if self.align_corners {

@@ -1,4 +1,4 @@
-//! Where windows and patches of a scene lie.
+//! Positions of the windows and patches of a scene.
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};

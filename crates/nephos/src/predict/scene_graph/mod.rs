@@ -119,7 +119,7 @@ impl<'a> Halves<'a> {
     }
 }
 
-/// A stop that was asked for.
+/// A requested stop.
 fn check(options: &RunOptions) -> Result<()> {
     let asked = |cancel: &std::sync::Arc<std::sync::atomic::AtomicBool>| {
         cancel.load(std::sync::atomic::Ordering::Relaxed)

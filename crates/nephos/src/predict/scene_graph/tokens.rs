@@ -14,7 +14,7 @@ use crate::predict::steps::{Step, assemble};
 use crate::predict::stream::{RunOptions, RunStats, join, read, start};
 use crate::scene::Scene;
 
-/// What the encoder says of each patch of a scene.
+/// The encoder's features of each patch of a scene.
 pub(super) struct Tokens {
     /// `[rows, 2 · patch width, cols]`: embeddings, then the encoder's output.
     values: Array3<f32>,
@@ -46,7 +46,7 @@ pub(super) fn encode(
     let pixels = &layout.pixels;
     let width = pixels.size[1];
     let mut valid = Array2::from_elem((rows, cols), false);
-    // Made with the first window, which tells how many features a token has.
+    // Made with the first window, which states how many features a token has.
     let mut blended: Option<(Blender, Array3<f32>)> = None;
     let mut window_rows = 0;
     thread::scope(|scope| {

@@ -36,7 +36,7 @@ pub struct Transfer {
     pub fresh: Vec<String>,
     /// What the file has and the network has not, and why.
     pub unused: Vec<String>,
-    /// What the file does not tell and the configuration decides.
+    /// What the file does not state and the configuration decides.
     pub assumed: Vec<String>,
 }
 
@@ -44,7 +44,7 @@ pub struct Transfer {
 /// them from a bundle, `.pth` or `.safetensors` under nephos' names, all but the last layer
 /// from a network that was pre-trained without labels, or the encoder alone from a ViT of
 /// `timm` or `transformers`. Of the last two the rest is drawn by
-/// `config.seed`, and what was taken is told.
+/// `config.seed`, and what was taken is reported.
 ///
 /// The patch embedding is taken where there is no stem and patches have the same size;
 /// for another number of bands each has the sum of the file's divided by that number, so
@@ -72,8 +72,8 @@ pub fn initial(config: &Config, path: &Path) -> Result<(Vec<NamedTensor>, Option
     let Some((naming, prefix)) = Naming::of(&names) else {
         return match pretrained_classes(path)? {
             None => Ok((apply(tensors)?, None)),
-            Some(told) => {
-                let (merged, transfer) = without_head(fresh(), tensors, [told, model.classes]);
+            Some(bands) => {
+                let (merged, transfer) = without_head(fresh(), tensors, [bands, model.classes]);
                 Ok((apply(merged)?, Some(transfer)))
             }
         };
@@ -101,7 +101,7 @@ pub fn initial(config: &Config, path: &Path) -> Result<(Vec<NamedTensor>, Option
     Ok((weights, Some(transfer)))
 }
 
-/// What a pre-trained network told, in place of classes: `None` where the file is of
+/// The number of channels that a pre-trained network predicts, in place of classes: `None` where the file is of
 /// another kind.
 fn pretrained_classes(path: &Path) -> Result<Option<usize>> {
     let Ok((tensors, metadata)) = safetensors::read(path) else {
@@ -115,13 +115,13 @@ fn pretrained_classes(path: &Path) -> Result<Option<usize>> {
     Ok(config.pretraining().map(|_| config.model.classes))
 }
 
-/// A network with all of `tensors` but the layer that tells the bands of hidden pixels:
+/// A network with all of `tensors` but the layer that predicts the bands of masked pixels:
 /// that for classes keeps its random start (unless there are as many bands as classes, when
-/// nothing tells the two apart).
+/// the two can't be distinguished).
 fn without_head(
     fresh: Vec<NamedTensor>,
     tensors: Vec<NamedTensor>,
-    [told, classes]: [usize; 2],
+    [bands, classes]: [usize; 2],
 ) -> (Vec<NamedTensor>, Transfer) {
     let mut own: BTreeMap<String, NamedTensor> = (fresh.into_iter())
         .map(|tensor| (tensor.0.clone(), tensor))
@@ -129,16 +129,16 @@ fn without_head(
     let is_head = |name: &str, shape: &[usize], own: &NamedTensor| {
         let last = name.rsplit('.').next();
         matches!(last, Some("weight" | "bias"))
-            && shape.first() == Some(&told)
+            && shape.first() == Some(&bands)
             && own.1.first() == Some(&classes)
             && shape.get(1..) == own.1.get(1..)
             && shape != own.1
     };
-    let mut kept = Vec::new();
+    let mut random = Vec::new();
     let merged = (tensors.into_iter())
         .map(|tensor| match own.remove(&tensor.0) {
             Some(own) if is_head(&tensor.0, &tensor.1, &own) => {
-                kept.push(own.0.clone());
+                random.push(own.0.clone());
                 own
             }
             _ => tensor,
@@ -146,7 +146,7 @@ fn without_head(
         .collect();
     let transfer = Transfer {
         taken: vec!["a network that was pre-trained without labels".to_owned()],
-        fresh: kept,
+        fresh: random,
         ..Transfer::default()
     };
     (merged, transfer)

@@ -38,7 +38,7 @@ pub(super) struct Naming {
     layers: &'static str,
     norm: &'static str,
     parts: Parts,
-    /// Beginnings of queries, keys and values where they are apart.
+    /// Beginnings of queries, keys and values where they are separate.
     thirds: &'static [&'static str],
     scales: Parts,
 }
@@ -111,7 +111,7 @@ const NAMINGS: [Naming; 3] = [
 pub(super) const LAYERS: &str = "block12.transformer.encoder.layers.";
 
 impl Naming {
-    /// How a file with these names calls its tensors, and what stands before every name
+    /// How a file with these names calls its tensors, and the prefix of every name
     /// (`vit.`, `backbone.`, …); `None` where it holds no ViT.
     pub(super) fn of<'a>(names: &[&'a str]) -> Option<(&'static Self, &'a str)> {
         let found = |naming: &'static Self| {
@@ -126,7 +126,7 @@ impl Naming {
         NAMINGS.iter().find_map(found)
     }
 
-    /// Where the tensor called `name`, without what stands before every name, belongs.
+    /// Where the tensor called `name`, without the prefix of every name, belongs.
     pub(super) fn place(&self, name: &str) -> Place {
         let leaf = |rest: &str| matches!(rest, "weight" | "bias");
         if let Some(rest) = name.strip_prefix(self.patches)
@@ -187,7 +187,7 @@ mod tests {
     const OF_TIMM: [&str; 2] = ["blocks.0.norm1.weight", "patch_embed.proj.weight"];
 
     #[test]
-    fn namings_are_told_apart_and_the_published_one_is_none() {
+    fn namings_are_distinguished_and_the_published_one_is_none() {
         let (timm, prefix) = Naming::of(&OF_TIMM).unwrap();
         assert_eq!(prefix, "");
         let whole = |name: &str| Place::Whole(format!("{LAYERS}1.{name}"));

@@ -197,7 +197,7 @@ fn other_bands_share_the_patch_embedding() {
 }
 
 #[test]
-fn what_the_configuration_has_no_place_for_is_told() {
+fn what_the_configuration_has_no_place_for_is_reported() {
     let mut config = config(1e-6);
     config.model.patch.size = 8;
     config.model.patch.stride = 8;
@@ -206,8 +206,11 @@ fn what_the_configuration_has_no_place_for_is_told() {
     let (_, transfer) = load(&config, "timm.safetensors");
     assert_eq!(transfer.taken, ["2 layers"]);
     for part in ["patch_embed (2", "decoder"] {
-        let told = |entry: &String| entry.starts_with(part);
-        assert!(transfer.fresh.iter().any(told), "{part} in {transfer:?}");
+        let is_named = |entry: &String| entry.starts_with(part);
+        assert!(
+            transfer.fresh.iter().any(is_named),
+            "{part} in {transfer:?}"
+        );
     }
     for part in [
         "patch_embed.proj.weight: patches of 4 × 4 pixels, but model.patch.size is 8",
