@@ -3,9 +3,8 @@
 use anyhow::bail;
 use nephos::band;
 use nephos::config::DataConfig;
-use nephos::data::Inputs;
-use nephos::predict::{GraphScope, Settings};
-use nephos::scene::{self, Scene, SceneOptions};
+use nephos::predict::{GraphScope, PredictOptions, SceneInput};
+use nephos::scene::{Scene, SceneOptions};
 use nephos::text::one_line;
 
 use crate::ui::Ui;
@@ -31,18 +30,17 @@ pub struct WindowArgs {
 }
 
 impl WindowArgs {
-    /// The settings, without dilation.
-    pub fn settings(&self) -> Settings {
-        Settings {
+    /// The options of a prediction.
+    pub fn options(&self) -> PredictOptions {
+        PredictOptions {
             window: self.window,
             overlap: self.overlap,
             shift: self.shift,
-            dilate: None,
-            dates: None,
             graph: match self.graph.as_str() {
                 "scene" => GraphScope::Scene,
                 _ => GraphScope::Window,
             },
+            ..PredictOptions::default()
         }
     }
 }
@@ -138,15 +136,15 @@ impl SceneArgs {
 /// numbers
 /// become reflectance and what had to be assumed, and warns of implausible numbers; numbers
 /// that can't be reflectance, and whose scale is not stated, are an error.
-pub fn choose_bands(scene: &dyn Scene, data: &DataConfig, ui: &Ui) -> anyhow::Result<Inputs> {
+pub fn choose_bands(scene: &dyn Scene, data: &DataConfig, ui: &Ui) -> anyhow::Result<SceneInput> {
     let info = scene.info();
     let [rows, cols] = info.size;
     let [name, product] = [&info.name, &info.product].map(|text| one_line(text));
     ui.status(format!("{name}: {product}, {rows} × {cols} pixels"));
-    let (inputs, empty) = Inputs::of_scene(info, data)?.without_empty(scene)?;
-    let (bands, present) = (inputs.positions(), inputs.present());
+    let input = SceneInput::of(scene, data)?;
+    let inputs = &input.inputs;
     if inputs.declares() {
-        let absent = inputs.absent();
+        let (present, absent) = (inputs.present(), inputs.absent());
         let line = match absent.is_empty() {
             true => format!("  bands: {}, all of the model's", present.join(", ")),
             false => format!(
@@ -157,25 +155,18 @@ pub fn choose_bands(scene: &dyn Scene, data: &DataConfig, ui: &Ui) -> anyhow::Re
         };
         ui.status(one_line(&line));
     }
-    for line in info.radiometry(&bands) {
+    for line in info.radiometry(&inputs.positions()) {
         ui.status(format!("  {}", one_line(&line)));
     }
-    let notes = info.notes.iter().cloned();
-    let notes = notes.chain(info.substitutes(&present, &bands));
-    for note in notes.chain(info.georeference.note()) {
-        ui.status(format!("  note: {}", one_line(&note)));
-    }
-    if let Some(note) = &empty {
+    for note in &input.notes {
         ui.status(format!("  note: {}", one_line(note)));
     }
-    match scene::implausible(scene, &bands)? {
-        Some(doubt) if doubt.refuses => return Err(doubt.error(&info.path.display()).into()),
-        Some(doubt) => tracing::warn!(
+    if let Some(doubt) = &input.doubt {
+        tracing::warn!(
             "{}: its numbers can hardly be reflectance as they are read: {doubt}. --scale and \
              --offset say how they become it, reflectance = (stored + offset) / scale",
             info.name
-        ),
-        None => {}
+        );
     }
-    Ok(inputs)
+    Ok(input)
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use ndarray::{Array2, Array3};
 use nephos::config::{DataConfig, ModelConfig};
-use nephos::data::{Dataset, Inputs};
-use nephos::predict::{Network, Prediction, model_input, window_for};
+use nephos::data::Dataset;
+use nephos::predict::{Model, SceneInput, Segmentation, window_for};
 use nephos::raster::Window;
 use nephos::scene::{self, Scene, SceneOptions};
 
@@ -17,9 +17,7 @@ use crate::ui::Ui;
 pub struct Subject {
     pub name: String,
     scene: Box<dyn Scene>,
-    inputs: Inputs,
-    /// Input of the model for reflectance 1.
-    gain: f32,
+    input: SceneInput,
 }
 
 /// A window of a [`Subject`] as model input.
@@ -41,12 +39,11 @@ impl Subject {
         ui: &Ui,
     ) -> anyhow::Result<Self> {
         let scene = scene::open_scene(path, options)?;
-        let inputs = choose_bands(scene.as_ref(), data, ui)?;
+        let input = choose_bands(scene.as_ref(), data, ui)?;
         Ok(Self {
             name: scene.info().name.clone(),
             scene,
-            inputs,
-            gain: data.input_gain(),
+            input,
         })
     }
 
@@ -55,11 +52,9 @@ impl Subject {
         let name = dataset.name(index);
         let context = || format!("{}, sample {name}", dataset.path().display());
         let scene = dataset.scene(index).with_context(context)?;
-        let inputs = Inputs::of_scene(scene.info(), data)?;
         Ok(Self {
+            input: SceneInput::of_sample(&scene, data)?,
             scene: Box::new(scene),
-            inputs,
-            gain: 1.0,
             name,
         })
     }
@@ -71,7 +66,7 @@ impl Subject {
 
     /// Reads a window.
     pub fn view(&self, window: Window) -> anyhow::Result<View> {
-        let (image, valid) = model_input(self.scene.as_ref(), &self.inputs, self.gain, window)?;
+        let (image, valid) = self.input.read(&self.scene, window)?;
         Ok(View {
             name: self.name.clone(),
             window,
@@ -94,8 +89,8 @@ impl Subject {
 }
 
 impl View {
-    pub fn predict(&self, network: &Network, model: &ModelConfig) -> anyhow::Result<Prediction> {
-        Ok(network.predict(model, &self.image, &self.valid)?)
+    pub fn predict(&self, model: &Model) -> anyhow::Result<Segmentation> {
+        Ok(model.predict_image(&self.image, &self.valid)?)
     }
 }
 

@@ -5,10 +5,11 @@
 //! (`2>&1 | head -1`, a lost terminal), or its disk may be full, and the work continues.
 
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use nephos::predict::ProgressCallback;
 use nephos::text::{self, one_line, printable};
 
 use crate::options::in_words_of_the_command_line;
@@ -160,7 +161,7 @@ impl Progress {
     }
 
     /// The work is done; the bar goes.
-    pub fn finish(self) {
+    pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }
@@ -173,6 +174,12 @@ pub struct Pixels {
 }
 
 impl Pixels {
+    /// What a prediction calls with its progress.
+    pub fn callback(self: &Arc<Self>) -> ProgressCallback {
+        let bar = Arc::clone(self);
+        Arc::new(move |progress| bar.set(progress.pixels_done))
+    }
+
     /// So many pixels are final.
     pub fn set(&self, done: u64) {
         let total = self.bar.length().unwrap_or(0);
@@ -198,7 +205,7 @@ impl Pixels {
     }
 
     /// The work is done; the bar goes.
-    pub fn finish(self) {
+    pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }

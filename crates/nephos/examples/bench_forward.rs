@@ -14,22 +14,22 @@ use std::path::Path;
 
 use ndarray::Array4;
 use nephos::config::Config;
-use nephos::device::Device;
-use nephos::predict::{Forward, Network};
+use nephos::network::Forward;
 use nephos::weights::{self, Bundle};
+use nephos::{Device, Model};
 
 fn main() -> nephos::Result<()> {
     let [weights, images] = protocol::arguments("bench_forward WEIGHTS IMAGES");
     let (weights, images) = (Path::new(&weights), Path::new(&images));
     let tensors = weights::read(weights)?;
     let bundle = Bundle::from_tensors(Config::default(), tensors, weights)?;
-    let network = Network::new(bundle, &Device::cpu())?;
+    let model = Model::new(bundle, &Device::cpu())?;
     let (shape, values) = protocol::tensor(images, "images")?;
     let shape: [usize; 4] = shape.try_into().expect("images have four axes");
     let images = Array4::from_shape_vec(shape, values).expect("a file's shapes fit its values");
     protocol::serve_on(
         || images.clone(),
-        |images| network.forward(images).expect("a forward pass"),
+        |images| model.forward(images).expect("a forward pass"),
         |logits| {
             let shape = logits.shape().to_vec();
             vec![("logits".to_owned(), shape, logits.into_iter().collect())]

@@ -1,9 +1,10 @@
 //! The one error type of the library.
 //!
-//! Five kinds, after the question a user asks next: is my file broken
+//! Its kinds follow the question a user asks next: is my file broken
 //! ([`Error::Format`]), is it something nephos does not do
 //! ([`Error::Unsupported`]), did I ask for it wrongly ([`Error::Usage`]), is it
-//! too large ([`Error::Limits`]), or did the machine fail ([`Error::Io`])?
+//! too large ([`Error::Limits`]), does the model give bad numbers ([`Error::Model`]), did the
+//! machine fail ([`Error::Io`]), or did I stop it ([`Error::Cancelled`])?
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,12 @@ pub enum Error {
         /// The bound, and what was asked.
         message: String,
     },
+    /// A model's output has another shape than its configuration says, or is not finite.
+    #[error("{}", printable(.0))]
+    Model(String),
+    /// The caller stopped the work before its end.
+    #[error("the run was stopped before its end, as asked")]
+    Cancelled,
     /// The operating system refused a read or a write.
     #[error("{}: {source}", Name(path))]
     Io {
@@ -107,6 +114,11 @@ impl Error {
     /// A [`Error::Usage`].
     pub fn usage(message: impl Into<String>) -> Self {
         Self::Usage(message.into())
+    }
+
+    /// A [`Error::Model`].
+    pub fn model(message: impl Into<String>) -> Self {
+        Self::Model(message.into())
     }
 
     /// A [`Error::Limits`] about `subject`.

@@ -7,7 +7,7 @@ use nephos::config::{DataConfig, ModelConfig};
 use nephos::figures::{AttentionMap, Stretch, rgb_channels, true_colour};
 use nephos::metrics::CloudEdge;
 use nephos::output::Declared;
-use nephos::predict::{Decision, Network, Prediction};
+use nephos::predict::{Model, Segmentation};
 use nephos::raster::Window;
 use nephos::samples::is_container;
 
@@ -65,7 +65,7 @@ pub struct Args {
 /// A window with its prediction, and the pixel whose patch is chosen.
 struct Chosen {
     view: View,
-    prediction: Prediction,
+    prediction: Segmentation,
     at: (usize, usize),
     change: Option<f32>,
 }
@@ -81,11 +81,10 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     }
     let (bundle, device) = args.model.load()?;
     let (data, model) = (&bundle.config.data, &bundle.config.model);
-    let decision = Decision::new(&bundle.config.calibration, model.classes);
-    let network = Network::new(bundle.clone(), &device)?.decided_by(decision);
-    let chosen = choose(&args, data, model, &network, ui)?;
+    let predictor = Model::new(bundle.clone(), &device)?;
+    let chosen = choose(&args, data, &predictor, ui)?;
     let (view, Window { row, col, .. }) = (&chosen.view, chosen.view.window);
-    let map = AttentionMap::of_pixel(network.network(), model, &view.image, chosen.at)?;
+    let map = AttentionMap::of_pixel(predictor.network(), model, &view.image, chosen.at)?;
     let rgb = ["red", "green", "blue"].map(String::from);
     let channels = rgb_channels(&data.bands, &rgb).unwrap_or([0; 3]);
     let picture = true_colour(&view.image, channels, &view.valid, Stretch::default());
@@ -115,13 +114,8 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
 }
 
 /// The window with the requested pixel, or with the steepest edge of a cloud.
-fn choose(
-    args: &Args,
-    data: &DataConfig,
-    model: &ModelConfig,
-    network: &Network,
-    ui: &Ui,
-) -> anyhow::Result<Chosen> {
+fn choose(args: &Args, data: &DataConfig, predictor: &Model, ui: &Ui) -> anyhow::Result<Chosen> {
+    let model = &predictor.config().model;
     let mut best: Option<Chosen> = None;
     let mut look = |subject: &Subject| -> anyhow::Result<()> {
         if let Some(at) = args.at {
@@ -129,7 +123,7 @@ fn choose(
         }
         for window in windows(subject, model, args) {
             let view = subject.view(window)?;
-            let prediction = view.predict(network, model)?;
+            let prediction = view.predict(predictor)?;
             let edge = match args.at {
                 Some(_) => None,
                 None => CloudEdge::steepest(&prediction.probabilities, model.patch.size),

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use ndarray::s;
 use nephos::class::IGNORE;
-use nephos::config::{Config, DataConfig, ModelConfig};
-use nephos::data::{Dataset, Inputs};
+use nephos::config::{Config, DataConfig};
+use nephos::data::Dataset;
 use nephos::figures::{Sample, Stretch, overlay_figure, rgb_channels, true_colour};
 use nephos::mask;
 use nephos::output::Declared;
-use nephos::predict::{Decision, Network, model_input};
+use nephos::predict::{Model, SceneInput};
 use nephos::raster::Window;
 use nephos::samples::is_container;
 use nephos::scene::open_scene;
@@ -105,7 +105,7 @@ const WINDOW: usize = 1024;
 
 /// Source of predictions.
 enum Source {
-    Model(Box<Network>, Box<ModelConfig>),
+    Model(Box<Model>),
     Masks(PathBuf),
     None,
 }
@@ -191,18 +191,19 @@ fn of_scene(
             size[1]
         ));
     }
-    let inputs = Inputs::of_scene(info, &colours)?;
-    let (image, valid) = model_input(scene.as_ref(), &inputs, 1.0, window)?;
+    let input = SceneInput::of_sample(&scene, &colours)?;
+    let (image, valid) = input.read(&scene, window)?;
     let name = scene_name(&args.data);
     let prediction = match source {
         Source::None => None,
-        Source::Model(network, model) => {
+        Source::Model(predictor) => {
+            let model = &predictor.config().model;
             let subject = Subject::open(&args.data, &options, &config.data, ui)?;
             // A margin around the window gives the model context at its edge.
             let middle = [window.row + window.rows / 2, window.col + window.cols / 2];
             let sides = [window.rows, window.cols].map(|side| side + model.image_size);
             let wide = Window::around(middle, sides, size, model.alignment());
-            let prediction = subject.view(wide)?.predict(network, model)?;
+            let prediction = subject.view(wide)?.predict(predictor)?;
             let [row, col] = [window.row - wide.row, window.col - wide.col];
             let rows = row..row + window.rows;
             let cols = col..col + window.cols;
@@ -284,11 +285,8 @@ fn source(args: &Args) -> anyhow::Result<(Source, Config)> {
             let device = crate::device::select(&args.device)?;
             let bundle = Bundle::load(path)?;
             let config = args.read.apply(&bundle.config, path)?;
-            let (calibration, classes) = (&config.calibration, config.model.classes);
-            let model = Box::new(bundle.config.model.clone());
-            let network =
-                Network::new(bundle, &device)?.decided_by(Decision::new(calibration, classes));
-            Ok((Source::Model(Box::new(network), model), config))
+            let model = Model::new(bundle, &device)?;
+            Ok((Source::Model(Box::new(model)), config))
         }
         (None, masks) => {
             let mut plain = Config::default();
@@ -318,9 +316,9 @@ impl Source {
     fn predict(&self, dataset: &Dataset, index: usize, sample: &mut Sample) -> anyhow::Result<()> {
         sample.prediction = match self {
             Self::None => None,
-            Self::Model(network, model) => {
+            Self::Model(model) => {
                 let example = dataset.image(index)?;
-                let prediction = (network.predict(model, &example.image, &example.valid))
+                let prediction = (model.predict_image(&example.image, &example.valid))
                     .with_context(|| format!("sample {}", example.name))?;
                 Some(prediction.classes)
             }

@@ -9,11 +9,11 @@ use serde::Serialize;
 use super::mask_folder::MaskFolder;
 use super::tally::SceneTally;
 use crate::class::{CLASS_COUNT, Class};
-use crate::config::{DataConfig, ModelConfig};
+use crate::config::DataConfig;
 use crate::data::{Dataset, Example};
 use crate::error::{Error, Result};
 use crate::evaluate::Scorer;
-use crate::predict::{Decision, Network};
+use crate::predict::Model;
 use crate::weights::Bundle;
 
 /// Placeholder for the number of a fold, from 1, in the path of weights.
@@ -57,8 +57,8 @@ pub enum Origin {
 
 /// What is ready to predict.
 pub(super) enum Predictor {
-    /// One network, or one per fold.
-    Networks(Vec<(ModelConfig, Network)>),
+    /// One model, or one per fold.
+    Models(Vec<Model>),
     Masks(MaskFolder),
 }
 
@@ -94,19 +94,15 @@ impl Predictor {
                 );
                 return Err(Error::usage(format!("{}: {message}", path.display())));
             }
-            let decision = Decision::new(&config.calibration, config.model.classes);
-            let network = Network::new(bundle, device)?.decided_by(decision);
-            Ok((config.model, network))
+            Model::new(bundle, device)
         };
-        Ok(Self::Networks(
-            paths.iter().map(load).collect::<Result<_>>()?,
-        ))
+        Ok(Self::Models(paths.iter().map(load).collect::<Result<_>>()?))
     }
 
     /// Predicts sample `index` of `dataset`, read as `example`, which is in `fold`.
     ///
     /// # Errors
-    /// What the network or the mask's file returns.
+    /// What the model or the mask's file returns.
     pub(super) fn predict(
         &self,
         dataset: &Dataset,
@@ -114,18 +110,20 @@ impl Predictor {
         fold: Option<usize>,
     ) -> Result<Predicted> {
         match self {
-            Self::Networks(networks) => {
-                let own = fold.filter(|_| networks.len() > 1).unwrap_or(0);
-                let (config, network) = networks.get(own).ok_or_else(|| {
+            Self::Models(models) => {
+                let own = fold.filter(|_| models.len() > 1).unwrap_or(0);
+                let model = models.get(own).ok_or_else(|| {
                     Error::usage(format!("no weights of fold {} were given", own + 1))
                 })?;
-                let prediction = (network.predict(config, &example.image, &example.valid))
-                    .map_err(|error| match error {
-                        Error::Usage(message) => Error::format(
-                            dataset.path(),
-                            format!("sample {}: {message}", example.name),
-                        ),
-                        other => other,
+                let prediction =
+                    (model.predict_image(&example.image, &example.valid)).map_err(|error| {
+                        match error {
+                            Error::Usage(message) | Error::Model(message) => Error::format(
+                                dataset.path(),
+                                format!("sample {}: {message}", example.name),
+                            ),
+                            other => other,
+                        }
                     })?;
                 Ok((prediction.classes, Some(prediction.probabilities)))
             }

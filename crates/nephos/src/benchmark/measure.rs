@@ -5,7 +5,7 @@ use ndarray::{Array3, ArrayView2, ArrayView3};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::predict::{Network, RowSink, RunOptions, run, window_for};
+use crate::predict::{Model, RowSink, RunOptions, run, window_for};
 use crate::raster::Georeference;
 use crate::scene::MemoryScene;
 use crate::weights::Bundle;
@@ -56,7 +56,7 @@ pub fn cost(bundle: &Bundle, device: &Device) -> Result<Cost> {
     let names: Vec<String> = (config.data.bands.iter().cloned()).chain(flags).collect();
     let scene = MemoryScene::new("timed", &names, pixels, place)?;
     let bands: Vec<usize> = (0..channels).collect();
-    let network = Network::new(bundle.clone(), device)?;
+    let model = Model::new(bundle.clone(), device)?;
     let window = window_for(&config.model, None, SIDE, SIDE);
     let options = RunOptions {
         overlap: config.model.overlap,
@@ -69,7 +69,7 @@ pub fn cost(bundle: &Bundle, device: &Device) -> Result<Cost> {
         let (classes, gain) = (config.model.classes, config.data.input_gain());
         let mut sink = NullSink;
         let stats = run(
-            &network,
+            &model,
             classes,
             &scene,
             &bands,

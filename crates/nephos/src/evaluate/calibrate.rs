@@ -13,7 +13,7 @@ use crate::data::Dataset;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::metrics::{ConfusionMatrix, names};
-use crate::predict::{Decision, Network};
+use crate::predict::{Decision, Model};
 use crate::text;
 use crate::weights::Bundle;
 
@@ -138,11 +138,11 @@ pub fn calibrate(
         return Err(Error::format(dataset.path(), message));
     }
     let refused = |message: String| Error::format(dataset.path(), message);
-    let before = Model::given(&bundle.config.calibration, classes);
+    let before = Scaling::given(&bundle.config.calibration, classes);
     let Chosen { model, no_bias } =
         choose(&pixels, classes, &before, fitting.temperature_only).map_err(refused)?;
     let every = |_: &Pixel| true;
-    let loss = |model: &Model| model.loss(&pixels, every).unwrap_or(f64::NAN);
+    let loss = |model: &Scaling| model.loss(&pixels, every).unwrap_or(f64::NAN);
     let mut config = CalibrationConfig {
         temperature: 1.0 / model.factor,
         bias: match &no_bias {
@@ -171,7 +171,7 @@ pub fn calibrate(
         });
     }
     let decided = |config: &CalibrationConfig| {
-        let model = Model::given(config, classes);
+        let model = Scaling::given(config, classes);
         model.iou(&pixels, config.threshold.as_ref())
     };
     let iou = (decided(&bundle.config.calibration).into_iter())
@@ -179,7 +179,7 @@ pub fn calibrate(
         .map(|(before, after)| [before, after])
         .collect();
     Ok(Fit {
-        loss: [loss(&Model::identity(classes)), loss(&model)],
+        loss: [loss(&Scaling::identity(classes)), loss(&model)],
         config,
         no_bias,
         pixels: pixels.len(),
@@ -189,7 +189,7 @@ pub fn calibrate(
 
 /// The accepted fit.
 struct Chosen {
-    model: Model,
+    model: Scaling,
     /// See [`Fit::no_bias`].
     no_bias: Option<String>,
 }
@@ -201,16 +201,16 @@ struct Chosen {
 fn choose(
     pixels: &[Pixel],
     classes: usize,
-    before: &Model,
+    before: &Scaling,
     temperature_only: bool,
 ) -> std::result::Result<Chosen, String> {
     let every = |_: &Pixel| true;
-    let start = Model::of_classes_in(pixels, classes);
+    let start = Scaling::of_classes_in(pixels, classes);
     let half = |side: bool| move |pixel: &Pixel| pixel.half == side;
     let helps = || {
         [false, true].into_iter().all(|side| {
             let taught = |bias| start.fitted(pixels, half(side), bias);
-            let held = |model: Model| model.loss(pixels, half(!side));
+            let held = |model: Scaling| model.loss(pixels, half(!side));
             match (held(taught(true)), held(taught(false))) {
                 (Some(with), Some(without)) => with < without,
                 _ => false,
@@ -275,7 +275,7 @@ fn choose(
 
 /// The class whose IoU over `pixels` `after` makes worst against `before`, with both; `None`
 /// where it makes none worse.
-fn worst(before: &Model, after: &Model, pixels: &[Pixel]) -> Option<(usize, f64, f64)> {
+fn worst(before: &Scaling, after: &Scaling, pixels: &[Pixel]) -> Option<(usize, f64, f64)> {
     let after = after.iou(pixels, None);
     (before.iou(pixels, None).into_iter().zip(after).enumerate())
         .filter_map(|(class, (before, after))| Some((class, before?, after?)))
@@ -293,7 +293,7 @@ fn disagreement(what: &str) -> String {
     )
 }
 
-fn check_temperature(model: &Model) -> std::result::Result<(), String> {
+fn check_temperature(model: &Scaling) -> std::result::Result<(), String> {
     let temperature = 1.0 / model.factor;
     match TEMPERATURES.contains(&temperature) {
         true => Ok(()),
@@ -313,7 +313,7 @@ fn check_temperature(model: &Model) -> std::result::Result<(), String> {
 /// The temperature that makes pixels likeliest.
 pub(crate) fn temperature(pixels: &[Pixel]) -> f64 {
     let classes = pixels.first().map_or(0, |pixel| pixel.scores.len());
-    1.0 / Model::identity(classes)
+    1.0 / Scaling::identity(classes)
         .fitted(pixels, |_| true, false)
         .factor
 }
@@ -327,12 +327,12 @@ pub(crate) fn labelled_pixels(
     progress: &mut dyn FnMut(&str),
 ) -> Result<Vec<Pixel>> {
     let model = &bundle.config.model;
-    let network = Network::new(bundle.clone(), device)?;
+    let predictor = Model::new(bundle.clone(), device)?;
     let per_sample = most.div_ceil(dataset.len().max(1));
     let mut pixels = Vec::new();
     for index in 0..dataset.len() {
         let example = dataset.get(index)?;
-        let scores = network.class_scores(model, &example.image, &example.valid)?;
+        let scores = predictor.class_scores(&example.image, &example.valid)?;
         let unannotated: Arc<[usize]> = dataset.unannotated(index).into();
         let labelled: Vec<_> = (example.label.indexed_iter())
             .filter(|(_, label)| **label != IGNORE)
@@ -367,14 +367,14 @@ pub(crate) fn labelled_pixels(
 
 /// Probabilities are the softmax of `factor · scores + bias`.
 #[derive(Debug, Clone, PartialEq)]
-struct Model {
+struct Scaling {
     factor: f64,
     bias: Vec<f64>,
     /// Whether each class may be predicted; the others have no probability.
     known: Vec<bool>,
 }
 
-impl Model {
+impl Scaling {
     fn identity(classes: usize) -> Self {
         Self {
             factor: 1.0,
@@ -696,10 +696,10 @@ mod tests {
     #[test]
     fn the_temperature_that_was_put_in_is_found() {
         let pixels = overconfident([0.0, 0.0]);
-        let fitted = Model::identity(2).fitted(&pixels, |_| true, false);
+        let fitted = Scaling::identity(2).fitted(&pixels, |_| true, false);
         assert!((fitted.factor - 0.5).abs() < 0.01, "{fitted:?}");
         let pixels = overconfident([0.7, -0.1]);
-        let fitted = Model::identity(2).fitted(&pixels, |_| true, true);
+        let fitted = Scaling::identity(2).fitted(&pixels, |_| true, true);
         assert!((fitted.factor - 0.5).abs() < 0.01, "{fitted:?}");
         assert!(
             (fitted.bias[0] - fitted.bias[1] - 0.8).abs() < 0.02,
@@ -715,11 +715,11 @@ mod tests {
             pixel.scores.push(7.0);
             pixel.unannotated = unannotated.clone();
         }
-        let fitted = Model::identity(3).fitted(&pixels, |_| true, true);
+        let fitted = Scaling::identity(3).fitted(&pixels, |_| true, true);
         assert!((fitted.factor - 0.5).abs() < 0.01, "{fitted:?}");
         assert!(fitted.loss(&pixels, |_| true).unwrap().is_finite());
         // What is predicted as it counts as clear, the first class.
-        let iou = Model::identity(3).iou(&pixels, None);
+        let iou = Scaling::identity(3).iou(&pixels, None);
         assert_eq!((iou[1], iou[2]), (Some(0.0), None));
     }
 
@@ -736,14 +736,14 @@ mod tests {
                 pixel.label = Label::Either(0b101);
             }
         }
-        let fitted = Model::identity(3).fitted(&pixels, |_| true, true);
+        let fitted = Scaling::identity(3).fitted(&pixels, |_| true, true);
         assert!((fitted.factor - 0.5).abs() < 0.01, "{fitted:?}");
         let margin = fitted.bias[0] + 2f64.ln() - fitted.bias[1];
         assert!((margin - 0.8).abs() < 0.02, "{fitted:?}");
         assert!((fitted.bias[0] - fitted.bias[2]).abs() < 1e-6, "{fitted:?}");
         // Two classes of one margin, so that each half has the loss of the two-class form.
         let plain = overconfident([0.7, -0.1]);
-        let two = Model::identity(2).fitted(&plain, |_| true, true);
+        let two = Scaling::identity(2).fitted(&plain, |_| true, true);
         let (two, three) = (two.loss(&plain, |_| true), fitted.loss(&pixels, |_| true));
         assert!((two.unwrap() - three.unwrap()).abs() < 1e-6);
     }
@@ -786,7 +786,7 @@ mod tests {
                 unannotated: [3].into(),
             })
             .collect();
-        let found = Model::identity(4).ranked(&pixels, &[1, 2]).reaching(0.9);
+        let found = Scaling::identity(4).ranked(&pixels, &[1, 2]).reaching(0.9);
         let probability = found.unwrap().probability;
         assert!((probability - 0.5).abs() < 1e-5, "{probability}");
     }
@@ -797,7 +797,7 @@ mod tests {
         for pixel in &mut pixels {
             pixel.scores.push(-1.0);
         }
-        let start = Model::of_classes_in(&pixels, 3);
+        let start = Scaling::of_classes_in(&pixels, 3);
         let bias = start.fitted(&pixels, |_| true, true).bias;
         assert!(
             (bias[0] - 0.4).abs() < 0.02 && (bias[1] + 0.4).abs() < 0.02,
@@ -811,7 +811,7 @@ mod tests {
         // Half of the likeliest bias goes against class 1, which is found less: by hand its
         // IoU goes from 0.478 to 0.421.
         let pixels = overconfident([0.7, -0.1]);
-        let plain = Model::identity(2);
+        let plain = Scaling::identity(2);
         let chosen = choose(&pixels, 2, &plain, false).unwrap();
         let why = chosen.no_bias.unwrap();
         assert!(
@@ -832,7 +832,7 @@ mod tests {
                 pixel.label = Label::Class(2);
             }
         }
-        let Err(error) = choose(&pixels, 3, &Model::identity(3), false) else {
+        let Err(error) = choose(&pixels, 3, &Scaling::identity(3), false) else {
             panic!("a bias of some 10 was accepted");
         };
         assert!(
@@ -844,7 +844,7 @@ mod tests {
 
     #[test]
     fn a_temperature_without_sense_is_refused() {
-        let plain = Model::identity(2);
+        let plain = Scaling::identity(2);
         let refused = |pixels: &[Pixel]| match choose(pixels, 2, &plain, true) {
             Err(error) => error,
             Ok(chosen) => panic!("{:?}", chosen.model),
@@ -890,7 +890,7 @@ mod tests {
     #[test]
     fn a_bias_that_loses_a_class_is_refused_with_its_figures() {
         let pixels = rare(8);
-        let plain = Model::identity(3);
+        let plain = Scaling::identity(3);
         let before = plain.iou(&pixels, None)[2].unwrap();
         assert!((before - 0.4).abs() < 1e-9, "{before}");
         let Err(error) = choose(&pixels, 3, &plain, false) else {

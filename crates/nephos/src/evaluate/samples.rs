@@ -9,7 +9,7 @@ use crate::data::{Dataset, Example, possible_classes, set_possible_classes};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::metrics::{ConfusionMatrix, Reliability};
-use crate::predict::{Decision, Network, Prediction};
+use crate::predict::{Decision, Model, Segmentation};
 use crate::weights::Bundle;
 
 /// What [`evaluate`] found.
@@ -57,7 +57,7 @@ pub fn evaluate(
     mut progress: impl FnMut(&SampleResult),
 ) -> Result<Evaluation> {
     let config = &bundle.config.model;
-    let network = Network::new(bundle.clone(), device)?;
+    let model = Model::new(bundle.clone(), device)?;
     let decision = Decision::new(&bundle.config.calibration, config.classes);
     let mut confusion = ConfusionMatrix::new(config.classes);
     let mut reliability = Reliability::default();
@@ -77,11 +77,10 @@ pub fn evaluate(
         let mut label = example.label.clone();
         let possible = possible_classes(unannotated.clone(), label.view());
         set_possible_classes(label.view_mut(), &possible, config.classes);
-        let mut scores =
-            (network.class_scores(config, &example.image, &example.valid)).map_err(in_sample)?;
+        let mut scores = (model.class_scores(&example.image, &example.valid)).map_err(in_sample)?;
         decision.calibrate(&mut scores);
         let loss = cross_entropy(&scores, &label);
-        let prediction = Prediction::from_scores(scores, &example.valid, &decision);
+        let prediction = Segmentation::from_scores(scores, &example.valid, &decision);
         let scorer = Scorer::new(config.classes, &unannotated);
         let matrix = scorer.score(
             example.label.view(),
@@ -168,7 +167,7 @@ mod tests {
     fn probabilities_are_a_softmax_and_invalid_pixels_are_255() {
         let scores = array![[[0.0, 2.0, 9.0]], [[3.0f32.ln(), 2.0, 9.0]]];
         let valid = array![[true, true, false]];
-        let prediction = Prediction::from_scores(scores, &valid, &Decision::default());
+        let prediction = Segmentation::from_scores(scores, &valid, &Decision::default());
         // A tie goes to the lower code.
         assert_eq!(prediction.classes, array![[1, 0, 255]]);
         let p = &prediction.probabilities;

@@ -10,13 +10,12 @@ use super::labels::{self, Labels};
 use super::scorer::Scorer;
 use crate::class::IGNORE;
 use crate::config::LabelConfig;
-use crate::data::{Inputs, label_table};
+use crate::data::label_table;
 use crate::error::Result;
 use crate::metrics::{ConfusionMatrix, Reliability};
-use crate::predict::{Predictor, Progress, RowSink, Settings};
-use crate::scene::Scene;
+use crate::predict::{Prediction, RowSink};
 
-/// What [`Predictor::score`] found on one scene.
+/// What [`Prediction::score`] found on one scene.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SceneScore {
     /// All labelled and valid pixels.
@@ -31,27 +30,20 @@ pub struct SceneScore {
     pub gaps: Vec<String>,
 }
 
-impl Predictor {
-    /// Runs the model over a scene and compares with its label raster.
-    ///
-    /// `inputs` and `gain` are as for [`Predictor::scene`]; stored labels become
-    /// classes by `mapping`.
+impl Prediction<'_> {
+    /// Computes the scene and compares it with its label raster; stored labels become classes
+    /// by `mapping`.
     ///
     /// # Errors
-    /// As for [`Predictor::scene`]; labels that are no class.
-    #[allow(clippy::too_many_arguments)]
+    /// As for [`Prediction::classes`]; labels that are no class.
     pub fn score(
         &self,
-        scene: &dyn Scene,
-        inputs: &Inputs,
-        gain: f32,
-        settings: &Settings,
         (path, labels): (&Path, &Labels),
         mapping: &LabelConfig,
-        progress: &(dyn Fn(&Progress) + Sync),
     ) -> Result<SceneScore> {
+        let scene = self.scene();
         let table = label_table(mapping)?;
-        let classes = self.config.model.classes;
+        let classes = self.model().config().model.classes;
         let mut sink = ScoreSink {
             labels,
             path,
@@ -66,7 +58,7 @@ impl Predictor {
             reliability: Reliability::default(),
             unannotated: mapping.unannotated(&scene.info().name),
         };
-        let stats = self.run(scene, inputs, gain, settings, true, &mut sink, progress)?;
+        let stats = self.run(true, &mut sink)?;
         let (confusion, loss) = (sink.confusion, sink.loss);
         let reliability = sink.reliability;
         let (pixels, scores) = (confusion.pixels(), confusion.scores());

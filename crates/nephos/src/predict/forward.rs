@@ -16,15 +16,15 @@ pub(super) fn forward_checked(
     let expected = (count, classes, height, width);
     if scores.dim() != expected {
         let message = format!(
-            "its scores have the shape {:?}, {expected:?} was expected",
+            "the model's scores have the shape {:?}, {expected:?} was expected",
             scores.dim()
         );
-        return Err(Error::unsupported("the model", message));
+        return Err(Error::model(message));
     }
     if scores.iter().all(|score| score.is_finite()) {
         Ok(scores)
     } else {
-        Err(Error::usage(
+        Err(Error::model(
             "the model gives numbers that are not finite: its weights are broken, or the \
              image is far outside the range it was trained on (data.scale)",
         ))

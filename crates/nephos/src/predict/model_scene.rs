@@ -4,7 +4,6 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array2, Array3, ArrayView3, s};
 
-use super::strip::with_data;
 use crate::data::Inputs;
 use crate::error::Result;
 use crate::raster::{DType, Window};
@@ -113,32 +112,4 @@ impl Scene for ModelScene<'_> {
         }
         Ok(input.select(ndarray::Axis(0), bands))
     }
-}
-
-/// A part of a scene as a model's input, `[channels, height, width]`, and which of its
-/// pixels have data; the others are 0.
-///
-/// - inputs: positions of the model's bands in the scene, and which are absent
-/// - gain: input of the model for reflectance 1
-///
-/// # Errors
-/// A window outside the scene, or one that can't be read.
-pub fn model_input(
-    scene: &dyn Scene,
-    inputs: &Inputs,
-    gain: f32,
-    window: Window,
-) -> Result<(Array3<f32>, Array2<bool>)> {
-    let model_scene = ModelScene::new(scene, inputs, gain);
-    let channels: Vec<usize> = (0..model_scene.info().bands.len()).collect();
-    let mut input = model_scene.read(&channels, window)?;
-    let valid = with_data(&input);
-    for mut plane in input.outer_iter_mut() {
-        plane.zip_mut_with(&valid, |value, valid| {
-            if !valid {
-                *value = 0.0;
-            }
-        });
-    }
-    Ok((input, valid))
 }

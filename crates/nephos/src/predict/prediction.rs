@@ -1,90 +1,334 @@
-//! A model's prediction of an image.
+//! The prediction of one scene: its mask and the files beside it.
 
-use ndarray::{Array2, Array3, ArrayView3, s};
+use std::path::Path;
 
-use super::blend::Blender;
-use super::decide::decide;
-use super::decision::Decision;
-use super::forward::forward_checked;
-use super::steps::{Step, assemble};
-use super::stream::BATCH_PIXELS;
-use super::strip::Strip;
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, s};
+
+use super::model::Model;
+use super::model_scene::ModelScene;
+use super::options::{GraphScope, PredictOptions};
+use super::outputs::{Outputs, SideOutput};
+use super::products;
+use super::record::{RunRecord, SourceRecord};
+use super::scene_graph::run_scene_graph;
+use super::scene_input::SceneInput;
+use super::scene_sink::SceneSink;
+use super::segmentation::Segmentation;
+use super::stream::{Progress, RowSink, RunOptions, RunStats, percent, run};
 use super::window::window_for;
-use crate::config::ModelConfig;
+use crate::class::{CLASS_COUNT, IGNORE};
 use crate::error::{Error, Result};
-use crate::network::Forward;
-use crate::scene::Plan;
+use crate::mask::{Dilation, MaskSummary};
+use crate::output::Declared;
+use crate::scene::Scene;
 
-/// A model's prediction of an image.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Prediction {
-    /// `[height, width]`, the class; 255 where not valid.
-    pub classes: Array2<u8>,
-    /// `[classes, height, width]`, in [0, 1], summing to 1 at each pixel; NaN
-    /// where not valid.
-    pub probabilities: Array3<f32>,
+/// The prediction of one scene, ready to be computed: when it is written, or asked for.
+pub struct Prediction<'a> {
+    model: &'a Model,
+    scene: &'a dyn Scene,
+    input: SceneInput,
+    options: PredictOptions,
 }
 
-impl Prediction {
-    /// The prediction from calibrated class scores (logits) `[classes, height, width]`.
-    pub(crate) fn from_scores(
-        mut scores: Array3<f32>,
-        valid: &Array2<bool>,
-        decision: &Decision,
-    ) -> Self {
-        let classes = decide(&mut scores, valid.view(), true, decision.threshold());
-        Self {
-            classes,
-            probabilities: scores,
+impl<'a> Prediction<'a> {
+    /// # Errors
+    /// Options out of range, or that the model or the scene can't follow.
+    pub(super) fn new(
+        model: &'a Model,
+        scene: &'a dyn Scene,
+        input: SceneInput,
+        options: PredictOptions,
+    ) -> Result<Self> {
+        options.validate()?;
+        let classes = model.config().model.classes;
+        if classes > CLASS_COUNT {
+            let message = format!("it has {classes} classes, masks have {CLASS_COUNT}");
+            return Err(Error::unsupported("the model", message));
+        }
+        if options.graph == GraphScope::Scene {
+            model.check_graph(scene.info())?;
+        }
+        Ok(Self {
+            model,
+            scene,
+            input,
+            options,
+        })
+    }
+
+    /// Which bands of the scene the model takes, and what was assumed of them.
+    pub fn input(&self) -> &SceneInput {
+        &self.input
+    }
+
+    /// The scene.
+    pub(crate) fn scene(&self) -> &dyn Scene {
+        self.scene
+    }
+
+    /// The model.
+    pub(crate) fn model(&self) -> &Model {
+        self.model
+    }
+
+    /// Computes the mask, and writes it and the side outputs of the options beside it; each
+    /// file is whole or not there. The format follows from the name: `.tif` (a Cloud-Optimised
+    /// GeoTIFF), `.png` or `.npy`.
+    ///
+    /// A mask as `.tif` is written as it is computed, in memory that does not grow with
+    /// the scene's height; as `.png` or `.npy` it is collected first.
+    ///
+    /// # Errors
+    /// A broken scene, a model that does not fit it, a file that is there already or is the
+    /// scene's own, or that can't be written; [`Error::Cancelled`].
+    pub fn write(&self, mask: impl AsRef<Path>) -> Result<MaskSummary> {
+        let outputs = self.outputs(mask.as_ref());
+        let info = self.scene.info();
+        (Declared::default())
+            .reads_named(&info.path)
+            .writes_all(outputs.files())
+            .check(self.options.overwrite)?;
+        let source = match info.path.exists() {
+            true => SourceRecord::of(&info.path)?,
+            false => SourceRecord::of_memory(&info.name),
+        };
+        let record = RunRecord::new(source, self.model.identity(), self.options.recorded());
+        let (summary, _) = self.write_recorded(mask, &record)?;
+        Ok(summary)
+    }
+
+    /// The same; files that are there are replaced, and `record` says which run this is, for a
+    /// caller that has checked both.
+    ///
+    /// # Errors
+    /// As for [`write`](Self::write).
+    pub fn write_recorded(
+        &self,
+        mask: impl AsRef<Path>,
+        record: &RunRecord,
+    ) -> Result<(MaskSummary, RunStats)> {
+        let (info, outputs) = (self.scene.info(), self.outputs(mask.as_ref()));
+        outputs.check_scene(info)?;
+        let dilation = self.dilation()?;
+        let mut tags = self.tags();
+        let classes = self.model.config().model.classes;
+        let mut sink = SceneSink::create(info, &outputs, classes, dilation, &tags)?;
+        let probabilities = outputs.side_outputs.contains(&SideOutput::Probabilities);
+        let stats = self.run(probabilities, &mut sink)?;
+        if !stats.absent_in_part.is_empty() {
+            let bands = (stats.absent_in_part.iter())
+                .map(|(name, share)| format!("{name} in {}", percent(*share)));
+            let bands: Vec<String> = bands.collect();
+            let tag = ("BANDS_ABSENT_IN_PART".to_owned(), bands.join(", "));
+            sink.tag(&tag);
+            tags.push(tag);
+        }
+        outputs.remove_records()?;
+        let counts = sink.finish()?;
+        let summary = MaskSummary::new(&info.name, &self.model.identity().name, &counts);
+        let dates = self.options.dates.as_ref();
+        products::write(self.scene, &outputs, &summary, &tags, dates, record)?;
+        Ok((summary, stats))
+    }
+
+    /// The classes, `[height, width]`, in memory: 0 clear, 1 thick cloud, 2 thin cloud, 3 cloud
+    /// shadow, 255 no data; clouds and shadows grown as the options say.
+    ///
+    /// # Errors
+    /// A broken scene, or a model that does not fit it; [`Error::Cancelled`].
+    pub fn classes(&self) -> Result<Array2<u8>> {
+        Ok(self.segment(false)?.classes)
+    }
+
+    /// Classes and probabilities in memory. Probabilities take 4 bytes per class and pixel.
+    ///
+    /// # Errors
+    /// As for [`classes`](Self::classes).
+    pub fn probabilities(&self) -> Result<Segmentation> {
+        self.segment(true)
+    }
+
+    fn segment(&self, probabilities: bool) -> Result<Segmentation> {
+        let [rows, cols] = self.scene.info().size;
+        let classes = match probabilities {
+            true => self.model.config().model.classes,
+            false => 0,
+        };
+        let mut sink = MemorySink {
+            segmentation: Segmentation {
+                classes: Array2::from_elem((rows, cols), IGNORE),
+                probabilities: Array3::from_elem((classes, rows, cols), f32::NAN),
+            },
+            dilation: self.dilation()?,
+            rows: 0,
+        };
+        self.run(probabilities, &mut sink)?;
+        if let Some(dilation) = sink.dilation.take() {
+            sink.push(dilation.finish().view());
+        }
+        Ok(sink.segmentation)
+    }
+
+    /// Computes the scene and hands its rows to `sink`, from the top down.
+    pub(crate) fn run(&self, probabilities: bool, sink: &mut dyn RowSink) -> Result<RunStats> {
+        let (config, options) = (&self.model.config().model, &self.options);
+        let SceneInput { inputs, gain, .. } = &self.input;
+        // A model with channels for absent bands reads the scene through a scene of its input's
+        // channels.
+        let channels = (inputs.declares()).then(|| ModelScene::new(self.scene, inputs, *gain));
+        let (scene, bands, gain): (&dyn Scene, Vec<usize>, f32) = match &channels {
+            Some(channels) => (channels, (0..channels.info().bands.len()).collect(), 1.0),
+            None => (self.scene, inputs.positions(), *gain),
+        };
+        let run_options = RunOptions {
+            overlap: options.overlap.unwrap_or(config.overlap),
+            align: config.alignment(),
+            shift: options.shift,
+            probabilities,
+            decision: self.model.decision().clone(),
+            cancel: options.cancel.clone(),
+            ..RunOptions::new(self.window())
+        };
+        let progress = |progress: &Progress| {
+            if let Some(callback) = &options.progress {
+                callback(progress);
+            }
+        };
+        let mut stats = if options.graph == GraphScope::Scene {
+            run_scene_graph(
+                self.model.parts()?,
+                config,
+                scene,
+                &bands,
+                gain,
+                &run_options,
+                sink,
+                &progress,
+            )?
+        } else {
+            run(
+                self.model,
+                config.classes,
+                scene,
+                &bands,
+                gain,
+                &run_options,
+                sink,
+                &progress,
+            )?
+        };
+        stats.absent_in_part = channels
+            .as_ref()
+            .map_or(Vec::new(), ModelScene::absent_in_part);
+        Ok(stats)
+    }
+
+    fn outputs(&self, mask: &Path) -> Outputs {
+        Outputs {
+            mask: mask.to_owned(),
+            side_outputs: self.options.side_outputs.clone(),
         }
     }
+
+    fn dilation(&self) -> Result<Option<Dilation>> {
+        let info = self.scene.info();
+        let grown = |metres| Dilation::new(metres, &info.georeference, info.size, true);
+        self.options.dilate.map(grown).transpose()
+    }
+
+    /// Rows and columns of the windows that the scene is cut into.
+    fn window(&self) -> [usize; 2] {
+        let [rows, cols] = self.scene.info().size;
+        window_for(&self.model.config().model, self.options.window, rows, cols)
+    }
+
+    /// How the mask was made, for the record in it.
+    fn tags(&self) -> Vec<(String, String)> {
+        let (model, options) = (self.model, &self.options);
+        let (scene, inputs, config) = (self.scene, &self.input.inputs, model.config());
+        let info = scene.info();
+        let [rows, cols] = self.window();
+        let bands = inputs.positions();
+        let named: Vec<String> = bands.iter().map(|band| info.bands[*band].label()).collect();
+        let mut tags = vec![
+            ("NEPHOS_VERSION", env!("CARGO_PKG_VERSION").to_owned()),
+            ("MODEL", model.identity().name.clone()),
+            ("MODEL_SHA256", model.identity().sha256.clone()),
+            ("SCENE", info.name.clone()),
+            ("PRODUCT", info.product.clone()),
+            ("BANDS", named.join(", ")),
+            ("RADIOMETRY", info.radiometry(&bands).join("; ")),
+            ("WINDOW", format!("{rows} × {cols} pixels")),
+            (
+                "OVERLAP",
+                (options.overlap.unwrap_or(config.model.overlap)).to_string(),
+            ),
+        ];
+        if let (Some(reach), GraphScope::Window) = (config.model.reach, options.graph) {
+            tags.push(("REACH", format!("{reach} patches")));
+        }
+        if inputs.declares() {
+            let absent = inputs.absent();
+            let absent = if absent.is_empty() {
+                "none".to_owned()
+            } else {
+                absent.join(", ")
+            };
+            tags.push(("BANDS_ABSENT", absent));
+        }
+        if !scene.no_data().is_empty() {
+            tags.push(("NO_DATA", scene.no_data().join(" ")));
+        }
+        if options.graph == GraphScope::Scene {
+            tags.push(("GRAPH", "scene".to_owned()));
+        }
+        tags.extend(info.acquired.clone().map(|time| ("ACQUIRED", time)));
+        if !config.calibration.is_identity() {
+            tags.push(("CALIBRATION", config.calibration.to_string()));
+        }
+        tags.extend((options.dilate).map(|metres| ("DILATION_METRES", metres.to_string())));
+        (tags.into_iter())
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect()
+    }
 }
 
-/// Class scores `[classes, height, width]` of an image in memory, in the windows that the
-/// model of `config` takes; 0 where all windows are without a valid pixel.
-///
-/// # Errors
-/// Sizes that differ, an image without pixels, or what the model returns.
-pub(super) fn scores(
-    forward: &dyn Forward,
-    config: &ModelConfig,
-    image: ArrayView3<'_, f32>,
-    valid: &Array2<bool>,
-) -> Result<Array3<f32>> {
-    let (_, height, width) = image.dim();
-    if valid.dim() != (height, width) {
-        return Err(Error::usage(format!(
-            "an image of {height} × {width} pixels with {} × {} valid ones",
-            valid.nrows(),
-            valid.ncols()
-        )));
+/// Collects rows in memory.
+struct MemorySink {
+    segmentation: Segmentation,
+    dilation: Option<Dilation>,
+    rows: usize,
+}
+
+impl MemorySink {
+    /// Takes rows of final classes.
+    fn push(&mut self, classes: ArrayView2<'_, u8>) {
+        let end = self.rows + classes.nrows();
+        let rows = s![self.rows..end, ..];
+        self.segmentation.classes.slice_mut(rows).assign(&classes);
+        self.rows = end;
     }
-    let window = window_for(config, None, height, width);
-    let (align, classes) = (config.alignment(), config.classes);
-    let plan = Plan::new([height, width], window, config.overlap, align, 0)?;
-    let mut blender = Blender::new(classes, &plan);
-    let mut all = Array3::zeros((classes, height, width));
-    let mut strip = Some(Strip::of_image(image, valid));
-    assemble(
-        &plan,
-        BATCH_PIXELS,
-        || strip.take(),
-        |step| {
-            match step {
-                Step::Windows { places, data } => {
-                    let scores = forward_checked(forward, classes, data)?;
-                    for (place, scores) in places.iter().zip(scores.outer_iter()) {
-                        blender.add(*place, scores);
-                    }
-                }
-                Step::Rows { first, valid, .. } => {
-                    let end = first + valid.nrows();
-                    all.slice_mut(s![.., first..end, ..])
-                        .assign(&blender.take(first, valid.nrows()));
-                }
+}
+
+impl RowSink for MemorySink {
+    fn rows(
+        &mut self,
+        first: usize,
+        classes: ArrayView2<'_, u8>,
+        probabilities: Option<ArrayView3<'_, f32>>,
+    ) -> Result<()> {
+        if let Some(probabilities) = probabilities {
+            let end = first + classes.nrows();
+            let rows = s![.., first..end, ..];
+            (self.segmentation.probabilities.slice_mut(rows)).assign(&probabilities);
+        }
+        match &mut self.dilation {
+            None => self.push(classes),
+            Some(dilation) => {
+                let grown = dilation.push(classes);
+                self.push(grown.view());
             }
-            Ok(true)
-        },
-    )?;
-    Ok(all)
+        }
+        Ok(())
+    }
 }

@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::outputs::{Outputs, SideOutput};
 use super::record::RunRecord;
-use super::scene::Settings;
 use crate::error::{Error, Result};
 use crate::mask::{
     self, AssetKind, CLOUDY, Dates, MaskFormat, MaskSummary, PolygonOptions, StacInput,
@@ -20,7 +19,7 @@ pub(super) fn write(
     outputs: &Outputs,
     summary: &MaskSummary,
     tags: &[(String, String)],
-    settings: &Settings,
+    dates: Option<&Dates>,
     run: &RunRecord,
 ) -> Result<()> {
     let mask = &outputs.mask;
@@ -39,7 +38,7 @@ pub(super) fn write(
     }
     if let Some(path) = outputs.requested(SideOutput::Stac) {
         let info = scene.info();
-        let dates = match &settings.dates {
+        let dates = match dates {
             Some(dates) => dates.clone(),
             None => Dates::of(mask::stated_date(info).as_deref(), &info.path),
         };

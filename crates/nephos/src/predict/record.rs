@@ -111,6 +111,17 @@ impl SourceRecord {
         })
     }
 
+    /// Of a scene in memory, which is in no file.
+    pub fn of_memory(name: &str) -> Self {
+        Self {
+            path: name.to_owned(),
+            sample: None,
+            bytes: 0,
+            modified: iso(UNIX_EPOCH),
+            sha256_of_beginning: String::new(),
+        }
+    }
+
     /// The path, and the sample where there is one.
     fn name(&self) -> String {
         match &self.sample {

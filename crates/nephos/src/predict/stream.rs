@@ -297,7 +297,7 @@ fn infer(
     for step in windows {
         let cancelled = |cancel: &Arc<AtomicBool>| cancel.load(Ordering::Relaxed);
         if options.cancel.as_ref().is_some_and(cancelled) {
-            return Err(Error::usage("the run was stopped before its end, as asked"));
+            return Err(Error::Cancelled);
         }
         let step = match step {
             Step::Windows { places, data } => {

@@ -44,6 +44,8 @@ pub(super) fn again(error: &Error) -> Error {
         Error::Unsupported { subject, message } => Error::unsupported(subject, message.clone()),
         Error::Limits { subject, message } => Error::limits(subject, message.clone()),
         Error::Usage(message) => Error::Usage(message.clone()),
+        Error::Model(message) => Error::Model(message.clone()),
+        Error::Cancelled => Error::Cancelled,
         Error::Io { path, source } => {
             let text = source.to_string();
             Error::io(path, std::io::Error::new(source.kind(), text))

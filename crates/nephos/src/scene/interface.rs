@@ -34,6 +34,20 @@ pub trait Scene: Send + Sync {
     }
 }
 
+impl<S: Scene + ?Sized> Scene for Box<S> {
+    fn info(&self) -> &SceneInfo {
+        (**self).info()
+    }
+
+    fn read(&self, bands: &[usize], window: Window) -> Result<Array3<f32>> {
+        (**self).read(bands, window)
+    }
+
+    fn no_data(&self) -> &[String] {
+        (**self).no_data()
+    }
+}
+
 /// Metadata of a scene, available without reading a pixel.
 #[derive(Debug, Clone)]
 pub struct SceneInfo {

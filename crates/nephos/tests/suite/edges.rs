@@ -6,13 +6,14 @@
 use std::path::Path;
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, s};
+use nephos::Model;
 use nephos::Result;
 use nephos::class::IGNORE;
 use nephos::config::Config;
 use nephos::data::Dataset;
 use nephos::data::simulate::Simulator;
 use nephos::device::Device;
-use nephos::predict::{Decision, Network, RowSink, RunOptions, run, window_for};
+use nephos::predict::{Decision, RowSink, RunOptions, run, window_for};
 use nephos::raster::Georeference;
 use nephos::scene::MemoryScene;
 use nephos::weights::Bundle;
@@ -22,18 +23,15 @@ use crate::outside::images;
 /// The model `tiny`, ready.
 struct Tiny {
     config: Config,
-    network: Network,
+    model: Model,
 }
 
 impl Tiny {
     fn new() -> Self {
         let bundle = Bundle::load(Path::new("tiny")).unwrap();
         let config = bundle.config.clone();
-        let decision = Decision::new(&config.calibration, config.model.classes);
-        let network = Network::new(bundle, &Device::cpu())
-            .unwrap()
-            .decided_by(decision);
-        Self { config, network }
+        let model = Model::new(bundle, &Device::cpu()).unwrap();
+        Self { config, model }
     }
 
     /// The mask of an image all of whose pixels are valid.
@@ -41,7 +39,7 @@ impl Tiny {
         let (_, height, width) = image.dim();
         let valid = Array2::from_elem((height, width), true);
         let image = image.to_owned();
-        let prediction = self.network.predict(&self.config.model, &image, &valid);
+        let prediction = self.model.predict_image(&image, &valid);
         prediction.unwrap().classes
     }
 
@@ -224,7 +222,7 @@ fn windows_beyond_the_scene_predict_no_cloud_there() {
         };
         let mut mask = Mask::default();
         let run = run(
-            &tiny.network,
+            &tiny.model,
             model.classes,
             &scene,
             &bands,

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ndarray::Array4;
+use nephos::Model;
 use nephos::config::Config;
 use nephos::device::Device;
 use nephos::network::Forward;
-use nephos::predict::Network;
 use nephos::weights::{Bundle, read, write};
 
 use super::{outside, tiny};
@@ -31,7 +31,7 @@ fn tensor(path: PathBuf) -> Array4<f32> {
 }
 
 fn logits(bundle: &Bundle, images: Array4<f32>) -> Array4<f32> {
-    let network = Network::new(bundle.clone(), &Device::cpu()).unwrap();
+    let network = Model::new(bundle.clone(), &Device::cpu()).unwrap();
     network.forward(images).unwrap()
 }
 

@@ -1,12 +1,12 @@
 //! Whole images through a network.
 
 use ndarray::{Array2, Array3, Axis, s};
+use nephos::Model;
 use nephos::config::DataConfig;
 use nephos::data::Dataset;
 use nephos::device::Device;
 use nephos::evaluate::evaluate;
 use nephos::network::Forward;
-use nephos::predict::{Network, class_scores, predict_image};
 use nephos::samples::pickle;
 
 use super::tiny;
@@ -31,7 +31,7 @@ fn a_prediction_is_the_networks_own_output() {
         valid[[3, 5]] = false;
         let mut fed = image.clone();
         fed.slice_mut(s![.., 3, 5]).fill(0.0);
-        let network = Network::new(bundle.clone(), &device).unwrap();
+        let network = Model::new(bundle.clone(), &device).unwrap();
         let logits = network.forward(fed.insert_axis(Axis(0))).unwrap();
         let best = |row: usize, col: usize| {
             let score = |class: &usize| logits[[0, *class, row, col]];
@@ -42,7 +42,10 @@ fn a_prediction_is_the_networks_own_output() {
         };
         let mut expected = Array2::from_shape_fn((height, width), |(row, col)| best(row, col));
 
-        let found = predict_image(&bundle, &image, &valid, &device).unwrap();
+        let found = Model::new(bundle.clone(), &device)
+            .unwrap()
+            .predict_image(&image, &valid)
+            .unwrap();
         expected[[3, 5]] = 255;
         assert_eq!(found.classes, expected, "{height} × {width}");
         let sums = found.probabilities.sum_axis(Axis(0));
@@ -66,7 +69,12 @@ fn values_at_invalid_pixels_are_ignored() {
     valid.slice_mut(s![..20, ..]).fill(false);
     let mut dirty = clean.clone();
     dirty.slice_mut(s![.., ..20, ..]).fill(f32::NAN);
-    let scores = |image| class_scores(&bundle, image, &valid, &device).unwrap();
+    let scores = |image| {
+        Model::new(bundle.clone(), &device)
+            .unwrap()
+            .class_scores(image, &valid)
+            .unwrap()
+    };
     assert_eq!(scores(&clean), scores(&dirty));
 }
 
@@ -78,7 +86,10 @@ fn large_images_are_blended_from_windows() {
     let scores = |image: &Array3<f32>| {
         let (_, height, width) = image.dim();
         let valid = Array2::from_elem((height, width), true);
-        class_scores(&bundle, image, &valid, &device).unwrap()
+        Model::new(bundle.clone(), &device)
+            .unwrap()
+            .class_scores(image, &valid)
+            .unwrap()
     };
     // Every window of a flat image gives the same scores: at a corner of the image
     // they are those of the one window there, at other places a mean of them.
@@ -110,13 +121,19 @@ fn windows_overlap_as_the_model_says() {
     let scores = |overlap: f64| {
         let mut bundle = bundle.clone();
         bundle.config.model.overlap = overlap;
-        class_scores(&bundle, &image, &valid, &device).unwrap()
+        Model::new(bundle.clone(), &device)
+            .unwrap()
+            .class_scores(&image, &valid)
+            .unwrap()
     };
     // Windows side by side: the middle one by itself.
     let apart = scores(0.0);
     let middle = image.slice(s![.., .., 64..128]).to_owned();
     let whole = Array2::from_elem((64, 64), true);
-    let alone = class_scores(&bundle, &middle, &whole, &device).unwrap();
+    let alone = Model::new(bundle.clone(), &device)
+        .unwrap()
+        .class_scores(&middle, &whole)
+        .unwrap();
     let furthest = |a: &Array3<f32>| {
         let a = a.slice(s![.., .., 64..128]);
         a.iter()
@@ -132,7 +149,10 @@ fn an_image_smaller_than_a_patch_is_filled_up_with_its_reflection() {
     let config = tiny::config();
     let bundle = tiny::bundle(&config, 6);
     let scores = |image: &Array3<f32>, valid: &Array2<bool>| {
-        class_scores(&bundle, image, valid, &device).unwrap()
+        Model::new(bundle.clone(), &device)
+            .unwrap()
+            .class_scores(image, valid)
+            .unwrap()
     };
     let small = image(3, 64);
     let found = scores(&small, &Array2::from_elem((3, 64), true));
@@ -153,7 +173,9 @@ fn images_that_do_not_fit_are_errors() {
     let bundle = tiny::bundle(&config, 6);
     let predict = |image: &Array3<f32>, (rows, cols)| {
         let valid = Array2::from_elem((rows, cols), true);
-        predict_image(&bundle, image, &valid, &device)
+        Model::new(bundle.clone(), &device)
+            .unwrap()
+            .predict_image(image, &valid)
     };
     assert!(predict(&Array3::zeros((3, 0, 0)), (0, 0)).is_err());
     assert!(predict(&image(64, 64), (64, 63)).is_err());
@@ -192,7 +214,10 @@ fn evaluation_counts_labelled_pixels_only() {
     let (mut pixels, mut right, mut loss) = (0u64, 0u64, 0.0);
     for index in 0..2 {
         let example = dataset.get(index).unwrap();
-        let found = predict_image(&bundle, &example.image, &example.valid, &device).unwrap();
+        let found = Model::new(bundle.clone(), &device)
+            .unwrap()
+            .predict_image(&example.image, &example.valid)
+            .unwrap();
         for ((row, col), label) in example.label.indexed_iter().filter(|(_, l)| **l != 255) {
             pixels += 1;
             right += u64::from(found.classes[[row, col]] == *label);

@@ -7,7 +7,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use ndarray::{Array2, Array3, Array4, ArrayView2, ArrayView3, Axis, s};
-use nephos::predict::{Forward, Progress, RowSink, RunOptions, RunStats, run};
+use nephos::network::Forward;
+use nephos::predict::{Progress, RowSink, RunOptions, RunStats, run};
 use nephos::raster::{Georeference, Window};
 use nephos::scene::{MemoryScene, Plan, Scene, SceneInfo};
 use nephos::{Error, Result};

@@ -12,7 +12,7 @@ use nephos::evaluate::{Evaluation, Fit, Fitting, MinRecall, calibrate, class_gro
 use nephos::figures::{Cells, draw_confusion, draw_reliability};
 use nephos::metrics;
 use nephos::output::{self, Declared};
-use nephos::predict::Settings;
+use nephos::predict::PredictOptions;
 use nephos::scene::SceneOptions;
 use nephos::text;
 use nephos::weights::Bundle;
@@ -100,9 +100,9 @@ const FILES: [&str; 5] = [
 ];
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
-    let settings = args.windows.settings();
-    settings.validate()?;
-    if args.labels.is_none() && settings != Settings::default() {
+    let windows = args.windows.options();
+    windows.validate()?;
+    if args.labels.is_none() && windows.recorded() != PredictOptions::default().recorded() {
         bail!("--window, --overlap and --graph are for scenes (--labels): samples are not tiled");
     }
     if args.temperature_only && args.calibrate.is_none() && args.min_recall.is_none() {
@@ -132,8 +132,8 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
                 model_bands: loaded.0.config.data.bands.clone(),
                 ..args.read.options()?
             };
-            let read = (options, settings);
-            scenes::evaluate(model, loaded, data, labels, &read, ui)?
+            let read = (options, windows);
+            scenes::evaluate(loaded, data, labels, &read, ui)?
         }
         (None, [data]) => samples(data, &loaded, &args.read, ui)?,
         (None, _) => bail!("one container of samples at a time; scenes need --labels"),

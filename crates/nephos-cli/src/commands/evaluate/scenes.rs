@@ -1,14 +1,15 @@
 //! Scenes with label rasters.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use nephos::device::Device;
 use nephos::evaluate::{Evaluation, Labels};
 use nephos::metrics::{ConfusionMatrix, Reliability};
-use nephos::predict::{Predictor, Settings};
+use nephos::predict::{Model, PredictOptions};
 use nephos::scene::{self, SceneOptions};
-use nephos::weights::{Bundle, Identity};
+use nephos::weights::Bundle;
 
 use crate::commands::predict::jobs::scene_name;
 use crate::scene_args::choose_bands;
@@ -19,11 +20,10 @@ const ENDINGS: [&str; 3] = ["tif", "tiff", "png"];
 
 /// Scores a model on scenes, each with the label raster of its name.
 pub fn evaluate(
-    model: &Path,
     (bundle, device): (Bundle, Device),
     scenes: &[PathBuf],
     labels: &Path,
-    (options, settings): &(SceneOptions, Settings),
+    (scene_options, options): &(SceneOptions, PredictOptions),
     ui: &Ui,
 ) -> anyhow::Result<Evaluation> {
     // A missing label should fail before hours of work, not after.
@@ -34,8 +34,8 @@ pub fn evaluate(
     let mut reliability = Reliability::default();
     let mut samples = Vec::new();
     let mut loss = 0.0;
-    let predictor = Predictor::new(bundle, Identity::of(model)?, &device)?;
-    let data = &predictor.config.data;
+    let model = Model::new(bundle, &device)?;
+    let data = &model.config().data;
     // A model has no names of samples: only --set gives them.
     let mut mapping = data.labels.clone();
     let called: Vec<String> = scenes.iter().map(|scene| scene_name(scene)).collect();
@@ -44,24 +44,20 @@ pub fn evaluate(
         mapping.annotated_in.clear();
     }
     for (path, label) in pairs {
-        let scene = scene::open_scene(path, options)?;
+        let scene = scene::open_scene(path, scene_options)?;
         let info = scene.info();
-        let inputs = choose_bands(scene.as_ref(), data, ui)?;
+        let input = choose_bands(scene.as_ref(), data, ui)?;
         let raster = Labels::open(&label, info)?;
         if let Some(resampling) = raster.resampling() {
             ui.status(format!("  {resampling}"));
         }
-        let bar = ui.pixels(&info.name, info.size[0] as u64 * info.size[1] as u64);
-        let score = predictor
-            .score(
-                scene.as_ref(),
-                &inputs,
-                data.input_gain(),
-                settings,
-                (&label, &raster),
-                &mapping,
-                &|progress| bar.set(progress.pixels_done),
-            )
+        let bar = Arc::new(ui.pixels(&info.name, info.size[0] as u64 * info.size[1] as u64));
+        let options = PredictOptions {
+            progress: Some(bar.callback()),
+            ..options.clone()
+        };
+        let score = (model.predict_input(&scene, input, &options))
+            .and_then(|prediction| prediction.score((&label, &raster), &mapping))
             .with_context(|| path.display().to_string())?;
         bar.finish();
         for gap in &score.gaps {

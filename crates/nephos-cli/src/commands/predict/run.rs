@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use nephos::config::DataConfig;
-use nephos::data::Inputs;
 use nephos::device::Device;
 use nephos::mask::{self, Dates, MaskCounts, MaskFormat, MaskReader, MaskSummary, stated_date};
-use nephos::predict::{Predictor, RunRecord, Settings, SideOutput, SourceRecord};
+use nephos::predict::{Model, PredictOptions, RunRecord, SceneInput, SideOutput, SourceRecord};
 use nephos::scene::{self, Scene, SceneOptions};
 use nephos::weights::Identity;
 
@@ -23,9 +22,9 @@ use crate::ui::Ui;
 pub struct Runner {
     /// How samples of containers are read.
     pub data: DataConfig,
-    predictor: Predictor,
+    model: Model,
     scene: SceneOptions,
-    settings: Settings,
+    predict: PredictOptions,
     /// All options that change an output, as text.
     options: String,
     /// What containers are, which many samples share.
@@ -41,15 +40,15 @@ impl Runner {
             model_bands: bundle.config.data.bands.clone(),
             ..args.read.options()?
         };
-        let settings = Settings {
+        let predict = PredictOptions {
             dilate: args.dilate,
             dates: args.datetime.clone(),
-            ..args.windows.settings()
+            ..args.windows.options()
         };
-        settings.validate()?;
+        predict.validate()?;
         let data = args.read.samples(&bundle.config.data)?;
         let mut options = format!(
-            "{settings:?}, {scene:?}, set {:?}",
+            "{predict:?}, {scene:?}, set {:?}",
             args.model.read.overrides
         );
         if let Some(reach) = args.model.reach {
@@ -63,8 +62,8 @@ impl Runner {
             scene,
             options,
             containers: Mutex::default(),
-            predictor: Predictor::new(bundle, identity, &device)?,
-            settings,
+            model: Model::new(bundle, &device)?.with_identity(identity),
+            predict,
         })
     }
 
@@ -89,7 +88,7 @@ impl Runner {
             }
         };
         let scene = SourceRecord { sample, ..source };
-        let identity = &self.predictor.identity;
+        let identity = self.model.identity();
         Ok(RunRecord::new(scene, identity, self.options.clone()))
     }
 
@@ -108,44 +107,40 @@ impl Runner {
         }
         Ok(MaskSummary::new(
             &job.name,
-            &self.predictor.identity.name,
+            &self.model.identity().name,
             &counts,
         ))
     }
 
     /// Segments one scene and writes its files.
     pub fn run(&self, job: &Job, record: &RunRecord, ui: &Ui) -> anyhow::Result<MaskSummary> {
-        let predictor = &self.predictor;
+        let data = &self.model.config().data;
         match &job.input {
             Input::Scene(path) => {
                 let scene = scene::open_scene(path, &self.scene)?;
                 job.outputs.check_scene(scene.info())?;
-                let inputs = choose_bands(scene.as_ref(), &predictor.config.data, ui)?;
-                let gain = predictor.config.data.input_gain();
-                self.write(job, record, scene.as_ref(), &inputs, gain, ui)
+                let input = choose_bands(scene.as_ref(), data, ui)?;
+                self.write(job, record, &scene, input, ui)
             }
             Input::Sample { dataset, index } => {
                 let context = || format!("{}, sample {}", dataset.path().display(), job.name);
                 let scene = dataset.scene(*index)?;
-                let inputs = Inputs::of_scene(scene.info(), &predictor.config.data)?;
-                for note in &scene.info().notes {
+                let input = SceneInput::of_sample(&scene, data)?;
+                for note in &input.notes {
                     ui.status(format!("  note: {}: {note}", job.name));
                 }
-                // A sample comes in units of the model's input.
-                self.write(job, record, &scene, &inputs, 1.0, ui)
+                self.write(job, record, &scene, input, ui)
                     .with_context(context)
             }
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn write(
         &self,
         job: &Job,
         record: &RunRecord,
         scene: &dyn Scene,
-        inputs: &Inputs,
-        gain: f32,
+        input: SceneInput,
         ui: &Ui,
     ) -> anyhow::Result<MaskSummary> {
         let [rows, cols] = scene.info().size;
@@ -153,7 +148,7 @@ impl Runner {
         if let Some(lost) = MaskFormat::of(&job.outputs.mask)?.georeference_loss(place) {
             ui.status(format!("  note: {lost}"));
         }
-        if job.outputs.side_outputs.contains(&SideOutput::Stac) && self.settings.dates.is_none() {
+        if job.outputs.side_outputs.contains(&SideOutput::Stac) && self.predict.dates.is_none() {
             let stated = stated_date(scene.info());
             if let Dates::Unknown { written } = Dates::of(stated.as_deref(), &scene.info().path) {
                 ui.status(format!(
@@ -162,16 +157,14 @@ impl Runner {
                 ));
             }
         }
-        let bar = ui.pixels(&job.name, rows as u64 * cols as u64);
-        let (summary, stats) = self.predictor.scene(
-            scene,
-            inputs,
-            gain,
-            &self.settings,
-            &job.outputs,
-            record,
-            &|progress| bar.set(progress.pixels_done),
-        )?;
+        let bar = Arc::new(ui.pixels(&job.name, rows as u64 * cols as u64));
+        let options = PredictOptions {
+            side_outputs: job.outputs.side_outputs.clone(),
+            progress: Some(bar.callback()),
+            ..self.predict.clone()
+        };
+        let prediction = self.model.predict_input(scene, input, &options)?;
+        let (summary, stats) = prediction.write_recorded(&job.outputs.mask, record)?;
         bar.finish();
         for gap in stats.gaps() {
             ui.status(format!("  note: {}: {gap}", job.name));

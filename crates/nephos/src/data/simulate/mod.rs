@@ -56,10 +56,13 @@ pub use sensor::EIGHT_BIT_STEP;
 pub use sky::Weather;
 pub use splits::{SplitPlan, write_splits};
 
+use std::path::Path;
+
 use ndarray::{Array2, Array3, Axis};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::band::SENTINEL2;
 use crate::class::CLASS_COUNT;
 use crate::error::{Error, Result};
 
@@ -227,6 +230,24 @@ impl Simulator {
 }
 
 impl SimulatedScene {
+    /// Writes the bands as a GeoTIFF with their names and their scale, 1/10000.
+    ///
+    /// # Errors
+    /// More than 2 GB, or a file that can't be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let (bands, rows, cols) = self.bands.dim();
+        let pixels: Vec<u16> = self.bands.iter().copied().collect();
+        tiff::write(
+            path,
+            &tiff::Image {
+                pixels: tiff::Stored::U16(&pixels),
+                shape: [rows, cols],
+                bands: &SENTINEL2.map(|(name, ..)| name.to_owned()),
+                scale: &vec![[1e-4, 0.0]; bands],
+            },
+        )
+    }
+
     /// Share of pixels of each class.
     pub fn class_shares(&self) -> [f64; CLASS_COUNT] {
         let mut counts = [0usize; CLASS_COUNT];

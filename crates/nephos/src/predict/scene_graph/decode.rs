@@ -69,7 +69,7 @@ pub(super) fn decode(
             let scores = model.decode(strip, part(&grid.nodes), part(&grid.embeddings))?;
             stats.forward_seconds += from.elapsed().as_secs_f64();
             if scores.iter().any(|score| !score.is_finite()) {
-                return Err(Error::usage("the model gives scores that are not finite"));
+                return Err(Error::model("the model gives scores that are not finite"));
             }
             let mut scores = resample(
                 scores.view(),

@@ -125,9 +125,7 @@ fn check(options: &RunOptions) -> Result<()> {
         cancel.load(std::sync::atomic::Ordering::Relaxed)
     };
     match &options.cancel {
-        Some(cancel) if asked(cancel) => {
-            Err(Error::usage("the run was stopped before its end, as asked"))
-        }
+        Some(cancel) if asked(cancel) => Err(Error::Cancelled),
         _ => Ok(()),
     }
 }

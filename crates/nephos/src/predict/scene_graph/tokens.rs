@@ -153,7 +153,7 @@ impl Tokens {
         drop(self.values);
         let refined = model.refine(encoded)?;
         if refined.nrows() != places.len() || refined.iter().any(|value| !value.is_finite()) {
-            return Err(Error::usage(
+            return Err(Error::model(
                 "the model's graph gives numbers that are not finite: its weights are broken, or \
                  the image is far outside the range it was trained on (data.scale)",
             ));
