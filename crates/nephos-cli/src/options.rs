@@ -175,12 +175,7 @@ mod tests {
     fn the_library_names_no_option_of_the_command_line() {
         // Of another program, tar.
         const OTHERS: &[&str] = &["\"--zstd -xf\""];
-        // These name some yet.
-        const EXEMPT: &[&str] = &["src/device.rs", "engine/network.rs"];
         for (path, line) in library() {
-            if EXEMPT.iter().any(|exempt| path.ends_with(exempt)) {
-                continue;
-            }
             let named = line.match_indices("--").any(|(at, dashes)| {
                 let next = line[at + dashes.len()..].chars().next();
                 next.is_some_and(|next| next.is_ascii_lowercase() || next == '{')

@@ -111,7 +111,7 @@ impl Device {
             Some(backend) => Ok(Some(&**backend)),
             None => Err(Error::unsupported(
                 format!("model.kind = \"{}\"", config.kind.name()),
-                "this build of nephos lacks the baselines; build with `--features baselines`",
+                "this build of nephos lacks the baselines; build with the feature `baselines`",
             )),
         }
     }
@@ -225,7 +225,7 @@ pub fn select(spec: &str, providers: &[&dyn Provider]) -> Result<Device> {
         Some((name, index)) => {
             let index: usize = index.parse().map_err(|_| {
                 Error::usage(format!(
-                    "--device {spec}: `{index}` is not a device number, as in {name}:0"
+                    "`options.device = {spec}`: `{index}` is not a device number, as in {name}:0"
                 ))
             })?;
             (name, index)
@@ -237,7 +237,7 @@ pub fn select(spec: &str, providers: &[&dyn Provider]) -> Result<Device> {
     }
     if name != "cpu" && !GPUS.contains(&name) {
         return Err(Error::usage(format!(
-            "--device {spec}: expected auto, cpu, vulkan, metal, webgpu or cuda, \
+            "`options.device = {spec}`: expected auto, cpu, vulkan, metal, webgpu or cuda, \
              with a number after a colon where there are several"
         )));
     }
@@ -245,8 +245,8 @@ pub fn select(spec: &str, providers: &[&dyn Provider]) -> Result<Device> {
         "cpu" => return Err(not_there(spec, name, 1)),
         _ => devices(name).ok_or_else(|| {
             Error::unsupported(
-                format!("--device {name}"),
-                format!("this build of nephos lacks it; build with `--features {name}`"),
+                format!("`options.device = {name}`"),
+                format!("this build of nephos lacks it; build with the feature `{name}`"),
             )
         })?,
     };
@@ -261,9 +261,9 @@ pub fn select(spec: &str, providers: &[&dyn Provider]) -> Result<Device> {
 /// The error of a device that this machine lacks, where it has `count` of its kind.
 fn not_there(spec: &str, name: &str, count: usize) -> Error {
     Error::unsupported(
-        format!("--device {spec}"),
+        format!("`options.device = {spec}`"),
         match count {
-            0 => format!("this machine has no {name} device; `--device cpu` always works"),
+            0 => format!("this machine has no {name} device; `options.device = cpu` always works"),
             1 => format!("the only {name} device is {name}:0"),
             _ => format!("the {name} devices are {name}:0 to {name}:{}", count - 1),
         },
@@ -285,14 +285,14 @@ mod tests {
     #[test]
     fn a_backend_left_out_names_its_feature() {
         let error = select("cuda:0", &[]).unwrap_err().to_string();
-        assert!(error.contains("--features cuda"), "{error}");
+        assert!(error.contains("feature `cuda`"), "{error}");
         let text = "[model]\nkind = \"unet\"";
         let config = Config::parse(text, "t.toml", &[]).unwrap();
         let error = Device::cpu()
             .learner(&config, None)
             .unwrap_err()
             .to_string();
-        assert!(error.contains("--features baselines"), "{error}");
+        assert!(error.contains("feature `baselines`"), "{error}");
     }
 
     #[test]

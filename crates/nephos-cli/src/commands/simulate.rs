@@ -16,7 +16,7 @@ Examples:
   # 20 + 5 + 5 samples as CloudSEN12+ and the notebook have them
   nephos simulate --out data --train 20 --val 5 --test 5
 
-  # Small samples that see as much sky: 128 pixels of 40 m
+  # Small samples that cover as much ground: 128 pixels of 40 m
   nephos simulate --out small --train 200 --val 40 --test 40 --size 128 --pixel-size 40
 
   # Lands, suns and skies as varied as real ones, a third of them as 8-bit pictures

@@ -32,7 +32,7 @@ Examples:
   nephos split cloudsen12-l1c.*.part.taco --by data_split --where label_type=high \\
       --where real_proj_shape=509 --out cloudsen12
 
-  # Does a region, or its neighbourhood, lie in two splits?
+  # Is a region, or its neighbourhood, in two splits?
   nephos split --check cloudsen12/train_split.json cloudsen12/test_split.json";
 
 /// Regions and pairs of neighbours that are shown.
@@ -137,7 +137,7 @@ pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
     }
     let out = args.out.context("--out is needed")?;
     let counts = [args.train, args.val, args.test].map(Option::unwrap_or_default);
-    // With --by all three lists may come about, and one of an earlier choice goes.
+    // With --by all three lists may result, and one of an earlier run is removed.
     let (ending, record) = match &args.by {
         Some(_) => ("json", None),
         None => ("pkl", Some("split.json".to_owned())),

@@ -151,7 +151,7 @@ pub(super) fn refuse_inputs(
         .reads_all(data.mix.iter().map(|mix| &mix.train))
         .writes_all(run_files(folder, run.resume))
         .check_places()?;
-    // A run that ended before its first checkpoint may be begun again.
+    // A run that ended before its first checkpoint may be started again.
     let is_config = |path: &Path| -> bool {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let config = Config::parse(&text, "config.toml", &[]).and_then(|config| config.to_toml());

@@ -48,7 +48,7 @@ pub(crate) fn given(
     Ok(found)
 }
 
-/// Refuses names that [`given`] refuses, whatever the product.
+/// Checks given names of bands without a product: `others` are names beside the known ones.
 ///
 /// # Errors
 /// A name that is no band, or one band twice.

@@ -11,8 +11,9 @@ mod identify;
 mod sensor;
 mod spelling;
 
+pub(crate) use given::SKIP;
+pub use given::check_given;
 pub(crate) use given::given;
-pub use given::{SKIP, check_given};
 pub(crate) use identify::{Meaning, identify};
 pub(crate) use sensor::Product;
 pub(crate) use spelling::Before;
@@ -106,13 +107,13 @@ pub fn landsat(spacecraft: u8, agency: &str) -> Option<&'static str> {
 
 /// Whether a band measures emitted heat, so that it is given as brightness
 /// temperature and not as reflectance.
-pub fn is_thermal(name: &str) -> bool {
+pub(crate) fn is_thermal(name: &str) -> bool {
     matches!(canonical(name).as_str(), "lwir" | "lwir11" | "lwir12")
 }
 
 /// Centre wavelength of a reflective band in micrometres, Sentinel-2's where it has the
 /// band; `None` for thermal and unknown bands.
-pub fn wavelength(name: &str) -> Option<f32> {
+pub(crate) fn wavelength(name: &str) -> Option<f32> {
     let name = canonical(name);
     let sentinel2 = SENTINEL2.iter().find(|(_, common, _)| *common == name);
     sentinel2
@@ -146,7 +147,7 @@ pub fn substitute(name: &str) -> Option<&'static str> {
 /// The one spelling under which a band name is compared: the STAC common name
 /// where the name is another for it (`SWIR1`, `nir_08`) or one of Sentinel-2's, else the
 /// name in lower case.
-pub fn canonical(name: &str) -> String {
+pub(crate) fn canonical(name: &str) -> String {
     let common = match Spelling::of(name, Before::Nothing) {
         Some((Spelling::Common(common), _)) => Some(common),
         Some((Spelling::Number(number), _)) => Sensor::Msi.band(&number),

@@ -1,6 +1,6 @@
 //! Probabilities of a fold, calibrated on the other folds.
 //!
-//! The scores of a scene come from a network that has not seen it, and the temperature
+//! The scores of a scene come from a network that was not trained on it, and the temperature
 //! they are divided by from scenes that are not in its fold.
 
 use std::path::Path;
@@ -21,10 +21,10 @@ use crate::weights::Bundle;
 /// Pixels of a fold that the others are calibrated on, at most about.
 const MOST: usize = 100_000;
 
-/// What calibration makes of a fold's probabilities.
+/// A fold's probabilities after calibration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibrated {
-    /// Folds that were there to be calibrated on, this one not counted.
+    /// Other folds that it was calibrated on.
     pub others: usize,
     /// What the scores were divided by.
     pub temperature: f64,

@@ -57,13 +57,13 @@ pub fn folds(groups: &[String], pixels: &[Vec<u64>], count: usize) -> Result<Vec
         let cost = |(groups, shares): &(usize, Vec<f64>)| {
             let grown = shares.iter().zip(&sums).map(|(a, b)| 2.0 * a * b + b * b);
             let open = *groups + 1 < capacity || (*groups < capacity && filled < full);
-            // Where the classes don't care, to the fold with the fewest groups.
+            // Where the classes are even, to the fold with the fewest groups.
             open.then_some((grown.sum::<f64>(), *groups))
         };
         let best = (held.iter().enumerate())
             .filter_map(|(fold, state)| Some((fold, cost(state)?)))
             .min_by(|(_, a), (_, b)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        // Groups and capacity are equal in number, so some fold is always open.
+        // The folds' capacities add up to the number of groups, so some fold is always open.
         let Some((fold, _)) = best else { continue };
         held[fold].0 += 1;
         for (held, sum) in held[fold].1.iter_mut().zip(&sums) {

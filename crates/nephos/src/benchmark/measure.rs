@@ -24,7 +24,7 @@ const RUNS: usize = 2;
 pub struct Cost {
     /// Numbers that training changes.
     pub parameters: usize,
-    /// Operations for an image of 512 × 512 pixels, two a multiplication, in 10⁹ a
+    /// Operations for an image of 512 × 512 pixels, two per multiplication, in 10⁹ per
     /// megapixel; see [`multiplications`](crate::engine::multiplications).
     pub gigaflops_per_megapixel: f64,
     /// Time to segment a scene of a megapixel on this machine, windows' overlaps
@@ -109,7 +109,7 @@ pub(super) struct PeakMemory(());
 impl PeakMemory {
     /// From now on, where the system can reset the peak (Linux).
     pub(super) fn start() -> Self {
-        // Where this fails the peak is that since the process began.
+        // Where this fails the peak is that since the process started.
         let _ = std::fs::write("/proc/self/clear_refs", "5");
         Self(())
     }

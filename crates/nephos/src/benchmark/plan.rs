@@ -28,7 +28,7 @@ const PACE_MAX_STEPS: usize = 10_000;
 /// How much training a model gets.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Budget {
-    /// Minutes of training, as the pace of its first steps on this machine has it.
+    /// Minutes of training, converted by the pace of its first steps on this machine.
     Minutes(f64),
     /// Optimiser steps: the same on every machine.
     Steps(usize),

@@ -395,7 +395,7 @@ impl Benchmark {
         })
     }
 
-    /// The configuration of a training of so many steps: the model's own, but for the
+    /// The configuration of a training of this number of steps: the model's own, but for the
     /// data. It is one epoch, and without validation: what is held out must not choose the
     /// weights.
     fn config_of(&self, contender: &Contender, steps: usize) -> Config {

@@ -317,7 +317,8 @@ mod tests {
         .split('|')
         .map(str::trim)
         .collect();
-        // Of 2 cloud 1 is found, of 5 clear 1 is false, of 8 labelled 1 has no prediction.
+        // 1 of 2 cloud pixels is found, 1 of 5 clear ones is false, 1 of 8 labelled has no
+        // prediction.
         let expected = [
             "", "ukis", "all", "2", "33.3", "20.0", "50.0", "–", "50.0", "12.5", "50.0", "1",
             "25.0",

@@ -160,7 +160,7 @@ impl Scoring<'_> {
     }
 }
 
-/// Opens the samples at `only`, or all, as `reading` says but at their own size.
+/// Opens the samples at `only`, or all, by `reading` but at their own size.
 ///
 /// # Errors
 /// A container that can't be opened.

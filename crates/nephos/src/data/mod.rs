@@ -26,10 +26,12 @@ pub use data_source::DataSource;
 pub use example::{Dataset, Example};
 pub use holdout::{Subset, open_filtered, open_training};
 pub use inputs::Inputs;
-pub use loader::{Loader, epoch_order};
+pub use loader::Loader;
+pub(crate) use loader::epoch_order;
 pub use mix::Part;
 pub(crate) use mix::{listed_names, open_mix};
-pub use sampler::{Draw, Sampler};
+pub use sampler::Draw;
+pub(crate) use sampler::Sampler;
 pub(crate) use unannotated::{possible_classes, set_possible_classes};
 pub use unlabelled::open_unlabelled;
 

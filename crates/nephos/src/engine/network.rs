@@ -142,7 +142,7 @@ pub fn check_affinity_nodes(config: &ModelConfig, nodes: u64) -> Result<()> {
         return Ok(());
     }
     Err(Error::limits(
-        "--graph scene",
+        "`options.graph = scene`",
         format!(
             "the scene has {nodes} patches; this model's graph compares all pairs \
              (model.graph.affinity), which goes up to {MAX_AFFINITY_NODES}"

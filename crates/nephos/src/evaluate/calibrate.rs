@@ -1,4 +1,4 @@
-//! Calibration of a trained model on samples it has not seen.
+//! Calibration of a trained model on samples it was not trained on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::predict::{Decision, Model};
 use crate::text;
 use crate::weights::Bundle;
 
-/// Pixels that are fitted on, at most: more change nothing that can be seen.
+/// Pixels that are fitted on, at most: more do not change the result noticeably.
 const MOST: usize = 400_000;
 
 /// Steps of Newton's method; it converges in a few.
@@ -104,7 +104,7 @@ impl Pixel {
 }
 
 /// Fits temperature and, where it helps, a bias for each class on `dataset`, by
-/// likelihood; then, where a recall is asked for, the highest threshold that reaches it.
+/// likelihood; then, where a recall is requested, the highest threshold that reaches it.
 ///
 /// A bias is accepted if each half of the samples, scored by the fit of the other half, has
 /// a lower loss with it, and if it makes no class's IoU worse. In a sample in which a class
@@ -158,7 +158,7 @@ pub fn calibrate(
             .reaching(target.recall);
         let found = found.ok_or_else(|| {
             refused(
-                "no pixel is labelled as the class whose recall is asked for \
+                "no pixel is labelled as the class of the requested recall \
                  (`options.min_recall`)"
                     .to_owned(),
             )
@@ -383,7 +383,7 @@ impl Scaling {
         }
     }
 
-    /// What a model does already.
+    /// The model's own calibration.
     fn given(config: &CalibrationConfig, classes: usize) -> Self {
         let bias = |class| config.bias.get(class).copied().unwrap_or(0.0);
         Self {

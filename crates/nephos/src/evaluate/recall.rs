@@ -12,7 +12,7 @@ const RECALLS: [f64; 22] = [
 /// Pixels of a group that a curve is made of at least.
 const LEAST: usize = 100;
 
-/// Thresholds that are as good as none, one way or the other.
+/// Thresholds beyond which all pixels, or none, are of the group.
 const MARGIN: f64 = 1e-6;
 
 /// Labelled pixels by the probability of a group of classes.
@@ -32,8 +32,8 @@ impl Ranked {
         }
     }
 
-    /// The highest threshold with a recall of at least `recall`, and what it does; `None`
-    /// without a pixel of the group.
+    /// The highest threshold with a recall of at least `recall`, and its recall and
+    /// precision; `None` without a pixel of the group.
     pub(crate) fn reaching(mut self, recall: f64) -> Option<RecallPoint> {
         self.sort();
         self.point(recall)
@@ -62,7 +62,7 @@ impl Ranked {
         })
     }
 
-    /// What thresholds of all recalls do, by falling threshold.
+    /// The thresholds of all recalls, by falling threshold.
     fn curve(mut self, classes: Vec<usize>) -> Option<RecallCurve> {
         if self.inside.len() < LEAST {
             return None;

@@ -109,7 +109,7 @@ impl RowSink for ScoreSink<'_> {
                 let allowed = |c: &usize| Label::of(*class).is_some_and(|label| label.has(*c));
                 let of = |c: usize| probabilities[[c, row, col]];
                 let p: f32 = (0..probabilities.dim().0).filter(allowed).map(of).sum();
-                // A probability that rounds to 0 costs as much as f32 can say.
+                // A probability that rounds to 0 costs the most that f32 can express.
                 self.loss -= f64::from(p.max(f32::MIN_POSITIVE)).ln();
             }
         }

@@ -26,10 +26,10 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// The confusion of the labelled pixels; with probabilities, `confidence` also counts how often
-    /// predictions of each confidence are right. The confidence of clear is that of clear and all that
-    /// counts as it; where the truth is a set of classes the prediction is whether the pixel
-    /// has one of them, and its confidence the sum over all classes on that side.
+    /// The confusion of the labelled pixels; with probabilities, `confidence` also counts how
+    /// often predictions of each confidence are right. The confidence of clear is that of clear
+    /// and all that counts as it; where the truth is a set of classes the prediction is whether
+    /// the pixel has one of them, and its confidence the sum over all classes on that side.
     ///
     /// # Shapes
     /// - truth: `[rows, cols]`, class codes, sets of classes or 255

@@ -42,13 +42,15 @@ pub use colour_map::ColourMap;
 #[cfg(feature = "figures")]
 pub use contact::{Tile, contact_sheet};
 #[cfg(feature = "figures")]
-pub use cost_plot::{CostPoint, draw_cost};
+pub(crate) use cost_plot::{CostPoint, draw_cost};
 #[cfg(feature = "figures")]
 pub use curves::draw;
 #[cfg(feature = "figures")]
 pub use heatmap::{Cells, draw_confusion};
 #[cfg(feature = "figures")]
-pub use overlay::{OPACITY, Sample, class_legend, heat_over, mark, overlay, overlay_figure};
+pub(crate) use overlay::class_legend;
+#[cfg(feature = "figures")]
+pub use overlay::{OPACITY, Sample, mark, overlay, overlay_figure};
 #[cfg(feature = "figures")]
 pub use panel::{ColourScale, Figure, Panel, Row, Swatch};
 pub use png::save_png;
@@ -56,7 +58,10 @@ pub use png::save_png;
 pub use quicklook::quicklook;
 #[cfg(feature = "figures")]
 pub use reliability::draw_reliability;
-pub use rgb::{Stretch, rgb_channels, sample_picture, sample_picture_of_any, true_colour};
+pub(crate) use rgb::sample_picture_of_any;
+pub use rgb::{Stretch, rgb_channels, true_colour};
 pub use series::Series;
 #[cfg(feature = "figures")]
-pub use strip::{Strip, StripPanel, strips};
+pub use strip::strips;
+#[cfg(feature = "figures")]
+pub(crate) use strip::{Strip, StripPanel};

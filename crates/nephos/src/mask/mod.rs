@@ -42,6 +42,7 @@ pub use polygons::{PolygonOptions, check_polygons, write_polygons};
 pub use reader::{MaskReader, reduced};
 pub use record::{MaskKind, MaskRecord, read_record};
 pub use scene_date::stated_date;
-pub use sidecar::{class_names_path, sidecar_record, write_class_names, write_qgis_style};
+pub(crate) use sidecar::{class_names_path, sidecar_record};
+pub use sidecar::{write_class_names, write_qgis_style};
 pub use stac::{AssetKind, StacInput, check_stac, stac_item, write_json};
 pub use summary::{ClassShare, MaskCounts, MaskSummary};

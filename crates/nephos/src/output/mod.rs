@@ -15,6 +15,6 @@ mod software;
 pub use atomic::write_atomic;
 pub(crate) use atomic::{folder_of, spool};
 pub use declared::{Declared, may_write};
-pub use leftovers::{abandoned, is_at, remove_leftovers};
-pub use ours::is_ours;
+pub(crate) use leftovers::remove_leftovers;
+pub use leftovers::{abandoned, is_at};
 pub(crate) use software::with_software;

@@ -11,12 +11,12 @@ const FLOOR: f32 = 0.01;
 /// Rows that one thread blends at least.
 const ROWS_PER_TASK: usize = 32;
 
-/// Weighted means of class scores over the windows that see a pixel.
+/// Weighted means of class scores over the windows that contain a pixel.
 ///
 /// Holds as many rows as a window has, in a ring, and so serves windows that come row
 /// of windows by row of windows from the top: rows are taken out once no later window
 /// reaches them. Means are updated as each window comes, m += (s − m)·w/W, so that
-/// windows that agree on a pixel leave exactly what they agree on.
+/// windows that agree on a pixel give exactly that value.
 pub(super) struct Blender {
     classes: usize,
     size: [usize; 2],
@@ -108,7 +108,7 @@ impl Blender {
 }
 
 /// Weight of each pixel along a window: a raised cosine above a floor, so that even
-/// a pixel that only window corners see is defined.
+/// a pixel in window corners alone is defined.
 fn taper(window: usize) -> Vec<f32> {
     (0..window)
         .map(|pixel| {

@@ -1,4 +1,4 @@
-//! The files beside a mask that are made from it once it is there.
+//! The files beside a mask that are made from it once it is written.
 
 use std::path::{Component, Path};
 
@@ -12,7 +12,7 @@ use crate::mask::{
 };
 use crate::scene::Scene;
 
-/// Writes what `outputs` asks for beside a mask that is there, and in the end the record of
+/// Writes the requested `outputs` beside an existing mask, and in the end the record of
 /// the run, which marks the outputs as complete.
 pub(super) fn write(
     scene: &dyn Scene,
@@ -107,7 +107,7 @@ fn assets(outputs: &Outputs) -> Vec<(AssetKind, String)> {
 }
 
 /// Writes the summary: shares of the classes, what made the mask, and the record of the
-/// run, by which a later one knows that the scene is done.
+/// run, by which a later one skips the scene.
 fn write_summary(
     path: &Path,
     outputs: &Outputs,

@@ -1,5 +1,5 @@
-//! Which run a mask is from: by its record a later run knows whether the mask is of the same
-//! scene, by the same model and options.
+//! Which run a mask is from: its record shows a later run whether the mask is of the
+//! same scene, by the same model and options.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -23,7 +23,7 @@ const SIDECARS: [&str; 2] = [".aux.xml", ".msk"];
 /// Files of a folder that are looked at.
 const MOST_FILES: usize = 10_000;
 
-/// What made a mask of what.
+/// The run that made a mask, and its input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Version of nephos.
@@ -132,7 +132,7 @@ impl SourceRecord {
 }
 
 impl RunRecord {
-    /// Of a run that is to begin.
+    /// Of a run that is about to start.
     pub fn new(scene: SourceRecord, model: &Identity, options: String) -> Self {
         Self {
             nephos: env!("CARGO_PKG_VERSION").to_owned(),

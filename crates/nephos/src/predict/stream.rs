@@ -22,7 +22,7 @@ use crate::network::Forward;
 use crate::raster::Window;
 use crate::scene::{Plan, Scene};
 
-/// Pixels that go through the model at once, unless asked otherwise: enough to keep a
+/// Pixels that go through the model at once by default: enough to keep a
 /// processor busy, few enough for memory.
 pub(super) const BATCH_PIXELS: usize = 1 << 20;
 
@@ -95,7 +95,7 @@ pub trait RowSink: Send {
     ) -> Result<()>;
 }
 
-/// How far a run is.
+/// Progress of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Pixels of the scene whose rows the sink has.
@@ -110,7 +110,7 @@ pub struct Progress {
     pub skipped: u64,
 }
 
-/// What a run did.
+/// Counts and times of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunStats {
     /// Pixels of each class.

@@ -46,7 +46,7 @@ impl Strip {
         Self::masked(0, image.to_owned(), valid.clone(), 1.0)
     }
 
-    /// Zero is what a model was fed in training where a pixel was not valid.
+    /// As in training, pixels that are not valid are 0.
     fn masked(first: usize, mut input: Array3<f32>, valid: Array2<bool>, gain: f32) -> Self {
         for mut plane in input.outer_iter_mut() {
             plane.zip_mut_with(&valid, |value, valid| {
@@ -65,7 +65,7 @@ impl Strip {
         self.first + self.valid.nrows()
     }
 
-    /// Forgets the rows before `row`, which is one of the strip's, and their memory.
+    /// Drops the rows before `row`, which is one of the strip's, and frees their memory.
     fn cut_before(&mut self, row: usize) {
         let gone = row - self.first;
         self.input = self.input.slice(s![.., gone.., ..]).to_owned();
@@ -258,10 +258,10 @@ mod tests {
     fn a_window_beyond_the_scene_sees_its_reflection() {
         let scene = held(3, 2);
         assert_eq!(cut(&scene, [1, 0], [2, 2]), [10., 11., 20., 21.]);
-        // Below and to the right, as often as it takes.
+        // Below and to the right, repeated as needed.
         let expected = [0., 1., 0., 10., 11., 10., 20., 21., 20., 10., 11., 10.];
         assert_eq!(cut(&scene, [0, 0], [4, 3]), expected);
-        // Above and to the left: only what the window sees of the scene is reflected.
+        // Above and to the left: only the window's part of the scene is reflected.
         assert_eq!(cut(&scene, [-1, -1], [2, 3]), [1., 0., 1., 1., 0., 1.]);
         let one = held(1, 1);
         assert_eq!(cut(&one, [0, 0], [2, 2]), [0.; 4]);

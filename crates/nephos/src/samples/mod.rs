@@ -17,11 +17,9 @@ mod subset_of;
 mod table;
 mod taco;
 
-pub use npz::NpzSource;
 pub(crate) use numpy::Header as NpyHeader;
-pub use numpy::NpySource;
-pub use open::{is_container, open, open_as};
-pub use pairs::RasterSource;
+pub(crate) use open::open_as;
+pub use open::{is_container, open};
 pub use sample_list::{Part, SampleList};
 pub use source::SampleSource;
 pub(crate) use source::{check_sample, whole_numbers};

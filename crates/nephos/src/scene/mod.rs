@@ -27,7 +27,7 @@ mod undeclared_radiometry;
 mod unsupported;
 
 #[cfg(feature = "gdal")]
-pub use gdal::GdalScene;
+pub(crate) use gdal::GdalScene;
 pub use interface::{Scene, SceneBand, SceneInfo, SceneOptions, SunAngles};
 pub use kind::{Kind, detect};
 pub(crate) use kind::{NUMPY_MAGIC, TACO_LEVEL_0, first_bytes};
@@ -35,12 +35,12 @@ pub use landsat::LandsatScene;
 pub use memory::MemoryScene;
 pub(crate) use nodata::is_fill;
 pub use open_scene::open_scene;
-pub use picture::PictureScene;
+pub(crate) use picture::PictureScene;
 pub use plan::Plan;
 pub use plausibility::{Doubt, implausible};
 pub(crate) use plausibility::{Numbers, places as spread_places};
 pub use radiometry::{Origin, Planck, Radiometry, SATURATED_REFLECTANCE};
-pub use raster_scene::RasterScene;
-pub use safe::SafeScene;
+pub(crate) use raster_scene::RasterScene;
+pub(crate) use safe::SafeScene;
 pub(crate) use undeclared_radiometry::UndeclaredRadiometry;
 pub use unsupported::refuse_remote;

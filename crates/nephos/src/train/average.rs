@@ -3,7 +3,7 @@
 
 use crate::weights::Parameter;
 
-/// Decay of the mean at update `updates` (from 0): the first weights are forgotten
+/// Decay of the mean at update `updates` (from 0): the first weights decay
 /// faster, so that a short run does not average its start.
 pub(super) fn decay(most: f64, updates: usize) -> f64 {
     let updates = updates as f64;

@@ -1,4 +1,4 @@
-//! All that a stopped run needs to go on as if it had never stopped, in one file.
+//! All that a stopped run needs to resume as if it had never stopped, in one file.
 //!
 //! The file is safetensors: the parameters under `weights.NAME`, Adam's moments
 //! under `first.NAME` and `second.NAME`, the mean of the weights, where there is one,
@@ -56,14 +56,14 @@ pub(super) struct State {
     pub epochs: usize,
     /// Optimiser steps of the run, skipped ones included.
     pub step: usize,
-    /// Of these, steps of the epoch under way.
+    /// Of these, steps of the current epoch.
     pub epoch_step: usize,
-    /// Sums over the batches of the epoch under way.
+    /// Sums over the batches of the current epoch.
     pub loss_sum: f64,
     pub loss_weight: f64,
     pub seconds: f64,
-    /// Running losses of the samples before the epoch under way, which decide what it
-    /// visits, and as they are now; empty unless losses decide.
+    /// Running losses of the samples before the current epoch, which decide what it
+    /// draws, and as they are now; empty unless losses decide.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<f64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

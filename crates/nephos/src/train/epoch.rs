@@ -31,7 +31,7 @@ struct Step {
     images: usize,
 }
 
-/// Optimiser steps of an epoch of so many samples.
+/// Optimiser steps of an epoch of this number of samples.
 pub(super) fn steps_of_epoch(samples: usize, train: &TrainConfig) -> usize {
     samples
         .div_ceil(train.batch_size)
@@ -39,7 +39,7 @@ pub(super) fn steps_of_epoch(samples: usize, train: &TrainConfig) -> usize {
 }
 
 impl Run {
-    /// Trains to the end of the epoch under way, validates, and writes.
+    /// Trains to the end of the current epoch, validates, and writes.
     pub(super) fn epoch(
         &mut self,
         train: &Dataset,
@@ -210,7 +210,7 @@ impl Run {
         Ok(step)
     }
 
-    /// Takes the losses of samples into their running means, which the next epoch sees.
+    /// Takes the losses of samples into their running means, for the next epoch.
     fn remember(&mut self, visits: &[Draw], losses: &[f64]) {
         for (visit, loss) in visits.iter().zip(losses) {
             let known = &mut self.state.next_losses;

@@ -10,7 +10,7 @@ use crate::figures;
 use crate::figures::Series;
 use crate::output;
 
-/// What an epoch came to.
+/// The outcome of an epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// From 1.
@@ -19,7 +19,7 @@ pub struct EpochRecord {
     pub step: usize,
     /// Learning rate of the last step.
     pub lr: f64,
-    /// Mean training loss, each batch at the weights it met.
+    /// Mean training loss, of each batch with the weights before its step.
     pub train_loss: f64,
     /// Mean loss over the validation pixels; absent without validation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,7 +30,7 @@ pub struct EpochRecord {
     /// IoU of each class, NaN for a class that is neither labelled nor
     /// predicted; empty without validation.
     pub val_iou: Vec<f64>,
-    /// Training images a second.
+    /// Training images per second.
     pub images_per_second: f64,
     /// Time of the epoch with its validation.
     pub seconds: f64,

@@ -1,5 +1,5 @@
-//! Masked reconstruction, learned from images alone: the bands of masked blocks are predicted from
-//! their surroundings.
+//! Masked reconstruction, learned from images alone: the bands of masked blocks are predicted
+//! from their surroundings.
 
 use ndarray::{Array2, Array3, Array4, Axis, s};
 use rand::SeedableRng;
@@ -80,8 +80,8 @@ impl Masking {
         }
     }
 
-    /// Which pixels of an image are masked: whole blocks, as near to the share as they
-    /// come, at least one, and never all where there are several.
+    /// Which pixels of an image are masked: whole blocks, as near to the share as possible, at
+    /// least one, and never all where there are several.
     fn blocks(&self, [height, width]: [usize; 2], rng: &mut ChaCha8Rng) -> Array2<bool> {
         let side = self.config.block;
         let (rows, cols) = (height.div_ceil(side), width.div_ceil(side));

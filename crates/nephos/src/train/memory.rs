@@ -9,15 +9,15 @@ use crate::weights::check_network;
 /// Bytes of a number.
 const NUMBER: u128 = 4;
 
-/// Batches beside those that wait: one that is read and one in use.
+/// Batches beside those read ahead: one that is read and one in use.
 const AT_WORK: usize = 2;
 
-/// Refuses what can't be done: batches that wait to be trained on, or a network, that alone
+/// Refuses what can't fit: batches read ahead, or a network, that alone
 /// take more than the machine's memory. What fits this may still be too much, since activations
 /// are not counted.
 ///
 /// # Errors
-/// The bytes, and the keys that ask for them.
+/// The bytes, and the keys that determine them.
 pub(super) fn check(config: &Config, train: &Dataset) -> Result<()> {
     check_network(&config.model, config.channels())?;
     let settings = &config.train;

@@ -1,4 +1,4 @@
-//! Training: losses, optimiser, schedule, the loop, and what it leaves behind.
+//! Training: losses, optimiser, schedule, the loop, and the files of a run.
 //!
 //! [`Trainer`] runs the loop and writes a run's folder:
 //!
@@ -11,8 +11,8 @@
 //! | `history.csv`, `loss.png`, `miou.png` | one row, one point per epoch |
 //! | `events.out.tfevents.nephos` | the same and every step, for TensorBoard |
 //!
-//! `.nephos.lock` is locked while a process trains there: a second one is refused. What is
-//! killed leaves no lock behind.
+//! `.nephos.lock` is locked while a process trains there: a second one is refused. A
+//! killed process leaves no lock behind.
 //!
 //! A run is a function of its configuration, its samples and the device: the
 //! order of samples follows from seed and epoch, dropout from seed and step. So
@@ -40,14 +40,13 @@ pub const LAST_FILE: &str = "last.nephos";
 pub use checkpoint::{Best, FILE_NAME as CHECKPOINT_FILE};
 pub use history::EpochRecord;
 pub use observer::{BatchReport, EpochStart, TrainObserver};
-pub use schedule::learning_rate;
-pub use tensorboard::{EventWriter, FILE_NAME as EVENT_FILE};
+pub use tensorboard::FILE_NAME as EVENT_FILE;
 pub(crate) use trainer::lock_run;
 pub use trainer::{Ending, Outcome, Trainer};
 pub use validate::{Validation, validate};
 
 /// The files that a run writes into its folder; but for the configuration where `resumed`,
-/// which is then the one that is there.
+/// which is then the existing one.
 pub fn run_files(folder: &std::path::Path, resumed: bool) -> Vec<std::path::PathBuf> {
     let config = (!resumed).then_some("config.toml");
     [

@@ -32,7 +32,7 @@ pub struct BatchReport {
     pub loss: f64,
     /// Mean loss of this pass so far.
     pub mean_loss: f64,
-    /// Images a second in this pass.
+    /// Images per second in this pass.
     pub images_per_second: f64,
     /// Learning rate of the step; 0 in validation.
     pub lr: f64,
@@ -41,9 +41,9 @@ pub struct BatchReport {
 /// Follows a training run; every method does nothing unless written.
 #[allow(unused_variables)]
 pub trait TrainObserver {
-    /// Something about the run that is worth a sentence, as what its learning rate does.
+    /// A note on the run, such as how its learning rate changes.
     fn note(&mut self, text: &str) {}
-    /// An epoch begins.
+    /// An epoch starts.
     fn epoch_started(&mut self, start: &EpochStart) {}
     /// A training batch is done.
     fn batch(&mut self, report: &BatchReport) {}
@@ -53,7 +53,7 @@ pub trait TrainObserver {
     fn epoch_finished(&mut self, record: &EpochRecord, best: bool) {}
     /// A checkpoint was written.
     fn checkpoint_saved(&mut self, path: &Path) {}
-    /// Whether to stop as soon as possible, as after Ctrl-C. Asked between batches.
+    /// Whether to stop as soon as possible, as after Ctrl-C. Called between batches.
     fn should_stop(&mut self) -> bool {
         false
     }

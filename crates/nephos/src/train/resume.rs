@@ -1,4 +1,4 @@
-//! Whether a stopped run may go on under a configuration.
+//! Whether a stopped run may resume under a configuration.
 
 use toml::{Table, Value};
 
@@ -48,7 +48,7 @@ pub(super) fn check(then: &Config, now: &Config, finished: usize) -> Result<()> 
     Ok(())
 }
 
-/// What the learning rate does where a run of `then`, `steps` steps per epoch, continues after
+/// How the learning rate changes where a run of `then`, `steps` steps per epoch, continues after
 /// `done` steps with another number of epochs; `None` where that is the same.
 pub(super) fn learning_rates(
     then: &Config,

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 /// Name of the event file in a run's folder; TensorBoard looks for `tfevents`.
 pub const FILE_NAME: &str = "events.out.tfevents.nephos";
 
-/// Tags of values that are written once an epoch begin so.
+/// Prefix of the tags of values that are written once per epoch.
 pub(super) const EPOCH: &str = "epoch/";
 
 /// Appends scalars to an event file.
@@ -138,7 +138,7 @@ fn field_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
 }
 
 /// CRC-32C (Castagnoli, reflected polynomial 0x82F63B78), rotated and offset as
-/// TFRecords want it, so that a checksum of checksums is not degenerate.
+/// TFRecords require, so that a checksum of checksums is not degenerate.
 fn masked_crc(bytes: &[u8]) -> u32 {
     let crc = !bytes.iter().fold(!0u32, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {

@@ -44,7 +44,7 @@ pub struct Outcome {
     pub ending: Ending,
     /// The best epoch, once one is done.
     pub best: Option<Best>,
-    /// Mean IoU on validation of always answering the one best class.
+    /// Mean IoU on validation of the majority-class baseline.
     pub majority_class_miou: Option<f64>,
     /// One record per finished epoch.
     pub history: Vec<EpochRecord>,
@@ -156,7 +156,7 @@ impl Trainer {
                 checkpoint::FILE_NAME
             )));
         }
-        // Before anything is looked at that another run may be writing.
+        // Before anything is read that another run may be writing.
         let lock = lock_run(&folder)?;
         if path.exists() && !resume {
             return Err(Error::usage(format!(
@@ -193,7 +193,7 @@ impl Trainer {
             };
             let mut state = saved.state;
             state.config = config.clone();
-            // A larger train.patience may let a run go on that had stopped early.
+            // A larger train.patience may resume a run that had stopped early.
             state.stopped_early = stale(&state, &config);
             (state, learner, average)
         } else {
@@ -232,7 +232,7 @@ impl Trainer {
     }
 }
 
-/// The right to train in `folder`, which is made where it is missing.
+/// The lock to train in `folder`, which is made where it is missing.
 ///
 /// # Errors
 /// Another process has it.
@@ -261,7 +261,7 @@ fn write_config(path: &Path, config: &Config) -> Result<()> {
     })
 }
 
-/// A run under way.
+/// A run in progress.
 pub(super) struct Run {
     pub config: Config,
     pub folder: PathBuf,

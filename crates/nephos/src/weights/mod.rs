@@ -18,8 +18,9 @@ pub mod torch;
 mod vit;
 
 pub use bundle::{Bundle, Summary};
+pub use identity::Identity;
+pub(crate) use identity::fingerprint;
 pub(crate) use identity::hex;
-pub use identity::{Identity, fingerprint};
 pub use shipped::{Bytes, Shipped, TINY};
 pub use tensors::{read, write};
 pub use vit::{Transfer, initial};

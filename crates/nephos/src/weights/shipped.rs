@@ -32,7 +32,7 @@ impl Shipped {
     }
 }
 
-/// The bytes of a file of weights, mapped, so that what is not looked at is not read; or of
+/// The bytes of a file of weights, mapped, so that unused parts are not read; or of
 /// weights that come with nephos.
 pub struct Bytes(Source);
 

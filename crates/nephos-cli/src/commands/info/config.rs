@@ -37,7 +37,7 @@ pub fn report(path: &Path) -> anyhow::Result<Report> {
     let config = Config::load(path, &[]).context("expected a configuration of nephos")?;
     let same = |name: &&str| Config::preset(name, &[]).is_ok_and(|preset| preset == config);
     let side = config.model.image_size;
-    // A build without the baselines does not know what they consist of.
+    // A build without the baselines lacks their parameters.
     let cost = (crate::device::select("cpu")?)
         .cost(&config.model, config.channels(), [side; 2])
         .ok();

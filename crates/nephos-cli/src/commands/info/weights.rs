@@ -91,7 +91,7 @@ pub fn safetensors(path: &Path) -> nephos::Result<Report> {
             serde_json::from_value(value).map_err(|e| broken(format!("`{name}`: {e}")))?;
         let [start, end] = entry.data_offsets;
         if start > end || end > size - 8 - len {
-            return Err(broken(format!("`{name}` lies past the end of the file")));
+            return Err(broken(format!("`{name}` is past the end of the file")));
         }
         let count = entry
             .shape

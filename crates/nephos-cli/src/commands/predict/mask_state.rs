@@ -54,8 +54,8 @@ impl MaskState {
                     let refused = files.iter().find_map(|path| may_write(path, false).err());
                     if let Some(error) = refused {
                         return Self::NotReplaced(format!(
-                            "{error}. Nothing beside it says that it is of this scene, model and \
-                             options"
+                            "{error}. No record beside it states that it is of this scene, model \
+                             and options"
                         ));
                     }
                 }

@@ -152,8 +152,8 @@ impl Runner {
             let stated = stated_date(scene.info());
             if let Dates::Unknown { written } = Dates::of(stated.as_deref(), &scene.info().path) {
                 ui.status(format!(
-                    "  note: no date is known; the STAC item says between the first satellite and \
-                     {written}, when the file was written. --datetime says it better"
+                    "  note: no date is known; the STAC item states a time between the first \
+                     satellite and {written}, when the file was written. --datetime sets it"
                 ));
             }
         }

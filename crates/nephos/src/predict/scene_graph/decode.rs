@@ -16,8 +16,8 @@ use crate::predict::stream::{RowSink, RunOptions, RunStats, SINK_ROWS};
 use crate::predict::strip::Strip;
 use crate::scene::Scene;
 
-/// Decodes rows of patches from the top; each strip sees as many rows of patches more
-/// above and below as the decoder reaches, so that strips leave no trace.
+/// Decodes rows of patches from the top; each strip reads as many more rows of patches
+/// above and below as the decoder's receptive field, so that strips leave no trace.
 #[allow(clippy::too_many_arguments)]
 pub(super) fn decode(
     model: &dyn GraphForward,

@@ -18,7 +18,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Windows as `options` asks, each of whole patches.
+    /// Windows by `options`, each of whole patches.
     ///
     /// # Errors
     /// What [`Plan::new`] refuses.

@@ -1,12 +1,12 @@
 //! A graph over all patches of a scene.
 //!
 //! Windows are for the encoder alone: its tokens are blended on the scene's own grid
-//! of patches, the graph attention sees all of them at once, and the decoder goes down
-//! the scene in strips that overlap by as much as it reaches. Where the encoder saw the
+//! of patches, the graph attention runs over all of them at once, and the decoder goes down
+//! the scene in strips that overlap by as much as it reaches. Where the encoder runs over the
 //! whole scene in one window, the result is the model's on that scene as one image.
 //!
 //! Memory grows with the number of patches: some `4 · (2 · patch width + 2 · graph
-//! width)` bytes a patch.
+//! width)` bytes per patch.
 
 mod decode;
 mod layout;

@@ -130,7 +130,7 @@ pub(super) fn encode(
 }
 
 impl Tokens {
-    /// Lets the graph see all patches with a valid pixel at once.
+    /// Runs the graph over all patches with a valid pixel at once.
     pub fn refine(self, model: &dyn GraphForward) -> Result<Grid> {
         let (rows, features, cols) = self.values.dim();
         let width = features / 2;

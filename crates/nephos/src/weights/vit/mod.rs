@@ -3,7 +3,7 @@
 //!
 //! Such a ViT is an encoder with `norm = "pre"`, `activation = "gelu"`,
 //! `final_norm = true` and patches without padding, over one token more, which is
-//! dropped: attention then gives what it gave to that token to the patches.
+//! dropped: its attention weight then goes to the patches.
 
 mod file;
 mod names;
@@ -26,7 +26,7 @@ use crate::text;
 use crate::weights::torch::NamedTensor;
 use crate::weights::{Parameters, check_network};
 
-/// What became of a ViT's tensors, in words.
+/// How a ViT's tensors were used, in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transfer {
@@ -40,11 +40,11 @@ pub struct Transfer {
     pub assumed: Vec<String>,
 }
 
-/// The weights of a network of `config` to start from, under PyTorch's names: those of the file at `path`: all of
-/// them from a bundle, `.pth` or `.safetensors` under nephos' names, all but the last layer
+/// The initial weights of a network of `config`, under PyTorch's names, from the file at `path`:
+/// all of them from a bundle, `.pth` or `.safetensors` under nephos' names, all but the last layer
 /// from a network that was pre-trained without labels, or the encoder alone from a ViT of
-/// `timm` or `transformers`. Of the last two the rest is drawn by
-/// `config.seed`, and what was taken is reported.
+/// `timm` or `transformers`. Of the last two the rest is drawn by `config.seed`, and the
+/// transferred parts are returned.
 ///
 /// The patch embedding is taken where there is no stem and patches have the same size;
 /// for another number of bands each has the sum of the file's divided by that number, so
@@ -101,8 +101,8 @@ pub fn initial(config: &Config, path: &Path) -> Result<(Vec<NamedTensor>, Option
     Ok((weights, Some(transfer)))
 }
 
-/// The number of channels that a pre-trained network predicts, in place of classes: `None` where the file is of
-/// another kind.
+/// The number of channels that a pre-trained network predicts, in place of classes: `None` where
+/// the file is of another kind.
 fn pretrained_classes(path: &Path) -> Result<Option<usize>> {
     let Ok((tensors, metadata)) = safetensors::read(path) else {
         return Ok(None);

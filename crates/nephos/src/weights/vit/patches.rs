@@ -37,7 +37,7 @@ pub(super) fn take(file: &mut File, config: &Config) -> Result<([Numbers; 2], St
             let shared: Vec<f32> = (0..pixels).map(|pixel| sum(pixel) / bands as f32).collect();
             (0..bands).for_each(|_| taken.extend_from_slice(&shared));
         }
-        // What declares bands absent says nothing yet.
+        // Channels that declare bands absent have no effect yet.
         taken.resize(taken.len() + (inputs - bands) * pixels, 0.0);
     }
     file.patches = [None, None];

@@ -17,7 +17,7 @@ pub(super) fn take(file: &mut File, config: &ModelConfig) -> Result<(Numbers, St
     let &[1, places, width] = shape.as_slice() else {
         return Err(format!("{name} is {shape:?}, expected [1, places, width]"));
     };
-    // Those of other tokens come first, where they have any.
+    // Those of other tokens come first, where there are any.
     let others: usize = (file.tokens.iter())
         .map(|(_, shape, _)| shape.get(1).copied().unwrap_or(0))
         .sum();
