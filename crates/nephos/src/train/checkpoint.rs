@@ -9,7 +9,6 @@
 //! whenever the process dies.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use safetensors::SafeTensors;
@@ -21,20 +20,14 @@ use super::loss_scale::LossScale;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::network::Moments;
-use crate::output;
 use crate::weights::Parameter;
+use crate::weights::safetensors::{CHECKSUM, DIGEST, Tensor, write_tensors};
 
 /// Name of the checkpoint in a run's folder.
 pub const FILE_NAME: &str = "checkpoint.safetensors";
 
 /// Version of the layout of the file. Version 1 has no checksum, and is still read.
 const VERSION: u32 = 2;
-
-/// Name of the tensor of 32 bytes that ends the file.
-const CHECKSUM: &str = "checksum";
-
-/// Bytes of a SHA-256.
-const DIGEST: usize = 32;
 
 /// The epoch with the smallest deciding loss.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -153,89 +146,32 @@ pub(super) fn save(
         .map(|(name, moments)| ((*name).to_owned(), moments.updates))
         .collect();
     let text = toml::to_string(state).map_err(|e| Error::usage(format!("training state: {e}")))?;
-    let mut header = serde_json::Map::new();
-    header.insert(
-        "__metadata__".to_owned(),
-        // In this order: who wrote the file is found at its beginning.
-        serde_json::json!({ "written_by": "nephos", "state": text }),
-    );
-    let mut end = 0;
-    let mut entry = |name: String, shape: &[usize]| {
-        let start = end;
-        end += 4 * shape.iter().product::<usize>();
-        let entry = serde_json::json!({
-            "dtype": "F32", "shape": shape, "data_offsets": [start, end]
+    let mut tensors = Vec::new();
+    let mut tensor = |kind: &str, name: &str, shape: &[usize], values| {
+        tensors.push(Tensor {
+            name: format!("{kind}.{name}"),
+            shape: shape.to_vec(),
+            values,
         });
-        header.insert(name, entry);
     };
-    for tensor in parameters {
-        entry(format!("weights.{}", tensor.name), &tensor.shape);
+    for parameter in parameters {
+        tensor(
+            "weights",
+            &parameter.name,
+            &parameter.shape,
+            &parameter.values,
+        );
     }
-    for tensor in average.unwrap_or_default() {
-        entry(format!("average.{}", tensor.name), &tensor.shape);
+    for mean in average.unwrap_or_default() {
+        tensor("average", &mean.name, &mean.shape, &mean.values);
     }
     for (name, moments) in &moments {
-        entry(format!("first.{name}"), &[moments.first.len()]);
-        entry(format!("second.{name}"), &[moments.second.len()]);
+        tensor("first", name, &[moments.first.len()], &moments.first);
+        tensor("second", name, &[moments.second.len()], &moments.second);
     }
-    header.insert(
-        CHECKSUM.to_owned(),
-        serde_json::json!({
-            "dtype": "U8", "shape": [DIGEST], "data_offsets": [end, end + DIGEST]
-        }),
-    );
-    let mut header = serde_json::Value::Object(header).to_string();
-    // Data starts at a multiple of 8 bytes.
-    header.extend(std::iter::repeat_n(
-        ' ',
-        header.len().next_multiple_of(8) - header.len(),
-    ));
-    output::write_atomic(path, |file| {
-        let fail = |e| Error::io(path, e);
-        let file = &mut Hashed {
-            file,
-            hash: Sha256::new(),
-        };
-        file.write_all(&(header.len() as u64).to_le_bytes())
-            .map_err(fail)?;
-        file.write_all(header.as_bytes()).map_err(fail)?;
-        for tensor in parameters.iter().chain(average.unwrap_or_default()) {
-            write_values(file, &tensor.values).map_err(fail)?;
-        }
-        for moments in moments.values() {
-            write_values(file, &moments.first).map_err(fail)?;
-            write_values(file, &moments.second).map_err(fail)?;
-        }
-        let sum = file.hash.clone().finalize();
-        file.write_all(&sum).map_err(fail)
-    })
-}
-
-/// A file, and the digest of what was written to it.
-struct Hashed<'a, W: Write> {
-    file: &'a mut W,
-    hash: Sha256,
-}
-
-impl<W: Write> Write for Hashed<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
-}
-
-fn write_values(file: &mut impl Write, values: &[f32]) -> std::io::Result<()> {
-    // A block at a time: safetensors are little-endian.
-    for block in values.chunks(4096) {
-        let bytes: Vec<u8> = block.iter().flat_map(|value| value.to_le_bytes()).collect();
-        file.write_all(&bytes)?;
-    }
-    Ok(())
+    // In this order: who wrote the file is found at its beginning.
+    let metadata = [("written_by", "nephos".to_owned()), ("state", text)];
+    write_tensors(path, &tensors, &metadata, true)
 }
 
 /// A checkpoint as read.

@@ -11,7 +11,7 @@ mod identity;
 mod memory;
 pub(crate) mod names;
 mod parameters;
-mod safetensors;
+pub(crate) mod safetensors;
 mod shipped;
 mod tensors;
 pub mod torch;

@@ -12,6 +12,7 @@ use std::path::Path;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::Bytes;
 use crate::error::{Error, Result};
@@ -61,6 +62,20 @@ fn decode<const N: usize>(data: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f
     numbers.iter().map(|bytes| number(*bytes)).collect()
 }
 
+/// Name of the tensor of 32 bytes that ends a file with a checksum: the SHA-256 of all bytes
+/// before it.
+pub(crate) const CHECKSUM: &str = "checksum";
+
+/// Bytes of a SHA-256.
+pub(crate) const DIGEST: usize = 32;
+
+/// One tensor to write.
+pub(crate) struct Tensor<'a> {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub values: &'a [f32],
+}
+
 /// Writes a safetensors file of f32 tensors in the order given.
 ///
 /// # Errors
@@ -70,6 +85,27 @@ pub(super) fn write(
     tensors: &[NamedTensor],
     metadata: &[(&str, String)],
 ) -> Result<()> {
+    let tensors: Vec<Tensor<'_>> = (tensors.iter())
+        .map(|(name, shape, values)| Tensor {
+            name: name.clone(),
+            shape: shape.clone(),
+            values,
+        })
+        .collect();
+    write_tensors(path, &tensors, metadata, false)
+}
+
+/// The same of borrowed tensors; with `checksum` a last tensor of bytes, [`CHECKSUM`], holds the
+/// digest of all before it.
+///
+/// # Errors
+/// The file can't be written; a file that is there is kept.
+pub(crate) fn write_tensors(
+    path: &Path,
+    tensors: &[Tensor<'_>],
+    metadata: &[(&str, String)],
+    checksum: bool,
+) -> Result<()> {
     let mut header = Map::new();
     let metadata: Map<_, _> = (metadata.iter())
         .map(|(key, value)| ((*key).to_owned(), Value::from(value.as_str())))
@@ -78,24 +114,46 @@ pub(super) fn write(
         header.insert("__metadata__".to_owned(), metadata.into());
     }
     let mut end = 0;
-    for (name, shape, values) in tensors {
+    let mut entry = |name: &str, dtype: &str, shape: &[usize], bytes: usize| {
         let begin = end;
-        end += size_of_val(values.as_slice());
-        let entry = json!({"dtype": "F32", "shape": shape, "data_offsets": [begin, end]});
-        header.insert(name.clone(), entry);
+        end += bytes;
+        let entry = json!({"dtype": dtype, "shape": shape, "data_offsets": [begin, end]});
+        header.insert(name.to_owned(), entry);
+    };
+    for tensor in tensors {
+        entry(
+            &tensor.name,
+            "F32",
+            &tensor.shape,
+            size_of_val(tensor.values),
+        );
+    }
+    if checksum {
+        entry(CHECKSUM, "U8", &[DIGEST], DIGEST);
     }
     let mut header = Value::from(header).to_string().into_bytes();
     // The numbers start at a multiple of eight bytes.
     header.resize(header.len().next_multiple_of(8), b' ');
-    write_atomic(path, |writer| {
+    write_atomic(path, |file| {
         let fail = |e| Error::io(path, e);
-        (writer.write_all(&(header.len() as u64).to_le_bytes())).map_err(fail)?;
-        writer.write_all(&header).map_err(fail)?;
-        for (_, _, values) in tensors {
-            for value in values {
-                writer.write_all(&value.to_le_bytes()).map_err(fail)?;
+        let mut hash = Sha256::new();
+        let mut put = |bytes: &[u8]| {
+            if checksum {
+                hash.update(bytes);
+            }
+            file.write_all(bytes).map_err(fail)
+        };
+        put(&(header.len() as u64).to_le_bytes())?;
+        put(&header)?;
+        for tensor in tensors {
+            for block in tensor.values.chunks(4096) {
+                let bytes: Vec<u8> = block.iter().flat_map(|value| value.to_le_bytes()).collect();
+                put(&bytes)?;
             }
         }
-        Ok(())
+        match checksum {
+            true => file.write_all(&hash.finalize()).map_err(fail),
+            false => Ok(()),
+        }
     })
 }
