@@ -4,6 +4,7 @@ mod calibrate;
 mod labels;
 mod recall;
 mod samples;
+mod scaling;
 mod score_scene;
 mod scorer;
 

@@ -81,11 +81,13 @@ impl Header {
         })
     }
 
-    /// The bytes before the numbers of an array in C order, version 1, as NumPy pads them.
+    /// The bytes before the numbers of an array in C order, version 1. NumPy ends dict and
+    /// tuple with commas, this does not: by that a mask of nephos is recognised as such
+    /// ([`output`](crate::output)).
     pub fn bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
         let axes: String = shape.iter().map(|axis| format!("{axis}, ")).collect();
         let mut text = format!(
-            "{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}), }}",
+            "{{'descr': '{descr}', 'fortran_order': False, 'shape': ({})}}",
             axes.trim_end_matches(if shape.len() > 1 { ", " } else { " " })
         );
         // With the line's end the numbers begin at a multiple of 64.
