@@ -12,7 +12,7 @@
 #   2. simulated scenes, and simulated sky over real ground (10 min)
 #   3. STEPS steps (36000) on the mixture of weights/training-data.toml, from INIT (none:
 #      from scratch); validated on the Landsat 8 Biome patches, which are not in it
-#   4. 300 steps with these patches
+#   4. 400 steps with these patches
 #
 # With FOLD=K (1 to 6) the last step leaves out the patches of that fold, to be scored.
 set -euo pipefail
@@ -52,17 +52,31 @@ simulate 20 1200
 simulate 30 1800
 simulate 45 1500 --eight-bit 0.8
 simulate 60 800
+hard() {
+  [ -e "$out/hard$1/train_split.pkl" ] || "$nephos" simulate --out "$out/hard$1" \
+    --train "$2" --val 0 --test 0 --size 192 --pixel-size "$1" --hard 0.6 --seed "2$1"
+}
+hard 10 900
+hard 20 1200
+hard 30 1200
+hard 60 500
 
-# The catalogue's scenes that are trained on, by links.
-ground="$out/catalogue"
+# The catalogue's scenes that are trained on, by links, and those with snow apart.
+ground="$out/catalogue" snow="$out/snow"
 if [ ! -e "$ground.done" ]; then
-  mkdir -p "$ground/image" "$ground/label"
+  mkdir -p "$ground"/{image,label} "$snow"/{image,label}
   held="$(sed 's/ *#.*//' weights/held-out/sentinel2_cloud_catalogue.txt)"
+  snowy="$(awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "snow/ice") column = i }
+    NR > 1 && $column == 1 { print $1 }' "$data/sentinel2_cloud_catalogue/tags.csv")"
   for image in "$data"/sentinel2_cloud_catalogue/image/*.tif; do
     name="$(basename "$image" .tif)"
     grep -qxF "$name" <<< "$held" && continue
+    label="$data/sentinel2_cloud_catalogue/label/$name.tif"
     ln -sf "$(realpath "$image")" "$ground/image/"
-    ln -sf "$(realpath "$data/sentinel2_cloud_catalogue/label/$name.tif")" "$ground/label/"
+    ln -sf "$(realpath "$label")" "$ground/label/"
+    grep -qxF "$name" <<< "$snowy" || continue
+    ln -sf "$(realpath "$image")" "$snow/image/"
+    ln -sf "$(realpath "$label")" "$snow/label/"
   done
   touch "$ground.done"
 fi
@@ -90,6 +104,7 @@ train() {
   [ -e "$folder/done" ] && return
   "$nephos" train --config "$out/training.toml" --out "$folder" --checkpoint-every 100 \
     --set train.batch_size=8 --set train.ema=0.998 --set train.optimizer.lr=1.2e-3 \
+    --set data.augment.band_dropout=0.7 --set data.sampling.difficulty=0.2 \
     --set 'data.augment.zoom=[0.5,2.5]' --set 'data.augment.pixel_sizes=[10,60]' \
     --set data.augment.paste.probability=0.2 --set data.assume_reflectance=true "$@" "${begin[@]}"
   touch "$folder/done"
@@ -111,6 +126,6 @@ fi
 train "$last" "$out/main/last.nephos" --set "data.train=$data/l8biome" \
   --set data.share=0.3 --set data.pixel_size=30 --set "data.teacher=$out/teacher/l8biome/agreed" \
   ${FOLD:+--set "data.without=$out/fold-$FOLD.txt"} \
-  --set data.sampling.epoch=2400 --set train.epochs=1 --set train.optimizer.lr=4e-4 \
+  --set data.sampling.epoch=3200 --set train.epochs=1 --set train.optimizer.lr=4e-4 \
   --set train.ema=0.99
 echo "$out/$last/last.nephos"
