@@ -12,7 +12,9 @@
 use std::time::Instant;
 
 use nephos_kernel::gemm::{Epilogue, Matrix, Packed, matmul, matmul_unpacked};
-use nephos_kernel::graph::{Shape, scores, sorted};
+use nephos_kernel::graph::scores::Scores;
+use nephos_kernel::graph::{Shape, sorted};
+use nephos_kernel::scratch::Scratch;
 
 const WIDTH: usize = 512;
 const SLOPE: f64 = 0.2;
@@ -30,7 +32,8 @@ struct Layer {
     nodes: Vec<f32>,
     grad: Vec<f32>,
     weight: Vec<f32>,
-    score: Vec<f32>,
+    scores: Scores<'static>,
+    scratch: Scratch,
     /// Results.
     wh: Vec<f32>,
     s: Vec<f32>,
@@ -57,7 +60,8 @@ impl Layer {
             nodes: numbers(1, features),
             grad: numbers(2, features),
             weight: scaled(numbers(3, WIDTH * WIDTH)),
-            score: scaled(numbers(4, 2 * WIDTH)),
+            scores: Scores::new(scaled(numbers(4, 2 * WIDTH)).into(), [1, WIDTH]),
+            scratch: Scratch::default(),
             wh: vec![0.0; features],
             s: vec![0.0; nodes],
             t: vec![0.0; nodes],
@@ -75,8 +79,8 @@ impl Layer {
         let weight = Packed::new(Matrix::new(&self.weight, WIDTH, WIDTH));
         let nodes = Matrix::new(&self.nodes, self.shape.nodes, WIDTH);
         matmul(nodes, &weight, &mut self.wh, WIDTH, &Epilogue::default());
-        let (s, t) = (&mut self.s, &mut self.t);
-        scores::forward(&self.shape, &self.wh, &self.score, s, t);
+        let both = [&mut self.s[..], &mut self.t];
+        (self.scores).forward(&self.shape, &self.wh, both, &mut self.scratch);
     }
 
     fn attend(&mut self) {
@@ -109,7 +113,7 @@ impl Layer {
     fn project_backward(&mut self) {
         let by = [&self.by_s[..], &self.by_t[..]];
         let (by_wh, by_score) = (&mut self.by_wh, &mut self.by_score);
-        scores::backward(&self.shape, &self.wh, &self.score, by, by_wh, by_score);
+        (self.scores).backward(&self.shape, &self.wh, by, by_wh, by_score);
         let plain = Epilogue::default();
         let by_wh = Matrix::new(&self.by_wh, self.shape.nodes, WIDTH);
         let weight = Packed::new(Matrix::new(&self.weight, WIDTH, WIDTH).transposed());

@@ -17,6 +17,18 @@ pub(crate) fn drop(dropout: &Dropout, values: &mut [f32]) {
     }
 }
 
+/// As [`drop`], and `residual` added.
+pub(crate) fn drop_and_add(dropout: &Dropout, residual: &[f32], values: &mut [f32]) {
+    assert_eq!(residual.len(), values.len(), "residual and values");
+    (values.par_chunks_mut(BLOCK))
+        .zip(residual.par_chunks(BLOCK))
+        .enumerate()
+        .for_each(|(i, (values, residual))| {
+            dropout.apply((i * BLOCK) as u64, values);
+            values.iter_mut().zip(residual).for_each(|(x, r)| *x += r);
+        });
+}
+
 /// The gradient by the input of a ReLU with dropout, in place of the gradient by
 /// its output; `output` is positive where neither stopped a number.
 pub(crate) fn relu_backward(output: &[f32], dropout: &Dropout, gradient: &mut [f32]) {

@@ -13,7 +13,7 @@ const BLOCK: usize = 1 << 14;
 pub enum Decay {
     /// The weight, times this, joins the gradient.
     Coupled(f64),
-    /// The weight shrinks by this times the learning rate, apart from the gradient.
+    /// The weight shrinks by this times the learning rate, decoupled from the gradient.
     Decoupled(f64),
 }
 

@@ -6,8 +6,8 @@
 //! block, by any number of threads.
 //!
 //! The hash is integer arithmetic on 32-bit lanes and the same on every machine;
-//! the inlined forms vectorise with the instructions of the function they stand
-//! in.
+//! the inlined forms vectorise with the instructions of the function that calls
+//! them.
 
 use crate::versions::versions;
 

@@ -109,23 +109,23 @@ impl Bilinear {
 
 impl Bilinear {
     /// The way back of [`Bilinear::resample`]: the gradient by the grids, from that by the
-    /// output; each plane by one thread, in order.
+    /// output; each grid by one thread, in order.
     ///
     /// # Shapes
     /// - gradient: `[count, height, width]`
     /// - result: `[count, rows, columns]`
     ///
     /// # Panics
-    /// The gradient is not of whole planes.
+    /// The gradient is not of whole grids.
     pub fn transposed(&self, gradient: &[f32]) -> Vec<f32> {
         let ([rows, columns], [height, width]) = (self.from, self.to);
         let pixels = count([height, width]);
         assert!(
             pixels > 0 && gradient.len().is_multiple_of(pixels),
-            "whole planes"
+            "whole grids"
         );
-        let planes = gradient.len() / pixels;
-        let mut of_grids = vec![0.0; count([planes, rows, columns])];
+        let grids = gradient.len() / pixels;
+        let mut of_grids = vec![0.0; count([grids, rows, columns])];
         (of_grids.par_chunks_exact_mut(rows * columns))
             .zip(gradient.par_chunks_exact(pixels))
             .for_each_init(

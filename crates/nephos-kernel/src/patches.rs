@@ -3,46 +3,35 @@
 
 use rayon::prelude::*;
 
-use crate::format::Format;
-use crate::gemm::{Epilogue, Matrix, matmul_unpacked};
-use crate::linear::column_sums;
+use crate::gemm::Act;
+use crate::linear::Linear;
+use crate::scratch::{Buffer, Scratch};
 use crate::sizes::{count, sum};
 
-/// Patches of images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patches {
-    /// Images.
-    pub batch: usize,
+/// A patch embedding.
+#[derive(Debug, Clone)]
+pub struct Patches<'a> {
+    /// `channels * size * size` → features of a token; its weight is `[features, channels, size,
+    /// size]`, that of a convolution.
+    pub project: Linear<'a>,
     /// Channels of an image.
     pub channels: usize,
-    /// Height and width of an image in pixels.
-    pub image: [usize; 2],
     /// Side of a patch in pixels.
     pub size: usize,
     /// Pixels from one patch to the next.
     pub stride: usize,
     /// Pixels of zeros around an image.
     pub padding: usize,
-    /// Of the operands of products.
-    pub format: Format,
 }
 
-impl Patches {
-    /// Rows and columns of patches.
-    ///
-    /// # Panics
-    /// An image, with its padding, is smaller than a patch.
-    pub fn grid(&self) -> [usize; 2] {
-        self.image.map(|side| {
+impl Patches<'_> {
+    /// Rows and columns of patches of an image.
+    fn grid(&self, image: [usize; 2]) -> [usize; 2] {
+        image.map(|side| {
             let padded = sum([side, self.padding, self.padding]);
-            let room = padded.checked_sub(self.size);
-            room.expect("an image of at least one patch") / self.stride + 1
+            let rest = padded.checked_sub(self.size);
+            rest.expect("an image of at least one patch") / self.stride + 1
         })
-    }
-
-    fn tokens(&self) -> usize {
-        let [rows, cols] = self.grid();
-        count([self.batch, rows, cols])
     }
 
     /// Numbers of a patch.
@@ -50,117 +39,124 @@ impl Patches {
         count([self.channels, self.size, self.size])
     }
 
-    fn check(&self, images: &[f32]) {
-        let [height, width] = self.image;
-        let numbers = count([self.batch, self.channels, height, width]);
-        assert_eq!(images.len(), numbers, "images of {self:?}");
+    /// Numbers of an image.
+    fn check(&self, images: &[f32], batch: usize, [height, width]: [usize; 2]) -> usize {
+        let numbers = count([batch, self.channels, height, width]);
+        assert_eq!(
+            images.len(),
+            numbers,
+            "{batch} images of {height} x {width} pixels"
+        );
+        count([self.channels, height, width])
     }
 
-    /// Calls `each` with the places in the image of every line of the patches in one
-    /// row of patches: patch, first number in the patch, and the line's pixels.
-    fn lines(&self, row: usize, mut each: impl FnMut(usize, usize, std::ops::Range<usize>)) {
-        let ([height, width], [rows, cols]) = (self.image, self.grid());
-        let (image, row) = (row / rows, row % rows);
-        for line in 0..self.channels * self.size {
-            let (channel, dy) = (line / self.size, line % self.size);
-            let y = (row * self.stride + dy).wrapping_sub(self.padding);
-            if y >= height {
-                continue;
-            }
-            let first = ((image * self.channels + channel) * height + y) * width;
-            for col in 0..cols {
-                let x = col * self.stride;
-                let from = x.max(self.padding).min(width + self.padding);
-                let to = (x + self.size).max(self.padding).min(width + self.padding);
-                let place = line * self.size + from.saturating_sub(x);
-                each(
-                    col,
-                    place,
-                    first + from - self.padding..first + to - self.padding,
-                );
-            }
-        }
-    }
-
-    /// All patches, `[batch * rows * cols, channels * size * size]`.
-    fn unfold(&self, images: &[f32]) -> Vec<f32> {
-        let numbers = self.numbers();
-        let images = self.format.round(images);
-        let mut patches = vec![0.0; count([self.tokens(), numbers])];
-        (patches.par_chunks_mut(self.grid()[1] * numbers))
-            .enumerate()
-            .for_each(|(row, patches)| {
-                self.lines(row, |col, place, pixels| {
-                    let to = &mut patches[col * numbers + place..][..pixels.len()];
-                    to.copy_from_slice(&images[pixels]);
-                });
-            });
-        patches
-    }
-
-    /// One token a patch.
+    /// One token per patch.
     ///
     /// # Shapes
-    /// - images: `[batch, channels, height, width]`
-    /// - weight: `[width, channels, size, size]`
-    /// - bias: `[width]`
-    /// - output: `[batch * rows * cols, width]`
+    /// - images: `[batch, channels, height, width]` for `size = [height, width]`
+    /// - output: `[batch * rows * cols, features]`
     ///
     /// # Panics
-    /// Slices of other sizes.
-    pub fn forward(&self, images: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
-        self.check(images);
-        let patches = self.unfold(images);
-        let weight = self.format.round(weight);
-        let weight = Matrix::new(&weight, bias.len(), self.numbers());
-        let epilogue = Epilogue {
-            bias: Some(bias),
-            ..Epilogue::default()
-        };
-        let mut tokens = vec![0.0; count([self.tokens(), bias.len()])];
-        let patches = Matrix::new(&patches, self.tokens(), self.numbers());
-        matmul_unpacked(
-            patches,
-            weight.transposed(),
-            &mut tokens,
-            bias.len(),
-            &epilogue,
-        );
+    /// Another number of values, or images smaller than a patch.
+    pub fn forward(
+        &self,
+        images: &[f32],
+        batch: usize,
+        size: [usize; 2],
+        scratch: &mut Scratch,
+    ) -> Buffer {
+        let ([rows, cols], width) = (self.grid(size), self.project.outputs());
+        let image = self.check(images, batch, size);
+        let mut tokens = scratch.take(count([batch, rows, cols, width]));
+        let mut patches = scratch.take(count([rows, cols, self.numbers()]));
+        let of_image = tokens.chunks_exact_mut(count([rows, cols, width]));
+        for (image, tokens) in images.chunks_exact(image).zip(of_image) {
+            self.unfold(image, size, &mut patches);
+            self.project.forward(&patches, None, Act::None, tokens);
+        }
+        scratch.give(patches);
         tokens
     }
 
     /// The gradients by the weight and by the bias, from that by the output.
     ///
     /// # Shapes
-    /// - images: `[batch, channels, height, width]`
-    /// - gradient: `[batch * rows * cols, width]`
-    /// - results: `[width, channels, size, size]`, `[width]`
+    /// - images: as [`Patches::forward`]
+    /// - gradient: `[batch * rows * cols, features]`
+    /// - results: `[features, channels, size, size]`, `[features]`
     ///
     /// # Panics
-    /// Slices of other sizes.
-    pub fn weights_backward(&self, images: &[f32], gradient: &[f32]) -> [Vec<f32>; 2] {
-        self.check(images);
-        let (tokens, numbers) = (self.tokens(), self.numbers());
-        let width = gradient.len() / tokens;
-        let patches = self.unfold(images);
-        let mut of_weight = vec![0.0; count([width, numbers])];
-        let operand = self.format.round(gradient);
-        let gradients = Matrix::new(&operand, tokens, width).transposed();
-        let patches = Matrix::new(&patches, tokens, numbers);
-        matmul_unpacked(
-            gradients,
-            patches,
-            &mut of_weight,
-            numbers,
-            &Epilogue::default(),
-        );
-        [of_weight, column_sums(gradient, width)]
+    /// Slices of other sizes, or a layer that is packed for inference.
+    pub fn weights_backward(
+        &self,
+        images: &[f32],
+        batch: usize,
+        size: [usize; 2],
+        gradient: &[f32],
+    ) -> [Vec<f32>; 2] {
+        let [rows, cols] = self.grid(size);
+        let image = self.check(images, batch, size);
+        let of_image = count([rows, cols, self.numbers()]);
+        let mut patches = vec![0.0; count([batch, of_image])];
+        let parts = patches.chunks_exact_mut(of_image);
+        for (image, patches) in images.chunks_exact(image).zip(parts) {
+            self.unfold(image, size, patches);
+        }
+        self.project.weights_backward(&patches, gradient)
+    }
+
+    /// The patches of an image, `[rows, cols, channels, size, size]`; 0 outside the image.
+    fn unfold(&self, image: &[f32], size: [usize; 2], patches: &mut [f32]) {
+        let [_, cols] = self.grid(size);
+        (patches
+            .par_chunks_exact_mut(cols * self.numbers())
+            .enumerate())
+        .for_each(|(row, patches)| self.unfold_row(image, size, row, patches));
+    }
+
+    fn unfold_row(
+        &self,
+        image: &[f32],
+        [height, width]: [usize; 2],
+        row: usize,
+        patches: &mut [f32],
+    ) {
+        let Self {
+            size,
+            stride,
+            padding,
+            ..
+        } = *self;
+        for line in 0..self.channels * size {
+            let channel = line / size;
+            let y = (row * stride + line % size)
+                .checked_sub(padding)
+                .filter(|y| *y < height);
+            let pixels = y.map(|y| &image[(channel * height + y) * width..][..width]);
+            for (col, patch) in patches.chunks_exact_mut(self.numbers()).enumerate() {
+                let to = &mut patch[line * size..][..size];
+                // The pixels from `first` to `end` of the padded line that exist.
+                let left = col * stride;
+                let first = padding.saturating_sub(left).min(size);
+                let end = (padding + width).saturating_sub(left).clamp(first, size);
+                match pixels {
+                    Some(pixels) if first < end => {
+                        let from = left + first - padding;
+                        to[..first].fill(0.0);
+                        to[first..end].copy_from_slice(&pixels[from..from + end - first]);
+                        to[end..].fill(0.0);
+                    }
+                    _ => to.fill(0.0),
+                }
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Format;
 
     fn numbers(count: usize, step: usize) -> Vec<f32> {
         (0..count)
@@ -178,22 +174,27 @@ mod tests {
             ([1, 1], 1, 1, 0),
             ([4, 6], 7, 5, 3),
         ] {
+            let [height, width] = image;
+            let images = numbers(2 * 3 * height * width, 3);
+            let weight = numbers(5 * 3 * size * size, 7);
+            let bias = numbers(5, 5);
+            let sizes = [3 * size * size, 5];
             let patches = Patches {
-                batch: 2,
+                project: Linear::transposed(&weight, sizes, Some(&bias), Format::F32),
                 channels: 3,
-                image,
                 size,
                 stride,
                 padding,
-                format: Format::F32,
             };
-            let ([height, width], [rows, cols]) = (image, patches.grid());
-            let images = numbers(2 * 3 * height * width, 3);
-            let weight = numbers(5 * 3 * size * size, 7);
-            let (bias, gradient) = (numbers(5, 5), numbers(2 * rows * cols * 5, 11));
+            let [rows, cols] = patches.grid(image);
+            let gradient = numbers(2 * rows * cols * 5, 11);
 
-            let tokens = patches.forward(&images, &weight, &bias);
-            let [of_weight, of_bias] = patches.weights_backward(&images, &gradient);
+            let mut scratch = Scratch::default();
+            // What a buffer held before is overwritten.
+            let stale = vec![f32::NAN; rows * cols * sizes[0]];
+            scratch.give(stale.into());
+            let tokens = patches.forward(&images, 2, image, &mut scratch);
+            let [of_weight, of_bias] = patches.weights_backward(&images, 2, image, &gradient);
 
             let mut expected = bias.repeat(2 * rows * cols);
             let mut by_weight = vec![0.0; weight.len()];
@@ -212,7 +213,7 @@ mod tests {
                     by_weight[w] += images[pixel] * gradient[token * 5 + o];
                 }
             }
-            assert_eq!(tokens, expected, "{patches:?}");
+            assert_eq!(tokens[..], expected, "{patches:?}");
             assert_eq!(of_weight, by_weight, "{patches:?}");
             let sum = |o: usize| gradient.iter().skip(o).step_by(5).sum::<f32>();
             assert_eq!(of_bias, (0..5).map(sum).collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! Loops on the threads of the pool, and threads that stay awake from loop to loop.
+//! Parallel loops on the pool's threads, and workers that spin between loops.
 //!
 //! A forward pass is some fifty loops, a training step hundreds, each of which ends
 //! before the next begins. A thread of rayon's pool that finds nothing to do falls
@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use rayon::Yield;
 
-/// How long a thread stays awake for nothing: longer than what is done between loops.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// How long a worker spins without a task: longer than what is done between loops.
+const SPIN_TIMEOUT: Duration = Duration::from_millis(20);
 
-/// Whether threads are being kept awake.
-static AWAKE: AtomicBool = AtomicBool::new(false);
+/// Whether workers are spinning.
+static SPINNING: AtomicBool = AtomicBool::new(false);
 
 /// Does `work` on a thread of the pool while the other threads look for its tasks
 /// without falling asleep.
@@ -22,8 +22,8 @@ static AWAKE: AtomicBool = AtomicBool::new(false);
 /// They burn their processors meanwhile, so it is for work that is loops and little
 /// between them. One such work at a time has helpers: others, at the same time or
 /// inside of it, are only moved to the pool.
-pub fn awake<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    if AWAKE.swap(true, Ordering::Acquire) {
+pub fn with_spinning_workers<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    if SPINNING.swap(true, Ordering::Acquire) {
         return rayon::scope(|_| work());
     }
     let over = AtomicBool::new(false);
@@ -37,7 +37,7 @@ pub fn awake<T: Send>(work: impl FnOnce() -> T + Send) -> T {
             let mut busy = Instant::now();
             // A thread may have got here while a task waits, below on its stack: even
             // one of `work`, which then waits for that. It goes back before long.
-            while !over.load(Ordering::Acquire) && busy.elapsed() < PATIENCE {
+            while !over.load(Ordering::Acquire) && busy.elapsed() < SPIN_TIMEOUT {
                 if rayon::yield_now() == Some(Yield::Executed) {
                     busy = Instant::now();
                 } else {
@@ -53,21 +53,21 @@ pub fn awake<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 ///
 /// Each thread takes some tasks in a row, fewer as fewer are left (guided
 /// self-scheduling, Polychronopoulos & Kuck 1987, doi:10.1109/TC.1987.5009495). At the
-/// end one may wait for a task of another, and then does so awake: so tasks are short,
+/// end one may wait for a task of another, and then spins: so tasks are short,
 /// and wait for nothing.
-pub(crate) fn each(count: usize, task: impl Fn(usize) + Sync) {
+pub(crate) fn parallel_for(count: usize, task: impl Fn(usize) + Sync) {
     let threads = rayon::current_num_threads().min(count);
     if threads <= 1 {
         return (0..count).for_each(task);
     }
     let (next, undone) = (AtomicUsize::new(0), AtomicUsize::new(count));
-    let share = |from: usize| (count - from.min(count)).div_ceil(2 * threads);
+    let chunk = |from: usize| (count - from.min(count)).div_ceil(2 * threads);
     let work = || {
-        let take = |from| Some(from + share(from));
+        let take = |from| Some(from + chunk(from));
         while let Ok(from) = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
             && from < count
         {
-            let mine = Mine(share(from), &undone);
+            let mine = Mine(chunk(from), &undone);
             (from..from + mine.0).for_each(&task);
         }
     };
@@ -82,7 +82,7 @@ pub(crate) fn each(count: usize, task: impl Fn(usize) + Sync) {
 }
 
 /// Tasks of one thread, which are no longer undone when it has done them, or panicked:
-/// nobody waits for them for ever.
+/// no thread waits for them for ever.
 struct Mine<'a>(usize, &'a AtomicUsize);
 
 impl Drop for Mine<'_> {
@@ -97,7 +97,7 @@ struct Over<'a>(&'a AtomicBool);
 impl Drop for Over<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
-        AWAKE.store(false, Ordering::Release);
+        SPINNING.store(false, Ordering::Release);
     }
 }
 
@@ -126,10 +126,12 @@ mod tests {
     const SUM: u32 = 40 * 41 * 39 / 6;
 
     #[test]
-    fn works_end_whoever_else_works() {
+    fn nested_and_concurrent_works_end() {
         for threads in [1, 2, 5] {
             let pool = pool(threads);
-            let sums = || awake(|| sum(40) == SUM && awake(|| sum(40)) == SUM);
+            let sums = || {
+                with_spinning_workers(|| sum(40) == SUM && with_spinning_workers(|| sum(40)) == SUM)
+            };
             let works = || (0..50).all(|_| sums());
             // From threads that are not of the pool ...
             std::thread::scope(|scope| {
@@ -151,7 +153,7 @@ mod tests {
                 let task = |i: usize| {
                     done[i].fetch_add(1, Ordering::Relaxed);
                 };
-                pool(threads).install(|| awake(|| each(count, task)));
+                pool(threads).install(|| with_spinning_workers(|| parallel_for(count, task)));
                 assert!(done.iter().all(|done| done.load(Ordering::Relaxed) == 1));
             }
         }
@@ -161,7 +163,7 @@ mod tests {
     fn a_panic_of_any_task_is_the_callers() {
         let pool = pool(3);
         for at in [0, 20, 39] {
-            let panic = || pool.install(|| each(40, |i| assert_ne!(i, at)));
+            let panic = || pool.install(|| parallel_for(40, |i| assert_ne!(i, at)));
             assert!(catch_unwind(AssertUnwindSafe(panic)).is_err());
         }
     }
@@ -169,9 +171,9 @@ mod tests {
     #[test]
     fn a_panic_lets_the_helpers_go() {
         let pool = pool(3);
-        let panic = || pool.install(|| awake(|| -> u32 { panic!("as told") }));
+        let panic = || pool.install(|| with_spinning_workers(|| -> u32 { panic!("as intended") }));
         assert!(catch_unwind(AssertUnwindSafe(panic)).is_err());
         // The scope ended, so the helpers did: the pool works on.
-        assert_eq!(pool.install(|| awake(|| sum(40))), SUM);
+        assert_eq!(pool.install(|| with_spinning_workers(|| sum(40))), SUM);
     }
 }

@@ -11,7 +11,7 @@ pub(crate) struct Shared<'a> {
     borrow: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: whoever takes a range promises that nobody else has it.
+// SAFETY: callers take disjoint ranges.
 unsafe impl Send for Shared<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Shared<'_> {}
@@ -36,7 +36,7 @@ impl<'a> Shared<'a> {
     #[allow(clippy::mut_from_ref)]
     pub(crate) unsafe fn range(&self, first: usize, count: usize) -> &'a mut [f32] {
         assert!(first <= self.len && count <= self.len - first);
-        // SAFETY: within the slice; nobody else has it, by the contract.
+        // SAFETY: within the slice; the caller's alone, by the contract.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(first), count) }
     }
 }

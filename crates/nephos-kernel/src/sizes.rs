@@ -65,11 +65,13 @@ mod tests {
 
     use super::*;
     use crate::conv::{Conv3x3Packed, ConvPacked, Window};
+    use crate::conv_blocks::{Conv, Merge};
     use crate::dropout::Dropout;
     use crate::format::Format;
     use crate::gemm::{Act, BatchLayout, Epilogue, Matrix, Packed, matmul, matmul_batch};
+    use crate::linear::Linear;
     use crate::patches::Patches;
-    use crate::pyramid::Merge;
+    use crate::scratch::Scratch;
     use crate::token_conv::TokenConv;
     use crate::{attention, conv, graph};
 
@@ -155,7 +157,8 @@ mod tests {
             graph::pairwise::forward(&nodes, &[], &[], &[], 0.2, &pairs, false, &mut []);
         });
         refused("scores of nodes", &|| {
-            graph::scores::forward(&nodes, &[], &[0.0; 2], &mut [], &mut []);
+            let scores = graph::scores::Scores::new(vec![0.0; 2].into(), [1, 1]);
+            scores.forward(&nodes, &[], [&mut [], &mut []], &mut Scratch::default());
         });
         let images = |batch, height, width| conv::Shape {
             batch,
@@ -185,52 +188,44 @@ mod tests {
         refused("images of a gradient by filters", &|| {
             let size = images(LARGE, LARGE, 1);
             let window = window(1, 1, 0);
-            conv::add_weight_gradient(&[], size, &[], [1, 1], window, &mut [0.0]);
+            conv::add_weight_gradient(&[], size, &[], [1, 1], window, false, &mut [0.0]);
         });
+        let patches = |padding| Patches {
+            project: Linear::packed(&[1.0], [1, 1], None),
+            channels: 1,
+            size: 1,
+            stride: 1,
+            padding,
+        };
+        let scratch = Scratch::default;
         refused("patches", &|| {
-            let patches = Patches {
-                batch: LARGE,
-                channels: LARGE,
-                image: [1, 1],
-                size: 1,
-                stride: 1,
-                padding: 0,
-                format: Format::F32,
-            };
-            patches.forward(&[], &[], &[]);
+            patches(0).forward(&[], LARGE, [LARGE, 1], &mut scratch());
         });
         refused("padding of patches", &|| {
-            let patches = Patches {
-                batch: 1,
-                channels: 1,
-                image: [1, 1],
-                size: 1,
-                stride: 1,
-                padding: HALF,
-                format: Format::F32,
-            };
-            patches.forward(&[1.0], &[1.0], &[0.0]);
+            patches(HALF).forward(&[1.0], 1, [1, 1], &mut scratch());
         });
         refused("a grid of tokens", &|| {
-            let conv = TokenConv {
-                batch: LARGE,
-                grid: [LARGE, 1],
-                inputs: 1,
-                outputs: 1,
-                kernel: 1,
-                format: Format::F32,
-            };
-            conv.pad(&[]);
+            let conv = TokenConv::plain(&[1.0], &[0.0], [1, 1], 1, Format::F32);
+            conv.forward(
+                &[],
+                images(LARGE, LARGE, 1),
+                Act::None,
+                None,
+                &mut scratch(),
+            );
         });
         refused("a grid to be doubled", &|| {
-            let merge = Merge {
-                shape: images(LARGE, LARGE, 1),
-                inputs: 1,
-                detail: 0,
-                width: 1,
-                format: Format::F32,
+            let conv = |kernel| {
+                let window = window(kernel, 1, kernel / 2);
+                let weight = vec![1.0; kernel * kernel].into();
+                Conv::new(weight, vec![0.0].into(), [1, 1], window, None)
             };
-            merge.append(&[], &[], false, &mut []);
+            let merge = Merge {
+                reduce: conv(1),
+                join: conv(3),
+                detail: 0,
+            };
+            merge.append(images(LARGE, LARGE, 1), &[], &[], false, &mut []);
         });
     }
 }

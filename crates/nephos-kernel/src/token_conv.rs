@@ -4,145 +4,118 @@
 //! product of all tokens with one matrix, and nothing is unfolded: the grid gets a
 //! border of zero tokens, and a tap then reads the same tokens some rows further on.
 //! The border to the right of a row of the grid is the one to the left of the next.
+//! For inference, kernels of 3 × 3 go by minimal filtering instead.
+
+mod layout;
+
+use std::borrow::Cow;
 
 use rayon::prelude::*;
 
+use crate::conv::{Conv3x3Packed, Shape};
 use crate::format::Format;
-use crate::gemm::{Act, Epilogue, Matrix, matmul_unpacked};
+use crate::gemm::{Act, Epilogue, Matrix, Packed, matmul, matmul_unpacked};
 use crate::linear::column_sums;
+use crate::scratch::{Buffer, Scratch};
 use crate::sizes::{count, sum};
+use layout::Layout;
 
 /// A convolution with stride 1 that keeps the size of the grid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TokenConv {
-    /// Independent grids.
-    pub batch: usize,
-    /// Rows and columns of a grid.
-    pub grid: [usize; 2],
-    /// Features of a token of the input.
-    pub inputs: usize,
-    /// Features of a token of the output.
-    pub outputs: usize,
-    /// Side of the kernel; odd.
-    pub kernel: usize,
-    /// Of the operands of products.
-    pub format: Format,
+#[derive(Debug, Clone)]
+pub struct TokenConv<'a> {
+    weight: Weight<'a>,
+    bias: Cow<'a, [f32]>,
+    inputs: usize,
+    outputs: usize,
+    kernel: usize,
+    format: Format,
 }
 
-/// Tokens with their border, from [`TokenConv::pad`].
 #[derive(Debug, Clone)]
-pub struct Padded(Vec<f32>);
+enum Weight<'a> {
+    /// `[outputs, inputs, kernel, kernel]`
+    Plain(&'a [f32]),
+    /// For each row of the kernel, `[kernel * inputs, outputs]`.
+    Packed(Vec<Packed>),
+    /// Of 3 × 3.
+    Filters(Conv3x3Packed),
+}
 
-impl TokenConv {
-    fn reach(&self) -> usize {
-        self.kernel / 2
-    }
+/// What the backward pass needs: tokens with their border.
+#[derive(Debug, Clone, Default)]
+pub struct Padded(Buffer);
 
-    /// # Panics
-    /// Grids with their border, or filters, have more numbers than fit.
-    fn check(&self) {
-        let [rows, cols] = self.grid.map(|side| sum([side, self.kernel, self.kernel]));
-        for features in [self.inputs, self.outputs] {
-            count([self.batch, rows, cols, features, self.kernel]);
-        }
-        count([self.outputs, self.inputs, self.kernel, self.kernel]);
-    }
-
-    /// Tokens from one row of the grid to the next, border included.
-    fn pitch(&self) -> usize {
-        self.grid[1] + self.reach()
-    }
-
-    /// Tokens from one grid to the next.
-    fn image(&self) -> usize {
-        (self.grid[0] + self.reach()) * self.pitch()
-    }
-
-    /// Border tokens before the first token.
-    fn lead(&self) -> usize {
-        self.reach() * self.pitch() + self.reach()
-    }
-
-    /// Tokens from the first to the last, with the border between them.
-    fn span(&self) -> usize {
-        self.batch * self.image() - self.lead()
-    }
-
-    fn tokens(&self) -> usize {
-        self.batch * self.grid[0] * self.grid[1]
-    }
-
-    /// Where each row of each grid begins, in tokens from the first.
-    fn starts(&self) -> impl Iterator<Item = usize> {
-        let image = move |batch: usize| {
-            (0..self.grid[0]).map(move |row| batch * self.image() + row * self.pitch())
-        };
-        (0..self.batch).flat_map(image)
-    }
-
-    /// Tokens, whose features come in several parts, with a border of zeros.
+impl<'a> TokenConv<'a> {
+    /// For training: weights that change between passes. Operands of products are of `format`.
     ///
     /// # Shapes
-    /// - parts: `[batch * rows * cols, _]` each, `inputs` features together
+    /// - weight: `[outputs, inputs, kernel, kernel]` of `[inputs, outputs]`
+    /// - bias: `[outputs]`
     ///
     /// # Panics
-    /// Parts of other sizes, or an even kernel.
-    pub fn pad(&self, parts: &[&[f32]]) -> Padded {
-        self.check();
-        let features = parts.iter().map(|part| part.len()).sum::<usize>();
-        assert_eq!(
-            features,
-            self.tokens() * self.inputs,
-            "features of {self:?}"
-        );
-        self.pad_parts(parts, self.inputs)
+    /// A weight of another size, or an even kernel.
+    pub fn plain(
+        weight: &'a [f32],
+        bias: &'a [f32],
+        [inputs, outputs]: [usize; 2],
+        kernel: usize,
+        format: Format,
+    ) -> Self {
+        assert!(kernel % 2 == 1, "a kernel of {kernel}");
+        let numbers = count([outputs, inputs, kernel, kernel]);
+        assert_eq!(weight.len(), numbers, "weights of a convolution");
+        Self {
+            weight: Weight::Plain(weight),
+            bias: Cow::Borrowed(bias),
+            inputs,
+            outputs,
+            kernel,
+            format,
+        }
     }
 
-    fn pad_parts(&self, parts: &[&[f32]], width: usize) -> Padded {
-        assert!(self.kernel % 2 == 1, "a kernel of {}", self.kernel);
-        let mut padded = vec![0.0; (self.span() + 2 * self.lead()) * width];
-        let mut first = 0;
-        for part in parts.iter().filter(|part| !part.is_empty()) {
-            let count = part.len() / self.tokens();
-            let rows = self.starts().zip(part.chunks_exact(self.grid[1] * count));
-            for (start, row) in rows {
-                let to = padded[(self.lead() + start) * width..].chunks_exact_mut(width);
-                for (to, token) in to.zip(row.chunks_exact(count)) {
-                    to[first..first + count].copy_from_slice(token);
-                }
+    /// For inference alone.
+    ///
+    /// # Shapes
+    /// As [`TokenConv::plain`].
+    ///
+    /// # Panics
+    /// As [`TokenConv::plain`].
+    pub fn packed(weight: &[f32], bias: Vec<f32>, sizes: [usize; 2], kernel: usize) -> Self {
+        let plain = TokenConv::plain(weight, &bias, sizes, kernel, Format::F32);
+        let weight = match kernel {
+            3 => Weight::Filters(Conv3x3Packed::new(weight, [sizes[1], sizes[0]])),
+            _ => {
+                let weight = plain.by_tap(weight);
+                let pack = |dy| Packed::new(plain.kernel_row(&weight, dy));
+                Weight::Packed((0..kernel).map(pack).collect())
             }
-            first += count;
+        };
+        Self {
+            weight,
+            bias: Cow::Owned(bias),
+            inputs: sizes[0],
+            outputs: sizes[1],
+            kernel,
+            format: Format::F32,
         }
-        self.format.round_in_place(&mut padded);
-        Padded(padded)
     }
 
-    /// The tokens of `span`, without the border.
-    fn unpad(&self, span: &[f32], width: usize) -> Vec<f32> {
-        let mut tokens = vec![0.0; self.tokens() * width];
-        let rows = tokens.chunks_exact_mut(self.grid[1] * width);
-        for (row, start) in rows.zip(self.starts()) {
-            row.copy_from_slice(&span[start * width..][..row.len()]);
+    /// # Panics
+    /// Grids with their border have more numbers than fit.
+    fn layout(&self, shape: Shape) -> Layout {
+        let [rows, cols] =
+            [shape.height, shape.width].map(|side| sum([side, self.kernel, self.kernel]));
+        for features in [self.inputs, self.outputs] {
+            count([shape.batch, rows, cols, features, self.kernel]);
         }
-        tokens
-    }
-
-    /// `width` features of the `count` tokens that a tap of row `dy` of the kernel and
-    /// of column `dx` sees.
-    fn seen<'a>(&self, padded: &'a Padded, dy: usize, dx: usize, width: usize) -> Matrix<'a> {
-        let features = padded.0.len() / (self.span() + 2 * self.lead());
-        let first = (dy * self.pitch() + dx) * features;
-        Matrix::strided(&padded.0[first..], [self.span(), width], [features, 1])
+        let kernel = self.kernel;
+        Layout { shape, kernel }
     }
 
     /// `weight` as `[outputs, kernel, kernel, inputs]`.
     fn by_tap(&self, weight: &[f32]) -> Vec<f32> {
         let taps = self.kernel * self.kernel;
-        assert_eq!(
-            weight.len(),
-            self.outputs * self.inputs * taps,
-            "weights of {self:?}"
-        );
         let weight = self.format.round(weight);
         let mut moved = vec![0.0; weight.len()];
         (moved.par_chunks_exact_mut(self.inputs * taps))
@@ -151,37 +124,75 @@ impl TokenConv {
         moved
     }
 
-    /// `activation(convolution + bias)`.
+    /// The taps of a row of the kernel, `[kernel * inputs, outputs]`, which read tokens that lie
+    /// side by side.
+    fn kernel_row<'b>(&self, by_tap: &'b [f32], dy: usize) -> Matrix<'b> {
+        let row = self.kernel * self.inputs;
+        let shape = [self.outputs, row];
+        Matrix::strided(&by_tap[dy * row..], shape, [self.kernel * row, 1]).transposed()
+    }
+
+    /// `activation(convolution + bias)`; `saved` takes what [`TokenConv::backward`] needs.
     ///
     /// # Shapes
-    /// - weight: `[outputs, inputs, kernel, kernel]`
-    /// - bias: `[outputs]`
+    /// - parts: `[batch * rows * cols, _]` each, `inputs` features together
     /// - output: `[batch * rows * cols, outputs]`
     ///
     /// # Panics
-    /// Slices of other sizes.
-    pub fn forward(&self, x: &Padded, weight: &[f32], bias: &[f32], activation: Act) -> Vec<f32> {
-        self.check();
-        let weight = self.by_tap(weight);
-        let (row, all) = (
-            self.kernel * self.inputs,
-            self.kernel * self.kernel * self.inputs,
-        );
-        let mut span = vec![0.0; self.span() * self.outputs];
+    /// Parts of other sizes.
+    pub fn forward(
+        &self,
+        parts: &[&[f32]],
+        shape: Shape,
+        activation: Act,
+        saved: Option<&mut Padded>,
+        scratch: &mut Scratch,
+    ) -> Buffer {
+        let layout = self.layout(shape);
+        let (tokens, inputs, outputs) = (layout.tokens(), self.inputs, self.outputs);
+        let features = parts.iter().map(|part| part.len()).sum::<usize>();
+        assert_eq!(features, tokens * inputs, "features of tokens of {shape:?}");
+        let mut out = scratch.take(tokens * outputs);
+        if let Weight::Filters(filters) = &self.weight {
+            let joined = (parts.len() > 1).then(|| {
+                let mut joined = scratch.take(tokens * inputs);
+                join(parts, tokens, &mut joined);
+                joined
+            });
+            let grid = joined.as_deref().unwrap_or(parts[0]);
+            filters.forward(grid, shape, Some(&self.bias), activation, &mut out);
+            joined.into_iter().for_each(|joined| scratch.give(joined));
+            return out;
+        }
+        let mut padded = scratch.take(layout.padded() * inputs);
+        layout.pad(parts, inputs, &mut padded);
+        self.format.round_in_place(&mut padded);
+        let by_tap = match &self.weight {
+            Weight::Plain(weight) => self.by_tap(weight),
+            _ => Vec::new(),
+        };
+        let mut span = scratch.take(layout.span() * outputs);
         for dy in 0..self.kernel {
             let last = dy + 1 == self.kernel;
             let epilogue = Epilogue {
-                bias: last.then_some(bias),
+                bias: last.then_some(&self.bias),
                 accumulate: dy > 0,
                 activation: if last { activation } else { Act::None },
                 ..Epilogue::default()
             };
-            // The taps of a row of the kernel see tokens that lie side by side.
-            let taps = Matrix::strided(&weight[dy * row..], [self.outputs, row], [all, 1]);
-            let seen = self.seen(x, dy, 0, row);
-            matmul_unpacked(seen, taps.transposed(), &mut span, self.outputs, &epilogue);
+            let read = layout.read(&padded, dy, 0, self.kernel * inputs);
+            match &self.weight {
+                Weight::Packed(rows) => matmul(read, &rows[dy], &mut span, outputs, &epilogue),
+                _ => {
+                    let row = self.kernel_row(&by_tap, dy);
+                    matmul_unpacked(read, row, &mut span, outputs, &epilogue);
+                }
+            }
         }
-        self.unpad(&span, self.outputs)
+        layout.unpad(&span, outputs, &mut out);
+        scratch.give(span);
+        scratch.save_or_give(saved.map(|saved| &mut saved.0), padded);
+        out
     }
 
     /// The gradients by the input, the weight and the bias, from the gradient by the
@@ -192,35 +203,40 @@ impl TokenConv {
     /// - results: `[batch * rows * cols, inputs]`, and as the weight and the bias
     ///
     /// # Panics
-    /// Slices of other sizes.
-    pub fn backward(&self, x: &Padded, weight: &[f32], gradient: &[f32]) -> [Vec<f32>; 3] {
-        self.check();
+    /// Slices of other sizes, or a convolution for inference alone.
+    pub fn backward(&self, saved: &Padded, shape: Shape, gradient: &[f32]) -> [Vec<f32>; 3] {
+        let Weight::Plain(weight) = self.weight else {
+            panic!("a convolution that is packed for inference");
+        };
+        let layout = self.layout(shape);
+        let (side, inputs, outputs) = (self.kernel, self.inputs, self.outputs);
         assert_eq!(
             gradient.len(),
-            self.tokens() * self.outputs,
-            "gradients of {self:?}"
+            layout.tokens() * outputs,
+            "gradients of {shape:?}"
         );
-        let (taps, side) = (self.kernel * self.kernel, self.kernel);
-        let all = taps * self.inputs;
-        let of_bias = column_sums(gradient, self.outputs);
-        let padded = self.pad_parts(&[gradient], self.outputs);
-        let inner = self.seen(&padded, self.reach(), self.reach(), self.outputs);
+        let (taps, all) = (side * side, side * side * inputs);
+        let of_bias = column_sums(gradient, outputs);
+        let mut padded = vec![0.0; layout.padded() * outputs];
+        layout.pad(&[gradient], outputs, &mut padded);
+        self.format.round_in_place(&mut padded);
+        let inner = layout.read(&padded, layout.reach(), layout.reach(), outputs);
 
         let mut moved = vec![0.0; weight.len()];
         for dy in 0..side {
-            let to = &mut moved[dy * side * self.inputs..];
-            let seen = self.seen(x, dy, 0, side * self.inputs);
-            matmul_unpacked(inner.transposed(), seen, to, all, &Epilogue::default());
+            let to = &mut moved[dy * side * inputs..];
+            let read = layout.read(&saved.0, dy, 0, side * inputs);
+            matmul_unpacked(inner.transposed(), read, to, all, &Epilogue::default());
         }
         let mut of_weight = vec![0.0; weight.len()];
         (of_weight.par_chunks_exact_mut(all))
             .zip(moved.par_chunks_exact(all))
-            .for_each(|(to, from)| transpose(from, self.inputs, to));
+            .for_each(|(to, from)| transpose(from, inputs, to));
 
         let weight = self.by_tap(weight);
         let mut span = moved;
         span.clear();
-        span.resize(self.span() * self.inputs, 0.0);
+        span.resize(layout.span() * inputs, 0.0);
         for tap in 0..taps {
             // What a token gave to its neighbour comes back from there.
             let (dy, dx) = (side - 1 - tap / side, side - 1 - tap % side);
@@ -228,13 +244,29 @@ impl TokenConv {
                 accumulate: tap > 0,
                 ..Epilogue::default()
             };
-            let shape = [self.outputs, self.inputs];
-            let matrix = Matrix::strided(&weight[tap * self.inputs..], shape, [all, 1]);
-            let seen = self.seen(&padded, dy, dx, self.outputs);
-            matmul_unpacked(seen, matrix, &mut span, self.inputs, &epilogue);
+            let matrix = Matrix::strided(&weight[tap * inputs..], [outputs, inputs], [all, 1]);
+            let read = layout.read(&padded, dy, dx, outputs);
+            matmul_unpacked(read, matrix, &mut span, inputs, &epilogue);
         }
-        [self.unpad(&span, self.inputs), of_weight, of_bias]
+        let mut of_tokens = vec![0.0; layout.tokens() * inputs];
+        layout.unpad(&span, inputs, &mut of_tokens);
+        [of_tokens, of_weight, of_bias]
     }
+}
+
+/// The parts of each of some tokens, side by side.
+fn join(parts: &[&[f32]], tokens: usize, joined: &mut [f32]) {
+    let width = joined.len() / tokens.max(1);
+    (joined.par_chunks_exact_mut(width.max(1)).enumerate())
+        .with_min_len(64)
+        .for_each(|(token, mut to)| {
+            for part in parts {
+                let count = part.len() / tokens;
+                let (own, rest) = to.split_at_mut(count);
+                own.copy_from_slice(&part[token * count..][..count]);
+                to = rest;
+            }
+        });
 }
 
 /// `from`, rows of `cols` numbers, with rows and columns exchanged.
@@ -259,12 +291,16 @@ mod tests {
 
     /// Calls `each` with every product of a convolution: token of the output and its
     /// feature, token of the input and its feature, place of the weight.
-    fn products(conv: &TokenConv, mut each: impl FnMut([usize; 2], [usize; 2], usize)) {
-        let ([rows, cols], side) = (conv.grid, conv.kernel);
+    fn products(
+        (shape, side): (Shape, usize),
+        [inputs, outputs]: [usize; 2],
+        mut each: impl FnMut([usize; 2], [usize; 2], usize),
+    ) {
+        let [rows, cols] = [shape.height, shape.width];
         let inside = |at: usize, d: usize, size: usize| {
             (at + d).checked_sub(side / 2).filter(|at| *at < size)
         };
-        for token in 0..conv.tokens() {
+        for token in 0..shape.batch * rows * cols {
             let (image, y, x) = (token / (rows * cols), token / cols % rows, token % cols);
             for tap in 0..side * side {
                 let (Some(y), Some(x)) = (inside(y, tap / side, rows), inside(x, tap % side, cols))
@@ -272,9 +308,9 @@ mod tests {
                     continue;
                 };
                 let from = (image * rows + y) * cols + x;
-                for o in 0..conv.outputs {
-                    for i in 0..conv.inputs {
-                        let weight = (o * conv.inputs + i) * side * side + tap;
+                for o in 0..outputs {
+                    for i in 0..inputs {
+                        let weight = (o * inputs + i) * side * side + tap;
                         each([token, o], [from, i], weight);
                     }
                 }
@@ -292,15 +328,12 @@ mod tests {
             (2, [3, 3], 1, 4),
             (1, [9, 6], 3, 3),
         ] {
-            let conv = TokenConv {
+            let shape = Shape {
                 batch,
-                grid,
-                inputs: 4,
-                outputs: 7,
-                kernel,
-                format: Format::F32,
+                height: grid[0],
+                width: grid[1],
             };
-            let tokens = conv.tokens();
+            let tokens = batch * grid[0] * grid[1];
             let parts = [numbers(tokens * split, 3), numbers(tokens * (4 - split), 5)];
             let x = |[token, i]: [usize; 2]| match i.checked_sub(split) {
                 None => parts[0][token * split + i],
@@ -309,21 +342,31 @@ mod tests {
             let weight = numbers(7 * 4 * kernel * kernel, 7);
             let (bias, gradient) = (numbers(7, 11), numbers(tokens * 7, 13));
 
-            let padded = conv.pad(&[&parts[0], &parts[1]]);
-            let out = conv.forward(&padded, &weight, &bias, Act::Relu);
-            let [of_x, of_weight, of_bias] = conv.backward(&padded, &weight, &gradient);
+            let conv = TokenConv::plain(&weight, &bias, [4, 7], kernel, Format::F32);
+            let packed = TokenConv::packed(&weight, bias.clone(), [4, 7], kernel);
+            let (mut saved, mut scratch) = (Padded::default(), Scratch::default());
+            let parts = parts.each_ref().map(|part| &part[..]);
+            let mut forward = |conv: &TokenConv<'_>, saved| {
+                conv.forward(&parts, shape, Act::Relu, saved, &mut scratch)
+            };
+            let out = forward(&conv, Some(&mut saved));
+            let inference = forward(&packed, None);
+            let [of_x, of_weight, of_bias] = conv.backward(&saved, shape, &gradient);
 
             let mut expected: Vec<f32> = bias.repeat(tokens);
             let (mut by_x, mut by_weight) = (vec![0.0; tokens * 4], vec![0.0; weight.len()]);
-            products(&conv, |[token, o], from, w| {
+            products((shape, kernel), [4, 7], |[token, o], from, w| {
                 expected[token * 7 + o] += x(from) * weight[w];
                 by_x[from[0] * 4 + from[1]] += gradient[token * 7 + o] * weight[w];
                 by_weight[w] += gradient[token * 7 + o] * x(from);
             });
             expected.iter_mut().for_each(|x| *x = x.max(0.0));
-            assert_eq!(out, expected, "{conv:?}");
-            assert_eq!(of_x, by_x, "{conv:?}");
-            assert_eq!(of_weight, by_weight, "{conv:?}");
+            assert_eq!(out[..], expected, "{shape:?}");
+            for (a, b) in inference.iter().zip(&expected) {
+                assert!((a - b).abs() < 1e-3, "{shape:?}: {a} is not {b}");
+            }
+            assert_eq!(of_x, by_x, "{shape:?}");
+            assert_eq!(of_weight, by_weight, "{shape:?}");
             let sum = |o: usize| gradient.iter().skip(o).step_by(7).sum::<f32>();
             assert_eq!(of_bias, (0..7).map(sum).collect::<Vec<_>>());
         }

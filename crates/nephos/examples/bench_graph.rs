@@ -17,8 +17,11 @@ use std::path::Path;
 use nephos::config::GraphConfig;
 use nephos::weights::{self, NamedTensor};
 use nephos_kernel::format::Format;
-use nephos_kernel::graph::layer::{Layer, Weights};
-use nephos_kernel::graph::{Pairs, Shape};
+use nephos_kernel::graph::Pairs;
+use nephos_kernel::graph::layer::{Graphs, Layer, Saved};
+use nephos_kernel::graph::scores::Scores;
+use nephos_kernel::linear::Linear;
+use nephos_kernel::scratch::Scratch;
 
 fn main() -> nephos::Result<()> {
     let [weights, nodes, mode] = protocol::arguments("bench_graph WEIGHTS NODES forward|backward");
@@ -40,25 +43,27 @@ fn main() -> nephos::Result<()> {
     let project = transposed(&project, inputs);
     let (shape, nodes_in) = protocol::tensor(Path::new(&nodes), "nodes")?;
     let layer = Layer {
-        shape: Shape {
-            batch: 1,
-            nodes: shape[1],
-            heads: 1,
-            head: width,
-        },
-        inputs,
+        project: Linear::plain(&project, [inputs, width], None, Format::F32),
+        scores: Scores::new(score.into(), [1, width]),
         slope: GraphConfig::default().slope,
-        format: Format::F32,
+        residual: false,
     };
-    let weights = Weights {
-        project: &project,
-        score: &score,
+    let graphs = Graphs {
+        batch: 1,
+        nodes: shape[1],
+        reach: None,
+        pairs: Pairs::plain(),
     };
-    let pairs = Pairs::plain();
+    let mut scratch = Scratch::allocating();
+    let mut forward = |saved: Option<&mut Saved>| -> Vec<f32> {
+        let nodes = nodes_in.clone().into();
+        let (out, _) = layer.forward(nodes, &graphs, saved, &mut scratch, &mut |_| ());
+        out.into()
+    };
     let out_shape = vec![1, shape[1], width];
     if !backward {
         protocol::serve(
-            || layer.apply(&nodes_in, &weights, &pairs),
+            || forward(None),
             |out| vec![("nodes".to_owned(), out_shape.clone(), out)],
         );
         return Ok(());
@@ -66,8 +71,9 @@ fn main() -> nephos::Result<()> {
     let (_, probe) = protocol::tensor(Path::new(&nodes), "probe")?;
     protocol::serve(
         || {
-            let (out, saved) = layer.forward(&nodes_in, &weights, &pairs);
-            let by = layer.backward(&nodes_in, &weights, &pairs, &saved, &probe, true);
+            let mut saved = Saved::default();
+            let out = forward(Some(&mut saved));
+            let by = layer.backward(&nodes_in, &graphs, &saved, &probe);
             (out, by)
         },
         |(out, by)| -> Vec<NamedTensor> {

@@ -44,7 +44,7 @@ fn main() -> nephos::Result<()> {
             *sum = json!(sum.as_f64().unwrap_or(0.0) + seconds);
         };
         let sizes = [batch, height, width];
-        pool::awake(|| {
+        pool::with_spinning_workers(|| {
             engine.forward_watched(&images, sizes, &mut scratch, &mut logits, &mut watch);
         });
         let seconds = start.elapsed().as_secs_f64();

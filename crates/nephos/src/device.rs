@@ -47,15 +47,15 @@ pub trait Backend: Debug + Send + Sync {
     /// columns.
     ///
     /// # Errors
-    /// The backend lacks networks of that kind.
+    /// The backend does not support networks of that kind.
     fn cost(&self, config: &ModelConfig, channels: usize, size: [usize; 2])
     -> Result<(usize, u64)>;
 }
 
 /// A crate that computes networks.
 pub trait Provider: Debug + Sync {
-    /// The devices of one kind (`vulkan`, `metal`, `webgpu` or `cuda`), each with whether a
-    /// processor plays it; `None` where the crate was built without them.
+    /// The devices of one kind (`vulkan`, `metal`, `webgpu` or `cuda`), each with whether it is
+    /// a software renderer; `None` where the crate was built without them.
     fn devices(&self, kind: &str) -> Option<Vec<(Arc<dyn Backend>, bool)>>;
 
     /// What computes on the CPU the networks that the engine lacks.

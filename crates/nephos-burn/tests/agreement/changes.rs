@@ -45,38 +45,38 @@ pub const CHANGES: &[Change] = &[
     |c| c.model.encoder.position = PositionKind::Conditional,
     |c| c.model.encoder.taps = vec![0, c.model.encoder.depth],
     |c| {
-        pyramid(c);
+        stem_and_stages(c);
         c.model.encoder.taps = vec![1];
         c.model.encoder.position = PositionKind::Conditional;
         c.model.graph.affinity = Affinity::Bias;
     },
     |c| {
-        pyramid(c);
+        stem_and_stages(c);
         c.model.stem.mu = Some(30.0);
     },
     |c| {
-        pyramid(c);
+        stem_and_stages(c);
         c.model.decoder.residual = false;
         c.model.decoder.skip = false;
     },
     |c| {
-        pyramid(c);
+        stem_and_stages(c);
         c.model.decoder.detail = false;
         c.model.decoder.stages = vec![9];
     },
     |c| {
-        pyramid(c);
+        stem_and_stages(c);
         c.model.decoder.stages = vec![];
     },
     // The stages join the image alone.
     |c| {
-        pyramid(c);
+        stem_and_stages(c);
         c.model.stem.channels = vec![];
     },
 ];
 
 /// Local detail before the patches, and up to the pixels again.
-fn pyramid(c: &mut Config) {
+fn stem_and_stages(c: &mut Config) {
     c.model.decoder.align_corners = false;
     c.model.stem.channels = vec![5, 7];
     c.model.patch.size = 8;

@@ -10,7 +10,7 @@ use super::{KEYS, Shape, VECTORS};
 use crate::dropout::Dropout;
 use crate::gemm::aligned::Aligned;
 use crate::lanes::{Lanes, Level, Work, dispatch, exp2};
-use crate::pool::each;
+use crate::pool::parallel_for;
 use crate::reach::{BLOCK, Near, Reach};
 use crate::shared::Shared;
 use crate::sizes::count;
@@ -68,7 +68,7 @@ pub(super) fn forward_at(
     // Each level has its own number of lanes; a block is a multiple of all of them.
     let queries = VECTORS * 16;
     let blocks = shape.tokens.div_ceil(queries);
-    each(shape.sequences() * blocks, |task| {
+    parallel_for(shape.sequences() * blocks, |task| {
         let (sequence, block) = (task / blocks, task % blocks);
         let packed = &scratch[sequence * per_sequence..][..per_sequence];
         let (keys, values) = packed.split_at(rows * head);
@@ -126,7 +126,7 @@ pub(super) fn near_at(
     let (rows, per_sequence) = pack(qkv, shape, scratch);
     let output = Shared::new(output);
     let blocks = reach.blocks();
-    each(shape.sequences() * blocks, |task| {
+    parallel_for(shape.sequences() * blocks, |task| {
         let (sequence, block) = (task / blocks, task % blocks);
         let packed = &scratch[sequence * per_sequence..][..per_sequence];
         let (keys, values) = packed.split_at(rows * shape.head());

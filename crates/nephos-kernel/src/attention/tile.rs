@@ -5,7 +5,7 @@ use crate::lanes::Lanes;
 /// A strided matrix of which single numbers are read.
 #[derive(Clone, Copy)]
 pub(crate) struct Scalars {
-    /// Number `[row, step]` stands at `row * row_stride + step * step_stride`.
+    /// Number `[row, step]` is at `row * row_stride + step * step_stride`.
     pub data: *const f32,
     pub row_stride: usize,
     pub step_stride: usize,
@@ -82,7 +82,7 @@ pub(crate) unsafe fn load<L: Lanes, const R: usize, const V: usize>(
 /// Writes a tile to a row-major matrix.
 ///
 /// # Safety
-/// There is room for `R` rows of `V` vectors; and as for [`Lanes`].
+/// The pointers are valid for `R` rows of `V` vectors; and as for [`Lanes`].
 #[inline(always)]
 pub(crate) unsafe fn store<L: Lanes, const R: usize, const V: usize>(
     tile: [[L; V]; R],

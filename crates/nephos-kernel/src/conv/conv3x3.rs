@@ -10,17 +10,17 @@ use super::transform::{gather_tile, scatter_tile};
 use super::{Shape, apply_gelu, check_image};
 use crate::gemm::aligned::Aligned;
 use crate::gemm::{Act, BatchLayout, Matrix, Packed, matmul_batch};
-use crate::kept;
+use crate::scratch;
 use crate::sizes::count;
 
-/// Filters that take less room than this stay in a thread's cache; each thread then
+/// Filters with fewer numbers than this stay in a thread's cache; each thread then
 /// goes through tiles of its own.
 const SMALL_FILTERS: usize = 1 << 18;
 
 /// Transformed numbers, in and out, that stay in a thread's cache.
 const SMALL_TILES: usize = 1 << 17;
 
-/// Transformed numbers, in and out, that are kept at a time.
+/// Transformed numbers, in and out, that are held at a time.
 const TILES: usize = 1 << 22;
 
 /// A 3 × 3 convolution with stride 1 and padding 1, its filters transformed and
@@ -162,7 +162,7 @@ impl Layer<'_> {
         let count = out.len() * columns.len();
         let size = count * (lines[0] + lines[1]);
         if parallel {
-            return kept::with(size, |numbers| {
+            return scratch::with(size, |numbers| {
                 self.tiles_in(numbers, lines, first, columns, out, true);
             });
         }
@@ -172,7 +172,7 @@ impl Layer<'_> {
         SCRATCH.set(numbers);
     }
 
-    /// As [`Layer::tiles`], with room for each tile's numbers, transformed and multiplied.
+    /// As [`Layer::tiles`], into buffers for each tile's numbers, transformed and multiplied.
     fn tiles_in(
         &self,
         numbers: &mut [f32],

@@ -10,7 +10,7 @@
 pub(super) const TAPS: usize = 3;
 
 /// Outputs of a tile, along each side. With `n` of them filters take `(n + 2)²/9` times the
-/// room of the filters themselves, and an output `(n + 2)²/n²` multiplications instead of 9.
+/// memory of the filters themselves, and an output `(n + 2)²/n²` multiplications instead of 9.
 pub(super) const OUTPUTS: usize = 3;
 
 /// Inputs of a tile, along each side.

@@ -1,4 +1,4 @@
-//! The convolution with any window, its windows read where they lie.
+//! The convolution with any window, its windows read in place.
 
 use std::cell::Cell;
 
@@ -23,7 +23,7 @@ pub struct ConvPacked {
     window: Window,
     inputs: usize,
     outputs: usize,
-    rectified: bool,
+    input_relu: bool,
 }
 
 thread_local! {
@@ -56,14 +56,14 @@ impl ConvPacked {
             window,
             inputs,
             outputs,
-            rectified: false,
+            input_relu: false,
         }
     }
 
     /// The same convolution of what is positive of its input: a ReLU before it.
-    pub fn rectified(self) -> Self {
+    pub fn with_input_relu(self) -> Self {
         Self {
-            rectified: true,
+            input_relu: true,
             ..self
         }
     }
@@ -71,6 +71,11 @@ impl ConvPacked {
     /// The window.
     pub fn window(&self) -> Window {
         self.window
+    }
+
+    /// Whether there is a ReLU before it.
+    pub fn has_input_relu(&self) -> bool {
+        self.input_relu
     }
 
     /// Channels of the input.
@@ -132,8 +137,8 @@ impl ConvPacked {
                 residual: (epilogue.residual).map(|residual| &residual[start..][..out.len()]),
                 ..*epilogue
             };
-            let (rectified, scratch) = (self.rectified, SCRATCH.take());
-            let strip = Strip::new(image, pixels, windows, rectified, scratch);
+            let (input_relu, scratch) = (self.input_relu, SCRATCH.take());
+            let strip = Strip::new(image, pixels, windows, input_relu, scratch);
             matmul_left(&strip, &self.filters, out, self.outputs, &epilogue, false);
             SCRATCH.set(strip.into_data());
         };

@@ -36,13 +36,12 @@ impl Strip {
     /// Copies what the windows see of an image; outside it they see zeros.
     ///
     /// # Shapes
-    /// - image: `[height, width, channels]`; its positive part where it is to be
-    ///   `rectified`
+    /// - image: `[height, width, channels]`; its positive part if `input_relu`
     pub(super) fn new(
         image: &[f32],
         [height, width, channels]: [usize; 3],
         windows: Windows,
-        rectified: bool,
+        input_relu: bool,
         mut data: Aligned,
     ) -> Self {
         let [lines, padded] =
@@ -67,7 +66,7 @@ impl Strip {
             let to = &mut to[start * channels..(start + seen) * channels];
             let from = &image[(row * width + skip) * channels..];
             let from = &from[..seen * channels];
-            match rectified {
+            match input_relu {
                 true => positive(from, to),
                 false => to.copy_from_slice(from),
             }
@@ -80,7 +79,7 @@ impl Strip {
         }
     }
 
-    /// The room it took.
+    /// Its buffer, to be reused.
     pub(super) fn into_data(self) -> Aligned {
         self.data
     }

@@ -168,7 +168,7 @@ fn windows_of_any_kind_are_the_convolution() {
             residual: Some(&residual),
             ..Epilogue::default()
         };
-        let packed = packed.rectified();
+        let packed = packed.with_input_relu();
         packed.forward(&image, shape, &epilogue, &mut out);
         close(&out, &sums, 1e-5);
     }
@@ -199,7 +199,7 @@ fn gradients_of_any_window_are_those_of_the_reference() {
             .iter_mut()
             .zip(&out)
             .for_each(|(x, &before)| *x += f64::from(before));
-        add_weight_gradient(&image, shape, &gradient, channels, window, &mut out);
+        add_weight_gradient(&image, shape, &gradient, channels, window, false, &mut out);
         close(&out, &by_weight, 1e-4);
     }
 }

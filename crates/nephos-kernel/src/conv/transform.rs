@@ -62,13 +62,13 @@ unsafe fn load<L: Lanes>(from: &[f32]) -> L {
     }
 }
 
-/// As many lanes as there is room for.
+/// As many lanes as fit.
 ///
 /// # Safety
 /// As for [`Lanes`].
 #[inline(always)]
 unsafe fn store<L: Lanes>(lanes: L, to: &mut [f32]) {
-    // SAFETY: as many numbers as there is room for; otherwise the caller's.
+    // SAFETY: as many numbers as fit; otherwise the caller's.
     unsafe {
         if to.len() >= L::COUNT {
             lanes.store(to.as_mut_ptr());

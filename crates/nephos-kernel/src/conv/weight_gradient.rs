@@ -15,9 +15,9 @@ use crate::sizes::count;
 /// would have fewer than [`DEPTH`] pixels.
 const STRIP: usize = 1 << 16;
 
-/// The most sums of filters that are kept at a time, and the numbers they may take.
+/// The most sums of filters that are held at a time, and the numbers they may take.
 const PARTS: usize = 16;
-const PARTS_ROOM: usize = 1 << 22;
+const PARTS_NUMBERS: usize = 1 << 22;
 
 /// Filters with more numbers than this are worth several threads for each part.
 const LARGE: usize = 1 << 16;
@@ -26,7 +26,8 @@ thread_local! {
     static SCRATCH: Cell<(Aligned, Packed)> = Cell::default();
 }
 
-/// Adds the gradient by the filters of a convolution to `out`.
+/// Adds the gradient by the filters of a convolution to `out`; of one with a ReLU before it if
+/// `input_relu`.
 ///
 /// # Shapes
 /// - image: `[batch, height, width, inputs]`
@@ -41,6 +42,7 @@ pub fn add_weight_gradient(
     gradient: &[f32],
     [outputs, inputs]: [usize; 2],
     window: Window,
+    input_relu: bool,
     out: &mut [f32],
 ) {
     let size = window.output(shape);
@@ -71,7 +73,7 @@ pub fn add_weight_gradient(
         .min(size.height);
     let per_image = size.height.div_ceil(rows);
     let strips = size.batch * per_image;
-    let parts = (PARTS_ROOM / out.len()).clamp(1, PARTS.min(strips));
+    let parts = (PARTS_NUMBERS / out.len()).clamp(1, PARTS.min(strips));
     let parallel = out.len() >= LARGE;
 
     let sum = |part: usize| {
@@ -90,7 +92,7 @@ pub fn add_weight_gradient(
                 count: [count, size.width],
             };
             let image = &image[index * pixels.iter().product::<usize>()..];
-            let strip = Strip::new(image, pixels, windows, false, scratch);
+            let strip = Strip::new(image, pixels, windows, input_relu, scratch);
             let start = (index * size.height + first) * size.width * outputs;
             let gradient = &gradient[start..][..count * size.width * outputs];
             packed.repack(Matrix::new(gradient, count * size.width, outputs));

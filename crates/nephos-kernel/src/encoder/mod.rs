@@ -5,23 +5,19 @@
 //! feed-forward part, each with dropout, a residual sum and a LayerNorm. Attention
 //! weights and dropout masks are never stored, the backward pass makes them again.
 
-mod attend;
-mod feed;
+mod backward;
 mod layer;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod tests;
 
-pub use attend::AttendSaved;
-pub use feed::FeedSaved;
-pub use layer::{Gradients, Layer, Saved};
+pub use backward::Gradients;
+pub use layer::{Layer, Saved, Sequences};
 
 use crate::dropout::Dropout;
-use crate::linear::Linear;
-use crate::norm::LayerNorm;
 
-/// Where the norms stand.
+/// Where the norms are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// After each residual sum.
@@ -62,21 +58,4 @@ impl Dropouts {
             fed,
         }
     }
-}
-
-/// The weights of a layer of `width` features.
-#[derive(Debug, Clone, Copy)]
-pub struct Weights<'a> {
-    /// `width` → query, key and value, `3 * width`.
-    pub in_proj: Linear<'a>,
-    /// `width` → `width`.
-    pub out_proj: Linear<'a>,
-    /// `width` → hidden.
-    pub linear1: Linear<'a>,
-    /// hidden → `width`.
-    pub linear2: Linear<'a>,
-    /// The norm of attention.
-    pub norm1: LayerNorm<'a>,
-    /// The norm of the feed-forward part.
-    pub norm2: LayerNorm<'a>,
 }

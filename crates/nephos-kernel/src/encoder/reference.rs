@@ -1,21 +1,23 @@
 //! A layer as it is defined, in f64, one number at a time.
 
-use super::{Layer, Order, Weights};
+use super::{Layer, Order, Sequences};
+use crate::attention::Shape;
 use crate::dropout::Dropout;
 use crate::gemm::Act;
-use crate::linear::Linear;
 use crate::norm::LayerNorm;
 
 /// Rows of numbers.
 type Rows = Vec<Vec<f64>>;
 
-fn linear(x: &Rows, layer: &Linear<'_>) -> Rows {
-    let weight = |i: usize, o: usize| f64::from(layer.weight[i * layer.outputs() + o]);
+/// `layer` is a weight, `[inputs, outputs]`, and a bias.
+fn linear(x: &Rows, layer: &[Vec<f32>]) -> Rows {
+    let outputs = layer[1].len();
+    let weight = |i: usize, o: usize| f64::from(layer[0][i * outputs + o]);
     let output = |row: &[f64], o: usize| {
         let sum: f64 = row.iter().enumerate().map(|(i, x)| x * weight(i, o)).sum();
-        sum + f64::from(layer.bias[o])
+        sum + f64::from(layer[1][o])
     };
-    let row = |row: &Vec<f64>| (0..layer.outputs()).map(|o| output(row, o)).collect();
+    let row = |row: &Vec<f64>| (0..outputs).map(|o| output(row, o)).collect();
     x.iter().map(row).collect()
 }
 
@@ -25,7 +27,7 @@ fn norm(x: &Rows, layer: &LayerNorm<'_>) -> Rows {
         let mean = row.iter().sum::<f64>() / count;
         let variance = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
         let deviation = (variance + f64::from(layer.epsilon)).sqrt();
-        let weights = layer.scale.iter().zip(layer.shift);
+        let weights = layer.scale.iter().zip(&*layer.shift);
         (row.iter().zip(weights))
             .map(|(x, (scale, shift))| {
                 (x - mean) / deviation * f64::from(*scale) + f64::from(*shift)
@@ -47,10 +49,9 @@ fn add(a: &Rows, b: &Rows) -> Rows {
     a.iter().zip(b).map(row).collect()
 }
 
-fn attend(layer: &Layer, x: &Rows, weights: &Weights<'_>) -> Rows {
-    let shape = layer.shape;
+fn attend(shape: Shape, sequences: &Sequences, x: &Rows, all: &[Vec<f32>]) -> Rows {
     let head = shape.width / shape.heads;
-    let packed = linear(x, &weights.in_proj);
+    let packed = linear(x, &all[..2]);
     let mut context = vec![vec![0.0; shape.width]; x.len()];
     for sequence in 0..shape.batch * shape.heads {
         let (image, index) = (sequence / shape.heads, sequence % shape.heads);
@@ -66,7 +67,7 @@ fn attend(layer: &Layer, x: &Rows, weights: &Weights<'_>) -> Rows {
             let sum: f64 = scores.iter().map(|s| s.exp()).sum();
             for (key, score) in scores.iter().enumerate() {
                 let at = shape.weight_index(sequence, key, query);
-                let weight = score.exp() / sum * f64::from(layer.dropouts.weights.scale(at));
+                let weight = score.exp() / sum * f64::from(sequences.dropouts.weights.scale(at));
                 let out = &mut context[image * shape.tokens + query][index * head..][..head];
                 for (out, value) in out.iter_mut().zip(token(key, 2)) {
                     *out += weight * value;
@@ -74,14 +75,11 @@ fn attend(layer: &Layer, x: &Rows, weights: &Weights<'_>) -> Rows {
             }
         }
     }
-    drop(
-        linear(&context, &weights.out_proj),
-        &layer.dropouts.attended,
-    )
+    drop(linear(&context, &all[2..]), &sequences.dropouts.attended)
 }
 
-fn feed(layer: &Layer, x: &Rows, weights: &Weights<'_>) -> Rows {
-    let activation = |x: f64| match layer.activation {
+fn feed(activation: Act, sequences: &Sequences, x: &Rows, all: &[Vec<f32>]) -> Rows {
+    let activation = |x: f64| match activation {
         Act::None => x,
         Act::Relu => x.max(0.0),
         Act::Gelu => {
@@ -94,26 +92,40 @@ fn feed(layer: &Layer, x: &Rows, weights: &Weights<'_>) -> Rows {
             x * (0.5 + sum / std::f64::consts::TAU.sqrt())
         }
     };
-    let hidden = linear(x, &weights.linear1);
+    let hidden = linear(x, &all[4..]);
     let row = |row: Vec<f64>| row.into_iter().map(activation).collect();
     let hidden = drop(
         hidden.into_iter().map(row).collect(),
-        &layer.dropouts.hidden,
+        &sequences.dropouts.hidden,
     );
-    drop(linear(&hidden, &weights.linear2), &layer.dropouts.fed)
+    drop(linear(&hidden, &all[6..]), &sequences.dropouts.fed)
 }
 
-/// The output of `layer`, `[rows, width]`.
-pub(super) fn forward(layer: &Layer, x: &[f64], weights: &Weights<'_>) -> Vec<f64> {
-    let x: Rows = x.chunks(layer.shape.width).map(<[f64]>::to_vec).collect();
+/// The output, `[rows, width]`, of a layer of the weights `all`: weight and bias of each linear
+/// layer, scale and shift of each norm.
+pub(super) fn forward(
+    layer: &Layer<'_>,
+    sequences: &Sequences,
+    x: &[f64],
+    all: &[Vec<f32>],
+) -> Vec<f64> {
+    let shape = Shape {
+        batch: sequences.batch,
+        tokens: sequences.tokens,
+        width: layer.norm1.scale.len(),
+        heads: layer.heads,
+    };
+    let x: Rows = x.chunks(shape.width).map(<[f64]>::to_vec).collect();
+    let attend = |x: &Rows| attend(shape, sequences, x, all);
+    let feed = |x: &Rows| feed(layer.activation, sequences, x, all);
     let out = match layer.order {
         Order::Post => {
-            let x = norm(&add(&x, &attend(layer, &x, weights)), &weights.norm1);
-            norm(&add(&x, &feed(layer, &x, weights)), &weights.norm2)
+            let x = norm(&add(&x, &attend(&x)), &layer.norm1);
+            norm(&add(&x, &feed(&x)), &layer.norm2)
         }
         Order::Pre => {
-            let x = add(&x, &attend(layer, &norm(&x, &weights.norm1), weights));
-            add(&x, &feed(layer, &norm(&x, &weights.norm2), weights))
+            let x = add(&x, &attend(&norm(&x, &layer.norm1)));
+            add(&x, &feed(&norm(&x, &layer.norm2)))
         }
     };
     out.concat()

@@ -1,7 +1,9 @@
 use super::*;
-use crate::attention::Shape;
 use crate::format::Format;
 use crate::gemm::Act;
+use crate::linear::Linear;
+use crate::norm::LayerNorm;
+use crate::scratch::Scratch;
 
 /// Numbers in [-1, 1] that look random, the same in every run.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -33,64 +35,68 @@ fn sizes(width: usize, hidden: usize) -> [usize; 12] {
     ]
 }
 
-fn weights(all: &[Vec<f32>]) -> Weights<'_> {
-    let linear = |i: usize| Linear {
-        weight: &all[i],
-        bias: &all[i + 1],
-        format: Format::F32,
-    };
+fn layer<'a>(all: &'a [Vec<f32>], [heads, hidden]: [usize; 2], case: &Case) -> Layer<'a> {
+    let width = all[3].len();
+    let linear = |i: usize, sizes| Linear::plain(&all[i], sizes, Some(&all[i + 1]), Format::F32);
     let norm = |i: usize| LayerNorm {
-        scale: &all[i],
-        shift: &all[i + 1],
+        scale: all[i][..].into(),
+        shift: all[i + 1][..].into(),
         epsilon: 1e-5,
     };
-    Weights {
-        in_proj: linear(0),
-        out_proj: linear(2),
-        linear1: linear(4),
-        linear2: linear(6),
+    Layer {
+        in_proj: linear(0, [width, 3 * width]),
+        out_proj: linear(2, [width, width]),
+        linear1: linear(4, [width, hidden]),
+        linear2: linear(6, [hidden, width]),
         norm1: norm(8),
         norm2: norm(10),
+        heads,
+        activation: case.activation,
+        order: case.order,
     }
 }
 
-fn layers() -> Vec<(Layer, usize)> {
-    let shape = |batch, tokens, width, heads| Shape {
-        batch,
-        tokens,
-        width,
-        heads,
-    };
-    let shapes = [
-        (shape(2, 7, 8, 2), 12),
-        (shape(1, 1, 4, 1), 3),
-        (shape(1, 70, 6, 3), 5),
-    ];
-    let mut layers = Vec::new();
-    for (shape, hidden) in shapes {
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    sequences: Sequences,
+    width: usize,
+    /// Heads, and features of the feed-forward part.
+    sizes: [usize; 2],
+    order: Order,
+    activation: Act,
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (batch, tokens, width, sizes) in [(2, 7, 8, [2, 12]), (1, 1, 4, [1, 3]), (1, 70, 6, [3, 5])]
+    {
         for order in [Order::Post, Order::Pre] {
             for activation in [Act::Relu, Act::Gelu] {
                 for rate in [0.0, 0.3] {
-                    let dropouts = Dropouts::new([1, 2, 3, 4], rate);
-                    layers.push((
-                        Layer {
-                            shape,
-                            activation,
-                            order,
-                            dropouts,
-                        },
-                        hidden,
-                    ));
+                    let sequences = Sequences {
+                        batch,
+                        tokens,
+                        reach: None,
+                        dropouts: Dropouts::new([1, 2, 3, 4], rate),
+                    };
+                    cases.push(Case {
+                        sequences,
+                        width,
+                        sizes,
+                        order,
+                        activation,
+                    });
                 }
             }
         }
     }
-    layers
+    cases
 }
 
 /// A layer's output times `probe`, summed, by the definition.
-fn probed(layer: &Layer, x: &[f64], all: &[Vec<f32>], probe: &[f32]) -> f64 {
-    let out = reference::forward(layer, x, &weights(all));
+fn probed(case: &Case, x: &[f64], all: &[Vec<f32>], probe: &[f32]) -> f64 {
+    let layer = layer(all, case.sizes, case);
+    let out = reference::forward(&layer, &case.sequences, x, all);
     out.iter().zip(probe).map(|(y, p)| y * f64::from(*p)).sum()
 }
 
@@ -98,41 +104,43 @@ fn probed(layer: &Layer, x: &[f64], all: &[Vec<f32>], probe: &[f32]) -> f64 {
 fn outputs_and_all_gradients_are_those_of_the_definition() {
     // Of a step of weights that f32 holds exactly.
     const STEP: f32 = 1.0 / 4096.0;
-    for (layer, hidden) in layers() {
-        let shape = layer.shape;
-        let rows = shape.batch * shape.tokens;
-        let x = numbers(rows * shape.width, 1);
-        let probe = numbers(rows * shape.width, 2);
-        let sizes = sizes(shape.width, hidden);
+    for case in cases() {
+        let (sequences, width) = (&case.sequences, case.width);
+        let numbers_of_x = sequences.batch * sequences.tokens * width;
+        let (x, probe) = (numbers(numbers_of_x, 1), numbers(numbers_of_x, 2));
         let mut all: Vec<_> = (3..)
-            .zip(sizes)
+            .zip(sizes(width, case.sizes[1]))
             .map(|(seed, count)| numbers(count, seed))
             .collect();
         let exact_x: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
 
-        let (out, saved) = layer.forward(&x, &weights(&all));
-        let expected = reference::forward(&layer, &exact_x, &weights(&all));
-        for (ours, exact) in out.iter().zip(&expected) {
-            assert!(
-                (f64::from(*ours) - exact).abs() < 2e-5,
-                "{layer:?}: {ours} {exact}"
-            );
+        let layer = layer(&all, case.sizes, &case);
+        let mut scratch = Scratch::default();
+        let mut saved = Saved::default();
+        let mut forward = |saved| layer.forward(&x, sequences, saved, &mut scratch, &mut |_| ());
+        let out = forward(Some(&mut saved));
+        let expected = reference::forward(&layer, sequences, &exact_x, &all);
+        for out in [&out, &forward(None)] {
+            for (ours, exact) in out.iter().zip(&expected) {
+                let off = (f64::from(*ours) - exact).abs();
+                assert!(off < 2e-5, "{case:?}: {ours} {exact}");
+            }
         }
 
-        let gradients = layer.backward(&x, &weights(&all), &saved, &probe);
+        let gradients = layer.backward(&x, sequences, &saved, &probe);
         let check = |ours: f32, exact: f64, what: &str, at: usize| {
             let error = (f64::from(ours) - exact).abs();
             // Differences across a kink of ReLU are of the size of the step.
             assert!(
                 error < 3e-3 * exact.abs().max(1.0),
-                "{layer:?}: {what}[{at}]: {ours} {exact}"
+                "{case:?}: {what}[{at}]: {ours} {exact}"
             );
         };
         for at in (0..x.len()).step_by(x.len() / 20 + 1) {
             let moved = |by: f64| {
                 let mut x = exact_x.clone();
                 x[at] += by;
-                probed(&layer, &x, &all, &probe)
+                probed(&case, &x, &all, &probe)
             };
             check(
                 gradients.x[at],
@@ -158,7 +166,7 @@ fn outputs_and_all_gradients_are_those_of_the_definition() {
                 let value = all[index][at];
                 let mut moved = |to: f32| {
                     all[index][at] = to;
-                    probed(&layer, &exact_x, &all, &probe)
+                    probed(&case, &exact_x, &all, &probe)
                 };
                 let (above, below) = (moved(value + STEP), moved(value - STEP));
                 all[index][at] = value;

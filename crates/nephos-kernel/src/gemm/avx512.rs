@@ -148,7 +148,7 @@ unsafe fn multiply<const ROWS: usize, const REGISTERS: usize>(tile: &Tile) {
     }
 }
 
-/// Makes the compiler forget what it knows of these numbers, so that it keeps each
+/// Hides the origin of these numbers from the compiler, so that it keeps each
 /// in a register and scales them in the address of a load, instead of keeping every
 /// row's distance, for which there are not enough registers.
 #[inline(always)]

@@ -14,7 +14,7 @@ pub(crate) const DEPTH: usize = 384;
 /// few sets of a first-level cache.
 const CLASH: usize = 512;
 
-/// Columns no further apart than this are read where they lie.
+/// Columns no further apart than this are read in place.
 const NEAR: usize = 128;
 
 /// Part `index` of `count` nearly equal parts of `0..len`.

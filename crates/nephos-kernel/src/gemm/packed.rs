@@ -170,5 +170,5 @@ pub(super) fn copy_short(from: &[f32], to: &mut [f32]) {
             Some(())
         }
     }
-    .expect("as many numbers as there is room for");
+    .expect("as many numbers as the panel takes");
 }

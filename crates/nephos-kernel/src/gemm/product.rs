@@ -6,7 +6,7 @@ use super::left::{Left, part};
 use super::run::{Output, run};
 use super::tile::Kernel;
 use super::{Epilogue, Matrix, Packed};
-use crate::pool::each;
+use crate::pool::parallel_for;
 
 /// The most and the fewest tiles that are stacked in a task while there is a
 /// choice: a panel is read from afar once for all of them.
@@ -51,7 +51,7 @@ pub(super) unsafe fn product<K: Kernel>(
     if wanted == 1 {
         (0..plan.count()).for_each(task);
     } else {
-        each(plan.count(), task);
+        parallel_for(plan.count(), task);
     }
 }
 
@@ -98,7 +98,7 @@ pub(super) unsafe fn batch<K: Kernel>(
     if threads == 1 || wanted <= 1 {
         (0..count).for_each(task);
     } else {
-        each(count, task);
+        parallel_for(count, task);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Columns that lie apart, brought together.
+//! Columns with a stride, made contiguous.
 
 use crate::sizes::reach;
 

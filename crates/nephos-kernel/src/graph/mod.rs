@@ -11,7 +11,7 @@
 //! - [`near`]: the pairs within reach of each other on a grid alone;
 //! - [`scores`]: `s` and `t` out of the features;
 //! - [`layer`]: all of a layer, the projection to its features included;
-//! - [`reference`](mod@reference): the formula as it stands, in f64.
+//! - [`reference`](mod@reference): the formula itself, in f64.
 
 pub mod layer;
 pub mod near;

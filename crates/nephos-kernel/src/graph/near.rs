@@ -10,7 +10,7 @@ use super::{Pairs, Shape};
 use crate::attention::tile::{Scalars, Vectors, product, zeros};
 use crate::gemm::aligned::Aligned;
 use crate::lanes::{Lanes, Level, Work, dispatch, exp2};
-use crate::pool::each;
+use crate::pool::parallel_for;
 use crate::reach::{BLOCK, Near, Reach};
 use crate::shared::Shared;
 use crate::sizes::count;
@@ -67,7 +67,7 @@ fn forward_at(
     assert_eq!(out.len(), shape.features(), "output of {shape:?}");
     let out = Shared::new(out);
     let blocks = reach.blocks();
-    each(count([shape.batch, blocks]), |task| {
+    parallel_for(count([shape.batch, blocks]), |task| {
         let block = Block {
             shape,
             graph: task / blocks,

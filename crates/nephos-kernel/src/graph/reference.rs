@@ -1,4 +1,4 @@
-//! Graph attention as its formula stands: every pair, in f64.
+//! Graph attention by its formula: every pair, in f64.
 
 use super::{Pairs, Shape};
 
@@ -15,7 +15,7 @@ pub fn leaky(x: f64, slope: f64) -> f64 {
 /// added to the score of a pair.
 ///
 /// Where scores are infinite it is the limit: a row of `s = ±∞` sees all pairs
-/// on one side of the kink, and of several `t = ∞` each gets the same share.
+/// on one side of the kink, and of several `t = ∞` each gets the same weight.
 pub fn attention(s: &[f32], t: &[f32], slope: f64, bias: impl Fn(usize, usize) -> f64) -> Vec<f64> {
     let mut attention = Vec::with_capacity(s.len() * t.len());
     for (i, &s) in s.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Sums over all sources on either side of a split, for every target at once.
 //!
-//! Sources lie in ascending order of a score. A target with split `k` wants
+//! Sources are in ascending order of a score. The sums of a target with split `k` are
 //! `P = Σ_{place ≥ k} plus_place X_place` and `M = Σ_{place < k} minus_place X_place`,
 //! a suffix and a prefix: neither is ever a difference of larger sums.
 //!
@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use super::order::Side;
 use super::strip::{Strip, Stripwise, by_strips};
 use crate::lanes::{Lanes, Level, Work, dispatch};
-use crate::pool::each;
+use crate::pool::parallel_for;
 use crate::sizes::{self, sum};
 
 /// Places in a block: enough for the table of block sums to be small, few enough
@@ -122,7 +122,7 @@ pub(super) fn scan(sources: &Side, rows: Rows<'_>, targets: &Side, level: Level,
         || accumulate(minus.chunks_mut(width), width),
     );
     let tasks = scan.tasks();
-    each(tasks.len(), |index| {
+    parallel_for(tasks.len(), |index| {
         let (block, ranks) = tasks[index].clone();
         let targets = Targets {
             scan: &scan,

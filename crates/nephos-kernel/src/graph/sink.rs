@@ -37,7 +37,7 @@ impl<'a> Combine<'a> {
     }
 
     /// # Safety
-    /// `rank` is that of a target, and nobody else has the strip.
+    /// `rank` is that of a target, and the strip is the caller's alone.
     #[inline(always)]
     unsafe fn row<L: Lanes, const V: usize>(&self, rank: usize, strip: Strip<V>) -> *mut f32 {
         let row = self.targets.order[rank] as usize;

@@ -67,7 +67,7 @@ impl<const V: usize> Strip<V> {
     }
 
     /// # Safety
-    /// As for [`Lanes`]; there is room for the strip at `to`.
+    /// As for [`Lanes`]; `to` is valid for the strip.
     #[inline(always)]
     pub unsafe fn store<L: Lanes>(self, all: [L; V], to: *mut f32) {
         // SAFETY: the caller's.

@@ -39,14 +39,14 @@ impl Lanes for Portable {
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: the caller has room for four numbers there.
+        // SAFETY: the pointer is valid for four numbers there.
         unsafe { to.cast::<[f32; 4]>().write_unaligned(self.0) }
     }
 
     #[inline(always)]
     unsafe fn store_part(self, to: *mut f32, count: usize) {
         for (lane, value) in self.0.iter().enumerate().take(count) {
-            // SAFETY: the caller has room for `count` numbers there.
+            // SAFETY: the pointer is valid for `count` numbers there.
             unsafe { *to.add(lane) = *value };
         }
     }

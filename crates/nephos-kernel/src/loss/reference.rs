@@ -65,12 +65,12 @@ impl Case {
             let log_sum = scores.iter().map(|s| s.exp()).sum::<f64>().ln();
             let log_p = |class: usize| scores[class] - log_sum;
             let has = |class: &usize| label.has(*class);
-            let share: f64 = (0..classes).filter(has).map(|c| log_p(c).exp()).sum();
-            let (hit, first) = (share.ln(), weight(label.first()));
+            let likelihood: f64 = (0..classes).filter(has).map(|c| log_p(c).exp()).sum();
+            let (hit, first) = (likelihood.ln(), weight(label.first()));
             total += first;
             cross -= match objective.kind {
                 Kind::Focal(gamma) => {
-                    let miss = (1.0 - share).max(1e-6);
+                    let miss = (1.0 - likelihood).max(1e-6);
                     first * miss.powf(f64::from(gamma)) * hit
                 }
                 Kind::CrossEntropy(s) | Kind::CrossEntropyDice(s) => {

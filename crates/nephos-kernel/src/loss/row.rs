@@ -72,7 +72,7 @@ impl Row {
                 let log_p =
                     |class: usize| f64::from(self.scores[class * width + x] - self.log_sum[x]);
                 let weight = f64::from(objective.weight(label.first()));
-                let hit = log_share(&self.scores, self.log_sum[x], label, [x, width]);
+                let hit = label_log_likelihood(&self.scores, self.log_sum[x], label, [x, width]);
                 let hit = f64::from(hit);
                 *totals.weight += weight;
                 let term = match cross.gamma {
@@ -131,7 +131,7 @@ pub(super) struct Scales {
 /// The logarithm of the probability that pixel `x` of `width` has a class of `label`; of a
 /// set taken from the largest, so that tiny shares stay finite.
 #[inline(always)]
-fn log_share(scores: &[f32], log_sum: f32, label: Label, [x, width]: [usize; 2]) -> f32 {
+fn label_log_likelihood(scores: &[f32], log_sum: f32, label: Label, [x, width]: [usize; 2]) -> f32 {
     if let Label::Class(class) = label {
         return scores[class * width + x] - log_sum;
     }
@@ -206,7 +206,7 @@ versions! {
                 *pull = 0.0;
                 if let Some(label) = Label::of(*label) {
                     let weight = scales.cross * objective.weight(label.first());
-                    let log_p = log_share(scores, log_sum[x], label, [x, width]);
+                    let log_p = label_log_likelihood(scores, log_sum[x], label, [x, width]);
                     let hit = match cross.gamma {
                         Some(gamma) => {
                             let [focus, slope] = focus(log_p, gamma);

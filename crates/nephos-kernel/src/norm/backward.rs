@@ -5,17 +5,16 @@ use rayon::prelude::*;
 use super::{LayerNorm, ROWS};
 use crate::lanes::{Lanes, Level, Work, dispatch};
 
-/// Blocks of rows whose sums of weight gradients are kept apart.
+/// Blocks of rows whose sums of weight gradients are separate.
 const BLOCKS: usize = 16;
 
 /// The gradients of [`forward`](super::forward()).
 ///
-/// `of_sum` becomes the gradient of `x + residual`, which is that of either. The
-/// gradients of `scale` and `shift` are added to `of_scale` and `of_shift`, in an
-/// order that depends on the number of rows only. `scratch` is reused.
+/// `of_x` becomes the gradient by `x`. The gradients by `scale` and `shift` are added to
+/// `of_scale` and `of_shift`, in an order that depends on the number of rows only.
 ///
 /// # Shapes
-/// - x, residual, gradient, of_sum: `[rows, width]`
+/// - x, gradient, of_x: `[rows, width]`
 /// - saved: `[rows, 2]`, from `forward`
 /// - of_scale, of_shift: `[width]`
 ///
@@ -23,33 +22,21 @@ const BLOCKS: usize = 16;
 /// Slices of other sizes.
 pub fn backward(
     [x, saved, gradient]: [&[f32]; 3],
-    residual: Option<&[f32]>,
     norm: &LayerNorm<'_>,
-    of_sum: &mut [f32],
+    of_x: &mut [f32],
     [of_scale, of_shift]: [&mut [f32]; 2],
-    scratch: &mut Vec<f32>,
 ) {
     let known = [x, saved, gradient];
     let weights = [of_scale, of_shift];
-    backward_at(
-        Level::best(),
-        known,
-        residual,
-        norm,
-        of_sum,
-        weights,
-        scratch,
-    );
+    backward_at(Level::best(), known, norm, of_x, weights);
 }
 
 pub(super) fn backward_at(
     level: Level,
     [x, saved, gradient]: [&[f32]; 3],
-    residual: Option<&[f32]>,
     norm: &LayerNorm<'_>,
-    of_sum: &mut [f32],
+    of_x: &mut [f32],
     [of_scale, of_shift]: [&mut [f32]; 2],
-    scratch: &mut Vec<f32>,
 ) {
     let width = norm.width();
     if x.is_empty() || width == 0 {
@@ -60,37 +47,30 @@ pub(super) fn backward_at(
         ("rows of x", x.len(), rows * width),
         ("saved", saved.len(), 2 * rows),
         ("the gradient", gradient.len(), x.len()),
-        ("the gradient of the sum", of_sum.len(), x.len()),
-        (
-            "the residual",
-            residual.map_or(x.len(), <[f32]>::len),
-            x.len(),
-        ),
+        ("the gradient by x", of_x.len(), x.len()),
         ("the gradient of the scale", of_scale.len(), width),
         ("the gradient of the shift", of_shift.len(), width),
     ] {
         assert_eq!(length, expected, "numbers of {name}");
     }
     let block = rows.div_ceil(BLOCKS).max(ROWS);
-    scratch.clear();
-    scratch.resize(rows.div_ceil(block) * 2 * width, 0.0);
-    (of_sum.par_chunks_mut(block * width))
-        .zip(scratch.par_chunks_exact_mut(2 * width))
+    let mut sums = vec![0.0; rows.div_ceil(block) * 2 * width];
+    (of_x.par_chunks_mut(block * width))
+        .zip(sums.par_chunks_exact_mut(2 * width))
         .enumerate()
-        .for_each(|(index, (of_sum, of_weights))| {
-            let range = index * block * width..index * block * width + of_sum.len();
+        .for_each(|(index, (of_x, of_weights))| {
+            let range = index * block * width..index * block * width + of_x.len();
             let rows = Rows {
                 x: &x[range.clone()],
-                residual: residual.map(|residual| &residual[range.clone()]),
-                saved: &saved[2 * index * block..][..2 * (of_sum.len() / width)],
+                saved: &saved[2 * index * block..][..2 * (of_x.len() / width)],
                 gradient: &gradient[range],
-                scale: norm.scale,
-                of_sum,
+                scale: &norm.scale,
+                of_x,
                 of_weights,
             };
             dispatch(level, rows);
         });
-    for sums in scratch.chunks_exact(2 * width) {
+    for sums in sums.chunks_exact(2 * width) {
         let (scale, shift) = sums.split_at(width);
         of_scale
             .iter_mut()
@@ -106,11 +86,10 @@ pub(super) fn backward_at(
 /// Rows of one task; all slices fit each other.
 struct Rows<'a> {
     x: &'a [f32],
-    residual: Option<&'a [f32]>,
     saved: &'a [f32],
     gradient: &'a [f32],
     scale: &'a [f32],
-    of_sum: &'a mut [f32],
+    of_x: &'a mut [f32],
     /// `[2, width]`: sums for the scale, then for the shift.
     of_weights: &'a mut [f32],
 }
@@ -125,9 +104,8 @@ impl Work for Rows<'_> {
             // SAFETY: row `row` is in all slices, which have `width` numbers a row.
             unsafe {
                 let x = self.x.as_ptr().add(first);
-                let residual = (self.residual).map(|residual| residual.as_ptr().add(first));
                 let gradient = self.gradient.as_ptr().add(first);
-                let to = self.of_sum.as_mut_ptr().add(first);
+                let to = self.of_x.as_mut_ptr().add(first);
                 let of_scale = self.of_weights.as_mut_ptr();
                 let of_shift = of_scale.add(width);
                 let (mean, inverse) = (L::splat(mean), L::splat(inverse));
@@ -138,11 +116,7 @@ impl Work for Rows<'_> {
                 for place in (0..width).step_by(L::COUNT) {
                     let count = L::COUNT.min(width - place);
                     let part = |from: *const f32| L::load_part(from.add(place), count);
-                    let mut value = part(x);
-                    if let Some(residual) = residual {
-                        value = value.add(part(residual));
-                    }
-                    let normal = value.sub(mean).mul(inverse);
+                    let normal = part(x).sub(mean).mul(inverse);
                     let gradient = part(gradient);
                     let scaled = gradient.mul(part(self.scale.as_ptr()));
                     sum = sum.add(scaled);

@@ -2,7 +2,7 @@
 
 use super::LayerNorm;
 
-/// Normalised rows of `x`, the sum.
+/// Normalised rows of `x`.
 pub(super) fn forward(x: &[f64], norm: &LayerNorm<'_>) -> Vec<f64> {
     let width = norm.scale.len();
     let mut output = Vec::new();
@@ -10,7 +10,7 @@ pub(super) fn forward(x: &[f64], norm: &LayerNorm<'_>) -> Vec<f64> {
         let mean = row.iter().sum::<f64>() / width as f64;
         let variance = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / width as f64;
         let deviation = (variance + f64::from(norm.epsilon)).sqrt();
-        let weights = norm.scale.iter().zip(norm.shift);
+        let weights = norm.scale.iter().zip(&*norm.shift);
         output.extend((row.iter().zip(weights)).map(|(x, (scale, shift))| {
             (x - mean) / deviation * f64::from(*scale) + f64::from(*shift)
         }));

@@ -1,148 +1,110 @@
 //! From images to tokens.
 
 use nephos_kernel::conv;
+use nephos_kernel::conv_blocks::Conv;
 use nephos_kernel::gemm::Act;
-use rayon::prelude::*;
+use nephos_kernel::patches::Patches;
+use nephos_kernel::scratch::Buffer;
+use nephos_kernel::stage::Stage;
 
-use super::linear::Linear;
-use super::packed::{Shape, room};
-use super::pyramid::{Conv, square};
-use super::weights::Weights;
-use crate::config::{ModelConfig, PatchConfig};
+use super::gradients::Gradients;
+use super::layers::Pass;
+use super::shape::{Shape, padded};
+use super::stem::Features;
+use super::weights::Source;
+use crate::config::ModelConfig;
 
-/// The patch embedding.
+/// The patch embedding: a strided convolution that makes one token of each patch (Dosovitskiy et
+/// al. 2021, doi:10.48550/arXiv.2010.11929).
 #[derive(Debug)]
-pub(super) enum Embed {
+pub(super) enum Embed<'a> {
     /// Of images.
-    Pixels(Patches),
+    Pixels(Patches<'a>),
     /// Of a stem's features, on a grid so many times as coarse.
-    Features(Conv, usize),
+    Features(Conv<'a>, usize),
 }
 
-/// Each patch as a row, times one matrix.
-#[derive(Debug)]
-pub(super) struct Patches {
-    patch: PatchConfig,
-    channels: usize,
-    project: Linear,
-}
+const NAME: &str = "patch_embed.proj";
 
-const NAME: &str = "block12.patch_embed.proj";
-
-impl Embed {
-    pub fn new(config: &ModelConfig, weights: &mut Weights) -> Option<Self> {
-        let Some(&channels) = config.stem.channels.last() else {
-            return Patches::new(config, weights).map(Self::Pixels);
-        };
-        let (patch, reduction) = (&config.patch, config.stem.reduction());
-        let [size, stride, padding] =
-            [patch.size, patch.stride, patch.padding].map(|pixels| pixels / reduction);
-        let sizes = [channels, patch.width];
-        let conv = Conv::take(weights, NAME, sizes, square(size, stride, padding))?;
-        Some(Self::Features(conv.rectified(), reduction))
-    }
-
-    /// Channels of the images or features.
-    pub fn channels(&self) -> usize {
-        match self {
-            Self::Pixels(patches) => patches.channels,
-            Self::Features(conv, _) => conv.inputs(),
-        }
-    }
-
-    /// `wide` is a buffer of any length.
-    ///
-    /// # Shapes
-    /// - grid: images `[batch, channels, padded height, padded width]`, or a stem's features
-    ///   `[batch, padded height / reduction, padded width / reduction, channels]`
-    /// - tokens: `[batch * rows * cols, patch width]`
-    pub fn forward(&self, grid: &[f32], shape: Shape, wide: &mut Vec<f32>, tokens: &mut [f32]) {
-        match self {
-            Self::Pixels(patches) => patches.forward(grid, shape, wide, tokens),
-            Self::Features(conv, reduction) => {
-                let [height, width] = shape.padded.map(|side| side / reduction);
-                let size = conv::Shape {
-                    batch: shape.batch,
-                    height,
-                    width,
-                };
-                let features = shape.batch * height * width * conv.inputs();
-                conv.forward(&grid[..features], size, Act::None, None, tokens);
-            }
-        }
-    }
-}
-
-impl Patches {
-    fn new(config: &ModelConfig, weights: &mut Weights) -> Option<Self> {
+impl<'a> Embed<'a> {
+    /// For images of so many channels.
+    pub fn new(config: &ModelConfig, channels: usize, source: &mut Source<'a>) -> Option<Self> {
         let patch = &config.patch;
-        let (width, size) = (patch.width, patch.size);
-        let shape = weights.shape(&format!("{NAME}.weight"))?;
-        let channels = *shape.get(1).filter(|channels| **channels > 0)?;
-        let weight = weights.take(&format!("{NAME}.weight"), &[width, channels, size, size])?;
-        let bias = weights.take(&format!("{NAME}.bias"), &[width])?;
-        let inputs = channels * size * size;
-        Some(Self {
-            patch: patch.clone(),
-            channels,
-            project: Linear::new(&weight, [inputs, width], Some(bias)),
-        })
+        let Some(&inputs) = config.stem.channels.last() else {
+            return Some(Self::Pixels(Patches {
+                project: source.unfolded(NAME, [channels, patch.width], patch.size)?,
+                channels,
+                size: patch.size,
+                stride: patch.stride,
+                padding: patch.padding,
+            }));
+        };
+        let reduction = config.stem.reduction();
+        let window = [patch.size, patch.stride, patch.padding].map(|pixels| pixels / reduction);
+        let conv = source.conv(NAME, [inputs, patch.width], window)?;
+        Some(Self::Features(conv.with_input_relu(), reduction))
+    }
+
+    /// The last grid of a stem.
+    fn grid(shape: Shape, reduction: usize) -> conv::Shape {
+        let [height, width] = shape.padded.map(|side| side / reduction);
+        conv::Shape {
+            batch: shape.batch,
+            height,
+            width,
+        }
     }
 
     /// # Shapes
-    /// - images: `[batch, channels, padded height, padded width]`
+    /// - images: `[batch, channels, height, width]`
     /// - tokens: `[batch * rows * cols, patch width]`
-    fn forward(&self, images: &[f32], shape: Shape, patches: &mut Vec<f32>, tokens: &mut [f32]) {
-        let inputs = self.channels * self.patch.size * self.patch.size;
-        let image = self.channels * shape.padded[0] * shape.padded[1];
-        let patches = room(patches, shape.tokens() * inputs);
-        for (image, tokens) in (images.chunks_exact(image))
-            .zip(tokens.chunks_exact_mut(shape.tokens() * self.patch.width))
-        {
-            (patches
-                .par_chunks_exact_mut(shape.grid[1] * inputs)
-                .enumerate())
-            .for_each(|(row, patches)| self.cut(image, shape, row, patches));
-            (self.project).forward(patches, None, Act::None, tokens);
-        }
+    pub fn forward(
+        &self,
+        images: &[f32],
+        features: &Features,
+        shape: Shape,
+        pass: &mut Pass<'_>,
+    ) -> Buffer {
+        let tokens = match self {
+            Self::Pixels(patches) => {
+                let images = padded(images, shape);
+                patches.forward(&images, shape.batch, shape.padded, pass.scratch)
+            }
+            Self::Features(conv, reduction) => {
+                let size = Self::grid(shape, *reduction);
+                let mut tokens = pass.scratch.take(conv.numbers(size));
+                conv.forward(features.last(), size, Act::None, None, &mut tokens);
+                tokens
+            }
+        };
+        (pass.watch)(Stage::Embed);
+        tokens
     }
 
-    /// The patches of a row of the grid, `[cols, channels, size, size]`; 0 outside the
-    /// image.
-    fn cut(&self, image: &[f32], shape: Shape, row: usize, patches: &mut [f32]) {
-        let PatchConfig {
-            size,
-            stride,
-            padding,
-            ..
-        } = self.patch;
-        let [height, width] = shape.padded;
-        for channel in 0..self.channels {
-            for line in 0..size {
-                let y = (row * stride + line)
-                    .checked_sub(padding)
-                    .filter(|y| *y < height);
-                let pixels = y.map(|y| &image[(channel * height + y) * width..][..width]);
-                for (col, patch) in patches
-                    .chunks_exact_mut(self.channels * size * size)
-                    .enumerate()
-                {
-                    let to = &mut patch[(channel * size + line) * size..][..size];
-                    // The pixels from `first` to `end` of the padded line that exist.
-                    let left = col * stride;
-                    let first = padding.saturating_sub(left).min(size);
-                    let end = (padding + width).saturating_sub(left).clamp(first, size);
-                    match pixels {
-                        Some(pixels) if first < end => {
-                            let from = left + first - padding;
-                            to[..first].fill(0.0);
-                            to[first..end].copy_from_slice(&pixels[from..from + end - first]);
-                            to[end..].fill(0.0);
-                        }
-                        _ => to.fill(0.0),
-                    }
-                }
+    /// The gradient by a stem's features; none without a stem.
+    pub fn backward(
+        &self,
+        images: &[f32],
+        features: &Features,
+        shape: Shape,
+        gradient: &[f32],
+        gradients: &mut Gradients,
+    ) -> Option<Vec<f32>> {
+        let (of_features, pair) = match self {
+            Self::Pixels(patches) => {
+                let (images, size) = (padded(images, shape), shape.padded);
+                (
+                    None,
+                    patches.weights_backward(&images, shape.batch, size, gradient),
+                )
             }
-        }
+            Self::Features(conv, reduction) => {
+                let size = Self::grid(shape, *reduction);
+                let [of_grid, weight, bias] = conv.backward(features.last(), size, gradient, true);
+                (Some(of_grid), [weight, bias])
+            }
+        };
+        gradients.add_pair(NAME, pair);
+        of_features
     }
 }

@@ -1,258 +1,254 @@
 //! The transformer encoder.
 
-use nephos_kernel::attention::{self, Shape as Attention};
-use nephos_kernel::dropout::Dropout;
+use nephos_kernel::dropout::mix;
+use nephos_kernel::encoder::{self, Dropouts, Layer, Order, Sequences};
 use nephos_kernel::gemm::Act;
+use nephos_kernel::linear::Linear;
+use nephos_kernel::norm::LayerNorm;
+use nephos_kernel::scratch::{Buffer, Scratch};
+use nephos_kernel::stage::Stage;
 use rayon::prelude::*;
 
-use super::linear::{Linear, Norm};
-use super::packed::{Shape, Stage, room};
-use super::weights::Weights;
+use super::gradients::{Gradients, add};
+use super::layers::Pass;
+use super::shape::Shape;
+use super::weights::Source;
 use crate::config::{Activation, ModelConfig, NormOrder};
 
-/// The layers, and the norm after the last.
+/// A stack of transformer encoder layers (Vaswani et al. 2017), equal to PyTorch's
+/// `TransformerEncoder`, and what its taps add to the output.
 #[derive(Debug)]
-pub(super) struct Encoder {
-    layers: Vec<Layer>,
-    norm: Option<Norm>,
-    taps: Vec<Tap>,
+pub(super) struct Encoder<'a> {
+    layers: Vec<Layer<'a>>,
+    norm: Option<LayerNorm<'a>>,
+    taps: Vec<Tap<'a>>,
     width: usize,
-    heads: usize,
-    feed_forward: usize,
-    order: NormOrder,
-    activation: Act,
+    dropout: f32,
 }
 
 /// Tokens after some layers, normalised and projected, that are added to the output.
 #[derive(Debug)]
-struct Tap {
-    norm: Norm,
-    project: Linear,
+struct Tap<'a> {
+    norm: LayerNorm<'a>,
+    project: Linear<'a>,
     /// Layers before it.
     depth: usize,
 }
 
-#[derive(Debug)]
-struct Layer {
-    in_proj: Linear,
-    out_proj: Linear,
-    linear1: Linear,
-    linear2: Linear,
-    norm1: Norm,
-    norm2: Norm,
-}
-
-/// What the layers compute with.
+/// What the backward pass of an encoder needs beside its weights.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
-    /// `[rows, width]`: a sum, a norm, the context of attention.
-    sum: Vec<f32>,
-    normal: Vec<f32>,
-    /// `[rows, 3 * width]`, and for attention.
-    packed: Vec<f32>,
-    attention: Vec<f32>,
-    /// `[rows, width]`: what the taps took.
-    taken: Vec<f32>,
+pub(super) struct Saved {
+    /// The input of each layer, then the output of the last if anything normalises it.
+    inputs: Vec<Buffer>,
+    /// Of each layer, unless it is computed again.
+    layers: Vec<Option<encoder::Saved>>,
+    /// Of the final norm.
+    moments: Buffer,
+    /// Of each tap: its norm's output and moments.
+    taps: Vec<[Buffer; 2]>,
 }
 
-impl Encoder {
-    pub fn new(config: &ModelConfig, weights: &mut Weights) -> Option<Self> {
+fn name(part: &str, index: usize, layer: &str) -> String {
+    format!("encoder.{part}.{index}.{layer}")
+}
+
+impl<'a> Encoder<'a> {
+    pub fn new(config: &ModelConfig, source: &mut Source<'a>) -> Option<Self> {
         let (encoder, width) = (&config.encoder, config.patch.width);
-        let name = "block12.transformer.encoder";
         let (hidden, epsilon) = (encoder.feed_forward, encoder.norm_eps);
         let layer = |index: usize| {
-            let part = |part: &str| format!("{name}.layers.{index}.{part}");
             let mut linear =
-                |name: &str, inputs, outputs| Linear::take(weights, &part(name), [inputs, outputs]);
-            let (in_proj, out_proj) = (
-                linear("self_attn.in_proj_", width, 3 * width)?,
-                linear("self_attn.out_proj.", width, width)?,
-            );
-            let (linear1, linear2) = (
-                linear("linear1.", width, hidden)?,
-                linear("linear2.", hidden, width)?,
-            );
+                |layer, sizes| source.linear(&name("layers", index, layer), sizes, true);
             Some(Layer {
-                in_proj,
-                out_proj,
-                linear1,
-                linear2,
-                norm1: Norm::take(weights, &part("norm1."), width, epsilon)?,
-                norm2: Norm::take(weights, &part("norm2."), width, epsilon)?,
+                in_proj: linear("self_attn.in_proj", [width, 3 * width])?,
+                out_proj: linear("self_attn.out_proj", [width, width])?,
+                linear1: linear("linear1", [width, hidden])?,
+                linear2: linear("linear2", [hidden, width])?,
+                norm1: source.norm(&name("layers", index, "norm1"), width, epsilon)?,
+                norm2: source.norm(&name("layers", index, "norm2"), width, epsilon)?,
+                heads: encoder.heads,
+                activation: match encoder.activation {
+                    Activation::Relu => Act::Relu,
+                    Activation::Gelu => Act::Gelu,
+                },
+                order: match encoder.norm {
+                    NormOrder::Post => Order::Post,
+                    NormOrder::Pre => Order::Pre,
+                },
             })
         };
         let layers = (0..encoder.depth).map(layer).collect::<Option<_>>()?;
         let norm = match encoder.final_norm {
-            true => Some(Norm::take(
-                weights,
-                &format!("{name}.norm."),
-                width,
-                epsilon,
-            )?),
+            true => Some(source.norm("encoder.norm", width, epsilon)?),
             false => None,
         };
         let tap = |(index, &depth): (usize, &usize)| {
-            let part = |part: &str| format!("{name}.taps.{index}.{part}");
             Some(Tap {
-                norm: Norm::take(weights, &part("norm."), width, epsilon)?,
-                project: Linear::take(weights, &part("W."), [width, width])?,
+                norm: source.norm(&name("taps", index, "norm"), width, epsilon)?,
+                project: source.linear(&name("taps", index, "project"), [width; 2], true)?,
                 depth,
             })
         };
-        let taps = (encoder.taps.iter().enumerate()).map(tap);
-        let taps = taps.collect::<Option<_>>()?;
+        let taps = encoder.taps.iter().enumerate().map(tap);
         Some(Self {
             layers,
             norm,
-            taps,
+            taps: taps.collect::<Option<_>>()?,
             width,
-            heads: encoder.heads,
-            feed_forward: hidden,
-            order: encoder.norm,
-            activation: match encoder.activation {
-                Activation::Relu => Act::Relu,
-                Activation::Gelu => Act::Gelu,
-            },
+            dropout: encoder.dropout as f32,
         })
     }
 
-    /// Applies all layers in order to `x`, `[rows, width]`, in place.
-    pub fn forward(
-        &self,
-        x: &mut Vec<f32>,
-        shape: Shape,
-        scratch: &mut Scratch,
-        hidden: &mut Vec<f32>,
-        watch: &mut (dyn FnMut(Stage) + Send),
-    ) {
-        let rows = shape.rows();
-        scratch.sum.resize(rows * self.width, 0.0);
-        scratch.normal.resize(rows * self.width, 0.0);
-        scratch.packed.resize(rows * 3 * self.width, 0.0);
-        scratch.taken.resize(rows * self.width, 0.0);
-        let hidden = room(hidden, rows * self.feed_forward);
-        let mut taken = 0;
-        for (depth, layer) in self.layers.iter().enumerate() {
-            taken += self.tap(depth, x, scratch, taken > 0, watch);
-            match self.order {
-                NormOrder::Post => {
-                    self.attend(layer, x, None, shape, scratch, watch);
-                    std::mem::swap(x, &mut scratch.sum);
-                    layer.norm1.in_place(x);
-                    watch(Stage::Norm);
-                    self.feed(layer, x, None, scratch, hidden, watch);
-                    std::mem::swap(x, &mut scratch.sum);
-                    layer.norm2.in_place(x);
-                    watch(Stage::Norm);
-                }
-                NormOrder::Pre => {
-                    self.attend(layer, x, Some(&layer.norm1), shape, scratch, watch);
-                    std::mem::swap(x, &mut scratch.sum);
-                    self.feed(layer, x, Some(&layer.norm2), scratch, hidden, watch);
-                    std::mem::swap(x, &mut scratch.sum);
-                }
+    /// What layer `index` computes on; what is dropped is a function of the seed.
+    fn sequences(&self, index: usize, shape: Shape, seed: Option<u64>) -> Sequences {
+        let dropouts = match seed {
+            Some(seed) if self.dropout > 0.0 => {
+                let key = |part: u64| mix(seed ^ (4 * index as u64 + part));
+                Dropouts::new([0, 1, 2, 3].map(key), self.dropout)
             }
-        }
-        taken += self.tap(self.layers.len(), x, scratch, taken > 0, watch);
-        if let Some(norm) = &self.norm {
-            norm.in_place(x);
-            watch(Stage::Norm);
-        }
-        if taken > 0 {
-            (x.par_chunks_mut(self.width))
-                .zip(scratch.taken.par_chunks(self.width))
-                .with_min_len(64)
-                .for_each(|(x, taken)| x.iter_mut().zip(taken).for_each(|(x, taken)| *x += taken));
+            _ => Dropouts::off(),
+        };
+        Sequences {
+            batch: shape.batch,
+            tokens: shape.tokens(),
+            reach: shape.near(),
+            dropouts,
         }
     }
 
-    /// Adds what the taps after `depth` layers take to what is taken, if `any` is;
-    /// returns how many there are.
+    /// # Shapes
+    /// - tokens, output: `[batch * rows * cols, width]`
+    pub fn forward(
+        &self,
+        tokens: Buffer,
+        shape: Shape,
+        pass: &mut Pass<'_>,
+        mut saved: Option<&mut Saved>,
+    ) -> Buffer {
+        let mut x = tokens;
+        let mut tapped = None;
+        if let Some(saved) = saved.as_deref_mut() {
+            saved.taps.resize_with(self.taps.len(), Default::default);
+        }
+        for depth in 0..=self.layers.len() {
+            self.tap(depth, &x, &mut tapped, pass, saved.as_deref_mut());
+            let Some(layer) = self.layers.get(depth) else {
+                break;
+            };
+            let sequences = self.sequences(depth, shape, pass.seed);
+            let mut inside = saved.is_some().then(Default::default);
+            let out = layer.forward(&x, &sequences, inside.as_mut(), pass.scratch, pass.watch);
+            let input = std::mem::replace(&mut x, out);
+            match saved.as_deref_mut() {
+                Some(saved) => {
+                    saved.inputs.push(input);
+                    saved.layers.push(inside.filter(|_| !pass.checkpointing));
+                }
+                None => pass.scratch.give(input),
+            }
+        }
+        if let Some(norm) = &self.norm {
+            let [out, moments] = norm.forward(&x, saved.is_some(), pass.scratch);
+            let input = std::mem::replace(&mut x, out);
+            match saved {
+                Some(saved) => {
+                    saved.inputs.push(input);
+                    saved.moments = moments;
+                }
+                None => pass.scratch.give(input),
+            }
+            (pass.watch)(Stage::Norm);
+        } else if let Some(saved) = saved
+            && self.taps.iter().any(|tap| tap.depth == self.layers.len())
+        {
+            saved.inputs.push(x.clone());
+        }
+        if let Some(tapped) = tapped {
+            (x.par_chunks_mut(self.width))
+                .zip(tapped.par_chunks(self.width))
+                .with_min_len(64)
+                .for_each(|(x, taps)| x.iter_mut().zip(taps).for_each(|(x, tap)| *x += tap));
+            pass.scratch.give(tapped);
+        }
+        x
+    }
+
+    /// Adds the taps after `depth` layers to the sum of those before.
     fn tap(
         &self,
         depth: usize,
         x: &[f32],
-        scratch: &mut Scratch,
-        mut any: bool,
-        watch: &mut (dyn FnMut(Stage) + Send),
-    ) -> usize {
-        let Scratch {
-            normal, sum, taken, ..
-        } = scratch;
-        let mut count = 0;
-        for tap in self.taps.iter().filter(|tap| tap.depth == depth) {
-            tap.norm.forward(x, normal);
-            let before = any.then_some(&**taken);
-            tap.project.forward(normal, before, Act::None, sum);
-            std::mem::swap(taken, sum);
-            any = true;
-            count += 1;
-            watch(Stage::Project);
+        tapped: &mut Option<Buffer>,
+        pass: &mut Pass<'_>,
+        mut saved: Option<&mut Saved>,
+    ) {
+        let taps = self.taps.iter().enumerate();
+        for (index, tap) in taps.filter(|(_, tap)| tap.depth == depth) {
+            let [features, moments] = tap.norm.forward(x, saved.is_some(), pass.scratch);
+            let mut sum = pass.scratch.take(x.len());
+            (tap.project).forward(&features, tapped.as_deref(), Act::None, &mut sum);
+            if let Some(before) = tapped.replace(sum) {
+                pass.scratch.give(before);
+            }
+            match saved.as_deref_mut() {
+                Some(saved) => saved.taps[index] = [features, moments],
+                None => pass.scratch.give(features),
+            }
+            (pass.watch)(Stage::Project);
         }
-        count
     }
 
-    /// `sum = x + attention(norm(x))`.
-    fn attend(
+    /// The gradient by the tokens, from that by the output.
+    pub fn backward(
         &self,
-        layer: &Layer,
-        x: &[f32],
-        norm: Option<&Norm>,
+        saved: Saved,
         shape: Shape,
-        scratch: &mut Scratch,
-        watch: &mut (dyn FnMut(Stage) + Send),
-    ) {
-        let input = match norm {
-            Some(norm) => {
-                norm.forward(x, &mut scratch.normal);
-                watch(Stage::Norm);
-                &scratch.normal
-            }
-            None => x,
-        };
-        (layer.in_proj).forward(input, None, Act::None, &mut scratch.packed);
-        watch(Stage::QueryKeyValue);
-        let attention = Attention {
-            batch: shape.batch,
-            tokens: shape.tokens(),
-            width: self.width,
-            heads: self.heads,
-        };
-        let Scratch {
-            packed,
-            normal,
-            attention: buffer,
-            ..
-        } = scratch;
-        match shape.near() {
-            None => attention::forward(packed, attention, &Dropout::off(), normal, None, buffer),
-            Some(reach) => attention::forward_near(packed, attention, reach, normal, buffer),
+        mut gradient: Vec<f32>,
+        seed: Option<u64>,
+        gradients: &mut Gradients,
+    ) -> Vec<f32> {
+        let depth = self.layers.len();
+        // By the tokens after so many layers, of the taps.
+        let mut of_taps: Vec<Vec<f32>> = vec![Vec::new(); depth + 1];
+        for (index, (tap, [features, moments])) in self.taps.iter().zip(&saved.taps).enumerate() {
+            let pair = tap.project.weights_backward(features, &gradient);
+            gradients.add_pair(&name("taps", index, "project"), pair);
+            let mut of_features = vec![0.0; features.len()];
+            tap.project.backward(&gradient, false, &mut of_features);
+            let known = [&saved.inputs[tap.depth][..], moments, &of_features];
+            let (of_tokens, pair) = tap.norm.backward(known);
+            gradients.add_norm(&name("taps", index, "norm"), pair);
+            add(&mut of_taps[tap.depth], of_tokens);
         }
-        watch(Stage::Attention);
-        (layer.out_proj).forward(&scratch.normal, Some(x), Act::None, &mut scratch.sum);
-        watch(Stage::Project);
-    }
-
-    /// `sum = x + feed_forward(norm(x))`.
-    fn feed(
-        &self,
-        layer: &Layer,
-        x: &[f32],
-        norm: Option<&Norm>,
-        scratch: &mut Scratch,
-        hidden: &mut [f32],
-        watch: &mut (dyn FnMut(Stage) + Send),
-    ) {
-        let input = match norm {
-            Some(norm) => {
-                norm.forward(x, &mut scratch.normal);
-                watch(Stage::Norm);
-                &scratch.normal
+        if let Some(norm) = &self.norm {
+            let (of_tokens, pair) =
+                norm.backward([&saved.inputs[depth], &saved.moments, &gradient]);
+            gradients.add_norm("encoder.norm", pair);
+            gradient = of_tokens;
+        }
+        add(&mut gradient, std::mem::take(&mut of_taps[depth]));
+        for (index, inside) in saved.layers.into_iter().enumerate().rev() {
+            let (layer, x) = (&self.layers[index], &saved.inputs[index]);
+            let sequences = self.sequences(index, shape, seed);
+            let inside = inside.unwrap_or_else(|| {
+                let (mut again, scratch) = (encoder::Saved::default(), &mut Scratch::allocating());
+                layer.forward(x, &sequences, Some(&mut again), scratch, &mut |_| ());
+                again
+            });
+            let by = layer.backward(x, &sequences, &inside, &gradient);
+            for (layer, pair) in [
+                ("self_attn.in_proj", by.in_proj),
+                ("self_attn.out_proj", by.out_proj),
+                ("linear1", by.linear1),
+                ("linear2", by.linear2),
+            ] {
+                gradients.add_pair(&name("layers", index, layer), pair);
             }
-            None => x,
-        };
-        (layer.linear1).forward(input, None, self.activation, hidden);
-        (layer.linear2).forward(hidden, Some(x), Act::None, &mut scratch.sum);
-        watch(Stage::FeedForward);
+            gradients.add_norm(&name("layers", index, "norm1"), by.norm1);
+            gradients.add_norm(&name("layers", index, "norm2"), by.norm2);
+            gradient = by.x;
+            add(&mut gradient, std::mem::take(&mut of_taps[index]));
+        }
+        gradient
     }
 }

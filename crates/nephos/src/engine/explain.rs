@@ -2,9 +2,11 @@
 
 use ndarray::{Array2, Array3};
 use nephos_kernel::gemm::Act;
+use nephos_kernel::graph::Shape;
+use nephos_kernel::graph::layer::Layer;
 
 use super::graph::{Graph, units};
-use super::packed::{Engine, Scratch, Shape};
+use super::inference::{Engine, Scratch};
 use crate::network::Explanation;
 
 impl Engine {
@@ -22,40 +24,22 @@ impl Engine {
         [height, width]: [usize; 2],
         scratch: &mut Scratch,
     ) -> Explanation {
-        let ([_, encoded], [rows, cols]) = self.encode(image, [1, height, width], scratch);
-        let (count, width) = (rows * cols, self.config.patch.width);
+        let ([embeddings, encoded], [rows, cols]) = self.encode(image, [1, height, width], scratch);
+        scratch.buffers.give(embeddings);
+        let (count, width) = (rows * cols, self.layers.config.patch.width);
         let tokens =
-            Array2::from_shape_vec((count, width), encoded.to_vec()).expect("rows of tokens");
+            Array2::from_shape_vec((count, width), encoded.into()).expect("rows of tokens");
         let affinity = tokens.dot(&tokens.t());
         let flat = tokens.into_raw_vec_and_offset().0;
         Explanation {
             affinity,
-            attention: self.graph.attention(flat, count),
+            attention: self.layers.graph.attention(flat, count),
             grid: (rows, cols),
         }
     }
-
-    /// The graph over nodes of one graph, of any number.
-    ///
-    /// # Shapes
-    /// - encoded: `[nodes, patch width]`
-    /// - output: `[nodes, graph width]`
-    pub(super) fn refine(&self, encoded: &[f32], nodes: usize) -> Vec<f32> {
-        let shape = Shape {
-            batch: 1,
-            pixels: [0, 0],
-            padded: [0, 0],
-            grid: [1, nodes],
-            reach: None,
-        };
-        let mut scratch = Default::default();
-        (self.graph)
-            .forward(encoded, shape, &mut scratch, &mut |_| ())
-            .to_vec()
-    }
 }
 
-impl Graph {
+impl Graph<'_> {
     /// The attention weights of each layer, `[heads, N, N]`; rows sum to one.
     fn attention(&self, tokens: Vec<f32>, count: usize) -> Vec<Array3<f32>> {
         let features = tokens.len() / count;
@@ -65,26 +49,29 @@ impl Graph {
         let mut cosines = None;
         let mut nodes = tokens;
         let mut all = Vec::with_capacity(self.layers.len());
-        for layer in &self.layers {
-            let mut projected = vec![0.0; count * self.width];
-            layer
-                .project
-                .forward(&nodes, None, Act::None, &mut projected);
-            let mut scores = vec![0.0; count * 2 * self.heads];
-            layer
-                .score
-                .forward(&projected, None, Act::None, &mut scores);
-            let half = |node: usize, head: usize| scores[node * 2 * self.heads + head];
-            let mut weights = Array3::zeros((self.heads, count, count));
+        for (layer, scale) in self.layers.iter().zip(&self.scales) {
+            let (heads, width) = (layer.scores.heads(), layer.project.outputs());
+            let shape = Shape {
+                batch: 1,
+                nodes: count,
+                heads,
+                head: width / heads,
+            };
+            let mut projected = vec![0.0; count * width];
+            (layer.project).forward(&nodes, None, Act::None, &mut projected);
+            let [mut s, mut t] = [0, 1].map(|_| vec![0.0; shape.scores()]);
+            let both = [&mut s[..], &mut t];
+            (layer.scores).forward(&shape, &projected, both, &mut Default::default());
+            let mut weights = Array3::zeros((heads, count, count));
             for ((head, i, j), weight) in weights.indexed_iter_mut() {
-                let sum = half(i, head) + half(j, self.heads + head);
+                let sum: f32 = s[head * count + i] + t[head * count + j];
                 *weight = if sum > 0.0 {
                     sum
                 } else {
-                    self.slope as f32 * sum
+                    layer.slope as f32 * sum
                 };
             }
-            if let Some(scale) = layer.affinity_scale {
+            if let Some(scale) = *scale {
                 let cosines = cosines.get_or_insert_with(|| units.dot(&units.t()));
                 for mut head in weights.outer_iter_mut() {
                     head.scaled_add(scale, cosines);
@@ -96,29 +83,34 @@ impl Graph {
                 let sum = row.sum();
                 row.mapv_inplace(|x| x / sum);
             }
-            nodes = self.attended(&weights, projected, &nodes);
+            nodes = attended(layer, &weights, projected, &nodes);
             all.push(weights);
         }
         all
     }
+}
 
-    /// The output of a layer with these attention weights.
-    fn attended(&self, weights: &Array3<f32>, projected: Vec<f32>, before: &[f32]) -> Vec<f32> {
-        let (heads, count, _) = weights.dim();
-        let head = self.width / heads;
-        let shape = (count, heads, head);
-        let projected = Array3::from_shape_vec(shape, projected).expect("features of all heads");
-        let mut out = Array3::zeros(shape);
-        for index in 0..heads {
-            let features = projected.index_axis(ndarray::Axis(1), index);
-            let sum = weights.index_axis(ndarray::Axis(0), index).dot(&features);
-            out.index_axis_mut(ndarray::Axis(1), index).assign(&sum);
-        }
-        let mut out = out.into_raw_vec_and_offset().0;
-        out.iter_mut().for_each(|x| *x = x.max(0.0));
-        if self.residual {
-            out.iter_mut().zip(before).for_each(|(out, x)| *out += x);
-        }
-        out
+/// The output of a layer with these attention weights.
+fn attended(
+    layer: &Layer<'_>,
+    weights: &Array3<f32>,
+    projected: Vec<f32>,
+    before: &[f32],
+) -> Vec<f32> {
+    let (heads, count, _) = weights.dim();
+    let head = layer.project.outputs() / heads;
+    let shape = (count, heads, head);
+    let projected = Array3::from_shape_vec(shape, projected).expect("features of all heads");
+    let mut out = Array3::zeros(shape);
+    for index in 0..heads {
+        let features = projected.index_axis(ndarray::Axis(1), index);
+        let sum = weights.index_axis(ndarray::Axis(0), index).dot(&features);
+        out.index_axis_mut(ndarray::Axis(1), index).assign(&sum);
     }
+    let mut out = out.into_raw_vec_and_offset().0;
+    out.iter_mut().for_each(|x| *x = x.max(0.0));
+    if layer.residual {
+        out.iter_mut().zip(before).for_each(|(out, x)| *out += x);
+    }
+    out
 }

@@ -1,176 +1,174 @@
-//! Graph attention.
+//! Graph attention over all tokens of an image.
 
-use nephos_kernel::dropout::Dropout;
-use nephos_kernel::gemm::Act;
-use nephos_kernel::graph::{self, near, pairwise, sorted};
+use nephos_kernel::dropout::{Dropout, mix};
+use nephos_kernel::graph::layer::{self, Graphs, Layer};
+use nephos_kernel::graph::scores::Scores;
+use nephos_kernel::graph::{Bias, Pairs};
+use nephos_kernel::scratch::{Buffer, Scratch};
 use rayon::prelude::*;
 
-use super::linear::Linear;
-use super::packed::{Shape, Stage};
-use super::weights::Weights;
+use super::gradients::{Gradients, add};
+use super::layers::Pass;
+use super::shape::Shape;
+use super::weights::Source;
 use crate::config::{Affinity, ModelConfig};
 
-/// The layers.
+/// A stack of graph attention layers (Veličković et al. 2018,
+/// doi:10.48550/arXiv.1710.10903) in which every node is a neighbour of every node.
 #[derive(Debug)]
-pub(super) struct Graph {
-    pub(super) layers: Vec<Layer>,
-    pub(super) width: usize,
-    pub(super) heads: usize,
-    pub(super) slope: f64,
-    /// Whether a layer's output is added to its input.
-    pub(super) residual: bool,
+pub(super) struct Graph<'a> {
+    pub layers: Vec<Layer<'a>>,
+    /// Of each layer, where the affinity of nodes is added to the scores.
+    pub scales: Vec<Option<f32>>,
+    /// Features of a token.
+    inputs: usize,
+    dropout: f32,
 }
 
-#[derive(Debug)]
-pub(super) struct Layer {
-    pub(super) project: Linear,
-    /// `[width, 2 * heads]`: the features times it are `s` of each head, then `t`.
-    pub(super) score: Linear,
-    pub(super) affinity_scale: Option<f32>,
-}
-
-/// What the layers compute with.
+/// What the backward pass of a graph needs beside its weights.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
-    /// `[rows, width]`
-    nodes: Vec<f32>,
-    /// A layer's input, where it is added to the output.
-    kept: Vec<f32>,
-    projected: Vec<f32>,
-    /// `[rows, 2 * heads]`
-    scores: Vec<f32>,
-    /// `[batch, heads, tokens]`
-    s: Vec<f32>,
-    t: Vec<f32>,
-    /// Tokens of length one, `[rows, patch width]`.
-    unit: Vec<f32>,
+pub(super) struct Saved {
+    /// The input of each layer, and what it saved, unless it is computed again.
+    layers: Vec<(Buffer, Option<layer::Saved>)>,
+    /// Tokens of length one, where their affinity counts.
+    unit: Buffer,
 }
 
-impl Graph {
-    pub fn new(config: &ModelConfig, weights: &mut Weights) -> Option<Self> {
+fn name(index: usize, parameter: &str) -> String {
+    format!("graph.layers.{index}.{parameter}")
+}
+
+impl<'a> Graph<'a> {
+    pub fn new(config: &ModelConfig, source: &mut Source<'a>) -> Option<Self> {
         let (graph, heads) = (&config.graph, config.graph.heads);
         let (width, head) = (graph.width, graph.width / heads);
+        let mut scales = Vec::new();
         let layer = |index: usize| {
-            let name = format!("gat.layers.{index}");
-            let inputs = if index == 0 {
-                config.patch.width
-            } else {
-                width
+            let inputs = match index {
+                0 => config.patch.width,
+                _ => width,
             };
-            let project = weights.take(&format!("{name}.W.weight"), &[width, inputs])?;
-            let score = weights.take(&format!("{name}.a.weight"), &[heads, 2 * head])?;
-            let affinity_scale = match graph.affinity {
+            let project = source.linear(&name(index, "project"), [inputs, width], false)?;
+            let vectors = source.values(&name(index, "score"), &[heads, 2 * head])?;
+            scales.push(match graph.affinity {
                 Affinity::None => None,
-                Affinity::Bias => Some(weights.take(&format!("{name}.affinity_scale"), &[1])?[0]),
-            };
-            // Row `half * heads + h` holds that half of head h's vector at its features.
-            let mut rows = vec![0.0; 2 * heads * width];
-            for (index, half) in score.chunks_exact(head).enumerate() {
-                let (h, part) = (index / 2, index % 2);
-                rows[(part * heads + h) * width + h * head..][..head].copy_from_slice(half);
-            }
+                Affinity::Bias => Some(source.values(&name(index, "affinity_scale"), &[1])?[0]),
+            });
             Some(Layer {
-                project: Linear::new(&project, [inputs, width], None),
-                score: Linear::new(&rows, [width, 2 * heads], None),
-                affinity_scale,
+                project,
+                scores: Scores::new(vectors, [heads, head]),
+                slope: graph.slope,
+                residual: graph.residual,
             })
         };
         Some(Self {
             layers: (0..graph.layers).map(layer).collect::<Option<_>>()?,
-            width,
-            heads,
-            slope: graph.slope,
-            residual: graph.residual,
+            scales,
+            inputs: config.patch.width,
+            dropout: graph.dropout as f32,
         })
     }
 
-    /// The nodes after all layers, `[rows, graph width]`, of `tokens`, `[rows, patch
-    /// width]`.
-    pub fn forward<'a>(
+    /// What layer `index` computes on; what is dropped is a function of the seed.
+    fn graphs<'b>(
         &self,
-        tokens: &'a [f32],
+        index: usize,
         shape: Shape,
-        scratch: &'a mut Scratch,
-        watch: &mut (dyn FnMut(Stage) + Send),
-    ) -> &'a [f32] {
-        if self.layers.is_empty() {
-            return tokens;
+        seed: Option<u64>,
+        unit: &'b [f32],
+    ) -> Graphs<'b> {
+        let dropout = match seed {
+            Some(seed) if self.dropout > 0.0 => {
+                Dropout::new(mix(seed ^ !(index as u64)), self.dropout)
+            }
+            _ => Dropout::off(),
+        };
+        let bias = self.scales[index].map(|scale| Bias {
+            tokens: unit,
+            width: self.inputs,
+            scale,
+        });
+        Graphs {
+            batch: shape.batch,
+            nodes: shape.tokens(),
+            reach: shape.near(),
+            pairs: Pairs { bias, dropout },
         }
-        let rows = shape.rows();
-        let Scratch {
-            nodes,
-            kept,
-            projected,
-            scores,
-            s,
-            t,
-            ..
-        } = scratch;
-        nodes.resize(rows * self.width, 0.0);
-        projected.resize(rows * self.width, 0.0);
-        scores.resize(rows * 2 * self.heads, 0.0);
-        s.resize(rows * self.heads, 0.0);
-        t.resize(rows * self.heads, 0.0);
-        if self
-            .layers
-            .iter()
-            .any(|layer| layer.affinity_scale.is_some())
-        {
-            scratch.unit.resize(tokens.len(), 0.0);
-            units(tokens, tokens.len() / rows, &mut scratch.unit);
+    }
+
+    /// The nodes after all layers.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch * rows * cols, patch width]`
+    /// - output: `[batch * rows * cols, graph width]`
+    pub fn forward(
+        &self,
+        tokens: Buffer,
+        shape: Shape,
+        pass: &mut Pass<'_>,
+        mut saved: Option<&mut Saved>,
+    ) -> Buffer {
+        let mut unit = Buffer::default();
+        if self.scales.iter().any(Option::is_some) {
+            unit = pass.scratch.take(tokens.len());
+            units(&tokens, self.inputs, &mut unit);
         }
+        let mut nodes = tokens;
         for (index, layer) in self.layers.iter().enumerate() {
-            let input = if index == 0 { tokens } else { &*nodes };
-            if self.residual {
-                kept.clear();
-                kept.extend_from_slice(input);
+            let graphs = self.graphs(index, shape, pass.seed, &unit);
+            let mut inside = saved.is_some().then(Default::default);
+            let (out, input) =
+                layer.forward(nodes, &graphs, inside.as_mut(), pass.scratch, pass.watch);
+            nodes = out;
+            if let (Some(saved), Some(input)) = (saved.as_deref_mut(), input) {
+                let inside = inside.filter(|_| !pass.checkpointing);
+                saved.layers.push((input, inside));
             }
-            (layer.project).forward(input, None, Act::None, projected);
-            (layer.score).forward(projected, None, Act::None, scores);
-            self.split(shape, scores, s, t);
-            watch(Stage::GraphProject);
-            let of = graph::Shape {
-                batch: shape.batch,
-                nodes: shape.tokens(),
-                heads: self.heads,
-                head: self.width / self.heads,
-            };
-            let pairs = graph::Pairs {
-                dropout: Dropout::off(),
-                bias: layer.affinity_scale.map(|scale| graph::Bias {
-                    tokens: &scratch.unit,
-                    width: scratch.unit.len() / rows,
-                    scale,
-                }),
-            };
-            match shape.near() {
-                Some(reach) => {
-                    near::forward(&of, reach, projected, s, t, self.slope, &pairs, true, nodes);
-                }
-                None if pairs.is_plain() => {
-                    sorted::forward(&of, projected, s, t, self.slope, true, nodes);
-                }
-                None => pairwise::forward(&of, projected, s, t, self.slope, &pairs, true, nodes),
-            }
-            if self.residual {
-                (nodes.iter_mut().zip(&*kept)).for_each(|(node, kept)| *node += kept);
-            }
-            watch(Stage::GraphAttention);
         }
+        pass.scratch
+            .save_or_give(saved.map(|saved| &mut saved.unit), unit);
         nodes
     }
 
-    /// From `[rows, 2 * heads]` to two of `[batch, heads, tokens]`.
-    fn split(&self, shape: Shape, scores: &[f32], s: &mut [f32], t: &mut [f32]) {
-        let (heads, tokens) = (self.heads, shape.tokens());
-        for (row, scores) in scores.chunks_exact(2 * heads).enumerate() {
-            let (item, token) = (row / tokens, row % tokens);
-            for head in 0..heads {
-                let place = (item * heads + head) * tokens + token;
-                s[place] = scores[head];
-                t[place] = scores[heads + head];
+    /// The gradient by the tokens, from that by the nodes.
+    pub fn backward(
+        &self,
+        saved: Saved,
+        shape: Shape,
+        mut gradient: Vec<f32>,
+        seed: Option<u64>,
+        gradients: &mut Gradients,
+    ) -> Vec<f32> {
+        let Saved { layers, unit } = saved;
+        let mut of_unit = Vec::new();
+        let mut tokens = Buffer::default();
+        for (index, (nodes, inside)) in layers.into_iter().enumerate().rev() {
+            let (layer, graphs) = (&self.layers[index], self.graphs(index, shape, seed, &unit));
+            let inside = inside.unwrap_or_else(|| {
+                let (mut again, scratch) = (layer::Saved::default(), &mut Scratch::allocating());
+                layer.forward(
+                    nodes.clone(),
+                    &graphs,
+                    Some(&mut again),
+                    scratch,
+                    &mut |_| (),
+                );
+                again
+            });
+            let by = layer.backward(&nodes, &graphs, &inside, &gradient);
+            gradients.add(name(index, "project.weight"), by.project);
+            gradients.add(name(index, "score"), by.score);
+            if graphs.pairs.bias.is_some() {
+                gradients.add(name(index, "affinity_scale"), vec![by.scale]);
+                add(&mut of_unit, by.tokens);
             }
+            gradient = by.nodes;
+            tokens = nodes;
         }
+        if !of_unit.is_empty() {
+            units_backward(&tokens, &unit, &of_unit, self.inputs, &mut gradient);
+        }
+        gradient
     }
 }
 
@@ -178,7 +176,7 @@ impl Graph {
 const EPSILON: f32 = 1e-12;
 
 /// The length of a token; never zero.
-pub(super) fn length(token: &[f32]) -> f32 {
+fn length(token: &[f32]) -> f32 {
     let squares: f32 = token.iter().map(|x| x * x).sum();
     (squares + EPSILON).sqrt()
 }
@@ -192,5 +190,20 @@ pub(super) fn units(tokens: &[f32], width: usize, to: &mut [f32]) {
             to.iter_mut()
                 .zip(token)
                 .for_each(|(to, x)| *to = x / length);
+        });
+}
+
+/// Adds the gradient by the tokens, `(g − u (u · g)) / length`, from that by their units.
+fn units_backward(tokens: &[f32], units: &[f32], gradient: &[f32], width: usize, to: &mut [f32]) {
+    (to.par_chunks_exact_mut(width))
+        .zip(tokens.par_chunks_exact(width))
+        .zip(units.par_chunks_exact(width))
+        .zip(gradient.par_chunks_exact(width))
+        .for_each(|(((to, token), unit), gradient)| {
+            let length = length(token);
+            let along: f32 = unit.iter().zip(gradient).map(|(u, g)| u * g).sum();
+            for ((to, u), g) in to.iter_mut().zip(unit).zip(gradient) {
+                *to += (g - u * along) / length;
+            }
         });
 }

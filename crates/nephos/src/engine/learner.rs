@@ -11,7 +11,10 @@ use nephos_kernel::loss::Objective;
 use nephos_kernel::pool;
 use rayon::prelude::*;
 
-use super::training::{Gradients, Network, Pass};
+use super::gradients::Gradients;
+use super::layers::{Layers, Saved};
+use super::shape::Shape;
+use super::weights::Source;
 use crate::class::IGNORE;
 use crate::config::{Config, OptimizerConfig, OptimizerKind, Precision};
 use crate::error::Result;
@@ -48,8 +51,8 @@ impl CpuLearner {
         }
     }
 
-    /// Images of a part. A stem and stages are many short loops: threads that share every loop
-    /// wait for each other more than they compute, so each takes images of its own.
+    /// Images of a part. A stem and stages are many short loops: data parallelism over images spares the
+    /// threads waiting for each other at the end of each.
     fn part(&self, batch: usize) -> usize {
         match self.config.model.stem.channels.is_empty() {
             true => batch,
@@ -57,19 +60,21 @@ impl CpuLearner {
         }
     }
 
-    fn network(&self, seed: u64) -> Network<'_> {
-        Network {
-            config: &self.config.model,
-            channels: self.channels,
-            parameters: &self.parameters,
-            seed: Some(seed),
-            checkpointing: self.config.train.checkpointing,
-            format: match self.config.train.precision {
-                Precision::F32 => Format::F32,
-                Precision::Bf16 => Format::Bf16,
-                Precision::F16 => Format::F16,
-            },
-        }
+    fn layers(&self) -> Layers<'_> {
+        let format = match self.config.train.precision {
+            Precision::F32 => Format::F32,
+            Precision::Bf16 => Format::Bf16,
+            Precision::F16 => Format::F16,
+        };
+        let source = Source::Trained(&self.parameters, format);
+        Layers::new(&self.config.model, source).expect("parameters of the configuration")
+    }
+
+    /// Rows and columns of the cells that are scored.
+    fn cells(&self, [height, width]: [usize; 2]) -> [usize; 2] {
+        let config = &self.config.model;
+        let grid = Shape::of(config, [1, height, width]).grid;
+        grid.map(|side| side << config.decoder.stages.len())
     }
 
     /// The loss, that of each sample where asked for, and the gradient by the scores.
@@ -78,7 +83,7 @@ impl CpuLearner {
     /// - scores: `[B, classes, cells]`
     fn loss(&self, scores: &[f32], batch: &TrainingBatch<'_>) -> (BatchLoss, Vec<f32>) {
         let (count, _, height, width) = batch.images.dim();
-        let cells = self.network(0).cells([height, width]);
+        let cells = self.cells([height, width]);
         let factor = batch.scale as f32;
         match batch.target {
             Target::Labels(labels) => {
@@ -150,7 +155,7 @@ impl CpuLearner {
             upsample.resample(scores, to, &mut Vec::new());
         }
         let total: f64 = counts.iter().map(|count| f64::from(*count)).sum();
-        let share = factor / total.max(1.0) as f32;
+        let slope = factor / total.max(1.0) as f32;
         let mut sum = 0.0;
         let mut seen = predicted.slice_mut(s![.., .., ..height, ..width]);
         ndarray::Zip::from(&mut seen)
@@ -160,8 +165,8 @@ impl CpuLearner {
                 let distance = *x - truth;
                 sum += f64::from(distance.abs() * count);
                 *x = match distance {
-                    d if d > 0.0 => share * count,
-                    d if d < 0.0 => -share * count,
+                    d if d > 0.0 => slope * count,
+                    d if d < 0.0 => -slope * count,
                     // Zero, or no number, which must show.
                     d => d,
                 };
@@ -180,9 +185,15 @@ impl Learner for CpuLearner {
         let images = batch.images.as_standard_layout();
         let images = images.as_slice().unwrap_or_default();
         let (part, image) = (self.part(count), channels * height * width);
-        let this = &*self;
-        let (loss, parts) = pool::awake(|| {
-            let parts: Vec<(u64, Vec<f32>, Pass<'_>)> = (images.par_chunks(part * image))
+        let (this, layers) = (&*self, self.layers());
+        let checkpointing = self.config.train.checkpointing;
+        // In training, tokens attend to all of the image, which is a crop.
+        let shape = |images: &[f32]| {
+            let sizes = [images.len() / image, height, width];
+            Shape::of(&this.config.model, sizes).without_reach()
+        };
+        let (loss, parts) = pool::with_spinning_workers(|| {
+            let parts: Vec<(u64, Vec<f32>, Saved)> = (images.par_chunks(part * image))
                 .enumerate()
                 .with_max_len(1)
                 .map(|(index, images)| {
@@ -190,9 +201,9 @@ impl Learner for CpuLearner {
                         true => batch.seed,
                         false => mix(batch.seed ^ index as u64),
                     };
-                    let sizes = [images.len() / image, height, width];
-                    let (scores, pass) = this.network(seed).forward(images, sizes);
-                    (seed, scores, pass)
+                    let (scores, saved) =
+                        layers.forward_and_save(images, shape(images), seed, checkpointing);
+                    (seed, scores, saved)
                 })
                 .collect();
             let scores: Vec<f32> = parts
@@ -205,10 +216,15 @@ impl Learner for CpuLearner {
                 .first()
                 .map_or(1, |(_, scores, _)| scores.len())
                 .max(1);
-            let parts: Vec<_> = parts.into_iter().zip(gradient.chunks(of_part)).collect();
+            let images = images.chunks(part * image);
+            let parts: Vec<_> = (parts.into_iter().zip(images))
+                .zip(gradient.chunks(of_part))
+                .collect();
             let gradients: Vec<Gradients> = (parts.into_par_iter())
                 .with_max_len(1)
-                .map(|((seed, _, pass), gradient)| this.network(seed).backward(pass, gradient))
+                .map(|(((seed, _, saved), images), gradient)| {
+                    layers.backward(images, shape(images), seed, saved, gradient)
+                })
                 .collect();
             (loss, gradients)
         });
@@ -219,19 +235,19 @@ impl Learner for CpuLearner {
     }
 
     fn gradient_norm(&mut self) -> Result<f64> {
-        let gradients = &self.gradients;
-        let sum: f64 = pool::awake(|| gradients.iter().map(adam::sum_of_squares).sum());
+        let of_each = self.parameters.iter();
+        let of_each = of_each.map(|tensor| self.gradients.get(&tensor.name));
+        let sum: f64 = pool::with_spinning_workers(|| of_each.map(adam::sum_of_squares).sum());
         Ok(sum.sqrt())
     }
 
     fn gradients(&self) -> Result<Vec<NamedTensor>> {
-        let tensors = self.parameters.iter().enumerate();
-        let export = |(place, tensor): (usize, &Parameter)| {
-            let gradient = self.gradients.get(place);
+        let export = |tensor: &Parameter| {
+            let gradient = self.gradients.get(&tensor.name);
             (!gradient.is_empty())
                 .then(|| exchange::export(&tensor.name, &tensor.shape, gradient.to_vec()))
         };
-        Ok(tensors.filter_map(export).collect())
+        Ok(self.parameters.iter().filter_map(export).collect())
     }
 
     fn step(&mut self, factor: f64, lr: f64) -> Result<()> {
@@ -240,14 +256,10 @@ impl Learner for CpuLearner {
             self.config.model.encoder.depth,
         );
         let gradients = std::mem::take(&mut self.gradients);
-        let tensors = self
-            .parameters
-            .iter_mut()
-            .zip(&mut self.moments)
-            .enumerate();
-        pool::awake(|| {
-            for (place, (tensor, moments)) in tensors {
-                let gradient = gradients.get(place);
+        let tensors = self.parameters.iter_mut().zip(&mut self.moments);
+        pool::with_spinning_workers(|| {
+            for (tensor, moments) in tensors {
+                let gradient = gradients.get(&tensor.name);
                 if gradient.is_empty() {
                     continue;
                 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array, Array2, Array3, Array4, Dimension, IntoDimension, ShapeBuilder};
 
-use super::packed::{Engine, Scratch};
+use super::inference::{Engine, Scratch};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::network::{Explanation, Forward, GraphForward, Network};
@@ -16,7 +16,7 @@ use crate::weights::{Parameters, check_network};
 /// pairs take minutes.
 const MAX_AFFINITY_NODES: u64 = 65_536;
 
-/// The graph transformer packed for this machine's CPU; the memory it computes in is kept.
+/// The graph transformer packed for this machine's CPU; its buffers are reused.
 #[derive(Debug)]
 pub struct CpuNetwork {
     engine: Engine,
@@ -63,9 +63,9 @@ impl Forward for CpuNetwork {
 impl GraphForward for CpuNetwork {
     fn encode(&self, windows: Array4<f32>) -> Result<Array4<f32>> {
         let (count, _, height, width) = windows.dim();
-        let (rows, cols) = (self.engine.config.grid(height, width))
+        let (rows, cols) = (self.engine.layers.config.grid(height, width))
             .unwrap_or_else(|| panic!("{height} x {width} pixels are smaller than one patch"));
-        let features = self.engine.config.patch.width;
+        let features = self.engine.layers.config.patch.width;
         let mut both = Array4::zeros((count, 2 * features, rows, cols));
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         for (image, mut to) in windows.outer_iter().zip(both.outer_iter_mut()) {
@@ -80,18 +80,20 @@ impl GraphForward for CpuNetwork {
                     Some(feature) => encoded[token + feature],
                 };
             }
+            [embeddings, encoded]
+                .into_iter()
+                .for_each(|buffer| scratch.buffers.give(buffer));
         }
         Ok(both)
     }
 
     fn refine(&self, encoded: Array2<f32>) -> Result<Array2<f32>> {
         let nodes = encoded.nrows();
-        check_affinity_nodes(&self.engine.config, nodes as u64)?;
-        let encoded = encoded.as_standard_layout();
-        let refined = self
-            .engine
-            .refine(encoded.as_slice().unwrap_or_default(), nodes);
-        array((nodes, self.engine.config.graph_width()), refined)
+        check_affinity_nodes(&self.engine.layers.config, nodes as u64)?;
+        // A large graph needs the memory that the encoder's windows took.
+        *self.scratch.lock().unwrap_or_else(PoisonError::into_inner) = Scratch::default();
+        let refined = self.engine.refine(into_values(encoded), nodes);
+        array((nodes, self.engine.layers.config.graph_width()), refined)
     }
 
     fn decode(
@@ -102,20 +104,19 @@ impl GraphForward for CpuNetwork {
     ) -> Result<Array3<f32>> {
         let (_, height, width) = image.dim();
         let (_, rows, cols) = nodes.dim();
-        let tokens = |grid: Array3<f32>| -> Vec<f32> {
-            // Features last.
-            grid.permuted_axes([1, 2, 0]).iter().copied().collect()
-        };
-        let image = image.as_standard_layout();
+        // Features last.
+        let tokens = |grid: Array3<f32>| into_values(grid.permuted_axes([1, 2, 0]));
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         let (scores, [rows, cols]) = self.engine.decode(
-            image.as_slice().unwrap_or_default(),
+            into_values(image),
             [height, width],
             [rows, cols],
-            [tokens(nodes), tokens(embeddings)],
+            [&tokens(nodes), &tokens(embeddings)],
             &mut scratch,
         );
-        array((self.engine.classes(), rows, cols), scores)
+        let values = scores.to_vec();
+        scratch.buffers.give(scores);
+        array((self.engine.classes(), rows, cols), values)
     }
 }
 
@@ -148,6 +149,18 @@ pub fn check_affinity_nodes(config: &ModelConfig, nodes: u64) -> Result<()> {
              (model.graph.affinity), which goes up to {MAX_AFFINITY_NODES}"
         ),
     ))
+}
+
+/// The elements in row-major order; nothing is copied where they are in that order.
+fn into_values<D: Dimension>(array: Array<f32, D>) -> Vec<f32> {
+    if !array.is_standard_layout() {
+        return array.iter().copied().collect();
+    }
+    let len = array.len();
+    let (mut values, first) = array.into_raw_vec_and_offset();
+    values.drain(..first.unwrap_or(0));
+    values.truncate(len);
+    values
 }
 
 fn array<S, D>(shape: S, values: Vec<f32>) -> Result<Array<f32, D>>

@@ -1,117 +1,156 @@
 //! Positions of tokens.
 
+use std::borrow::Cow;
+
 use nephos_kernel::depthwise::{self, Depthwise};
 use nephos_kernel::interpolate::Bilinear;
+use nephos_kernel::scratch::Buffer;
+use nephos_kernel::stage::Stage;
 use rayon::prelude::*;
 
-use super::packed::Shape;
-use super::weights::Weights;
+use super::gradients::{Gradients, transposed};
+use super::layers::Pass;
+use super::shape::Shape;
+use super::weights::Source;
 use crate::config::{ModelConfig, PositionKind};
 
 /// Adds a position to each token.
 #[derive(Debug)]
-pub(super) struct Position {
-    kind: PositionKind,
+pub(super) struct Position<'a> {
+    encoding: Encoding<'a>,
     width: usize,
-    /// Learned: `[width, rows, cols]`, for this grid.
-    embedding: Vec<f32>,
-    grid: [usize; 2],
-    /// Conditional: the depthwise convolution's weights, by place: `[9, width]`, and a
-    /// bias.
-    conditional: Option<(Vec<f32>, Vec<f32>)>,
+}
+
+#[derive(Debug)]
+enum Encoding<'a> {
+    None,
+    Sincos,
+    Learned {
+        /// `[width, rows, cols]`, for this grid.
+        embedding: Cow<'a, [f32]>,
+        grid: [usize; 2],
+    },
+    /// A depthwise convolution's weights, by place, `[9, width]`, and its bias.
+    Conditional(Vec<f32>, Cow<'a, [f32]>),
 }
 
 /// The positions of the last grid, `[tokens, width]`.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(super) struct Cache {
     grid: [usize; 2],
     positions: Vec<f32>,
 }
 
-impl Position {
-    pub fn new(config: &ModelConfig, weights: &mut Weights) -> Option<Self> {
-        let (rows, cols) = config.grid(config.image_size, config.image_size)?;
-        let (kind, width) = (config.encoder.position, config.patch.width);
-        let embedding = match kind {
+const EMBEDDING: &str = "position.embedding";
+const CONDITIONAL: &str = "position.conditional";
+
+impl<'a> Position<'a> {
+    pub fn new(config: &ModelConfig, source: &mut Source<'a>) -> Option<Self> {
+        let width = config.patch.width;
+        let encoding = match config.encoder.position {
+            PositionKind::None => Encoding::None,
+            PositionKind::Sincos => Encoding::Sincos,
             PositionKind::Learned => {
-                weights.take("block12.position.embedding", &[1, width, rows, cols])?
+                let (rows, cols) = config.grid(config.image_size, config.image_size)?;
+                let embedding = source.values(EMBEDDING, &[1, width, rows, cols])?;
+                let grid = [rows, cols];
+                Encoding::Learned { embedding, grid }
             }
-            PositionKind::Sincos | PositionKind::None | PositionKind::Conditional => Vec::new(),
-        };
-        let conditional = match kind {
             PositionKind::Conditional => {
-                let name = "block12.position.conditional";
-                let weight = weights.take(&format!("{name}.weight"), &[width, 1, 3, 3])?;
-                let bias = weights.take(&format!("{name}.bias"), &[width])?;
-                Some((depthwise::by_place(&weight), bias))
+                let weight = source.values(&format!("{CONDITIONAL}.weight"), &[width, 1, 3, 3])?;
+                let bias = source.values(&format!("{CONDITIONAL}.bias"), &[width])?;
+                Encoding::Conditional(depthwise::by_place(&weight), bias)
             }
-            _ => None,
         };
-        Some(Self {
-            kind,
-            width,
-            embedding,
-            grid: [rows, cols],
-            conditional,
-        })
+        Some(Self { encoding, width })
     }
 
-    /// `to = tokens + positions`.
-    pub fn forward(&self, tokens: &[f32], shape: Shape, scratch: &mut Scratch, to: &mut [f32]) {
-        if self.kind == PositionKind::None {
-            to.copy_from_slice(tokens);
-            return;
+    fn convolution(&self, shape: Shape) -> Depthwise {
+        Depthwise {
+            batch: shape.batch,
+            grid: shape.grid,
+            width: self.width,
         }
-        if let Some((taps, bias)) = &self.conditional {
-            let convolution = Depthwise {
-                batch: shape.batch,
-                grid: shape.grid,
-                width: self.width,
-            };
-            convolution.forward(tokens, &depthwise::Weights { taps, bias }, to);
-            return;
-        }
-        if scratch.grid != shape.grid {
-            scratch.positions = self.positions(shape.grid);
-            scratch.grid = shape.grid;
-        }
-        let positions = &scratch.positions;
-        (to.par_chunks_exact_mut(positions.len()))
-            .zip(tokens.par_chunks_exact(positions.len()))
-            .for_each(|(to, tokens)| {
-                for ((to, token), position) in to.iter_mut().zip(tokens).zip(positions) {
-                    *to = token + position;
+    }
+
+    /// Tokens with their positions.
+    ///
+    /// # Shapes
+    /// - tokens, output: `[batch * rows * cols, width]`
+    pub fn forward(&self, tokens: &[f32], shape: Shape, pass: &mut Pass<'_>) -> Buffer {
+        let mut placed = pass.scratch.take(tokens.len());
+        match &self.encoding {
+            Encoding::None => placed.copy_from_slice(tokens),
+            Encoding::Conditional(taps, bias) => {
+                let weights = depthwise::Weights { taps, bias };
+                (self.convolution(shape)).forward(tokens, &weights, &mut placed);
+            }
+            Encoding::Sincos | Encoding::Learned { .. } => {
+                if pass.positions.grid != shape.grid {
+                    pass.positions.positions = self.positions(shape.grid);
+                    pass.positions.grid = shape.grid;
                 }
-            });
+                let positions = &pass.positions.positions;
+                (placed.par_chunks_exact_mut(positions.len()))
+                    .zip(tokens.par_chunks_exact(positions.len()))
+                    .for_each(|(to, tokens)| {
+                        for ((to, token), position) in to.iter_mut().zip(tokens).zip(positions) {
+                            *to = token + position;
+                        }
+                    });
+            }
+        }
+        (pass.watch)(Stage::Position);
+        placed
     }
 
-    fn positions(&self, [rows, cols]: [usize; 2]) -> Vec<f32> {
-        if self.kind == PositionKind::Sincos {
-            return sincos(rows, cols, self.width);
+    /// The gradient by the tokens, from that by the output.
+    pub fn backward(
+        &self,
+        tokens: &[f32],
+        shape: Shape,
+        gradient: Vec<f32>,
+        gradients: &mut Gradients,
+    ) -> Vec<f32> {
+        match &self.encoding {
+            Encoding::None | Encoding::Sincos => gradient,
+            Encoding::Learned { grid, .. } => {
+                let image = shape.tokens() * self.width;
+                let mut of_image = vec![0.0; image];
+                for part in gradient.chunks_exact(image) {
+                    of_image.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
+                }
+                let by_feature = transposed(&of_image, self.width);
+                let of_embedding = resampling(*grid, shape.grid).transposed(&by_feature);
+                gradients.add(EMBEDDING.to_owned(), of_embedding);
+                gradient
+            }
+            Encoding::Conditional(taps, bias) => {
+                let weights = depthwise::Weights { taps, bias };
+                let [of_tokens, taps, bias] =
+                    (self.convolution(shape)).backward(tokens, &weights, &gradient);
+                gradients.add_pair(CONDITIONAL, [depthwise::by_feature(&taps), bias]);
+                of_tokens
+            }
         }
-        let resampling = resampling(self.grid, [rows, cols]);
-        learned(&self.embedding, &resampling, self.width, [rows, cols])
+    }
+
+    /// Of an image's tokens, `[rows * cols, width]`.
+    fn positions(&self, [rows, cols]: [usize; 2]) -> Vec<f32> {
+        let Encoding::Learned { embedding, grid } = &self.encoding else {
+            return sincos(rows, cols, self.width);
+        };
+        let mut by_feature = vec![0.0; self.width * rows * cols];
+        let resampling = resampling(*grid, [rows, cols]);
+        resampling.resample(embedding, &mut by_feature, &mut Vec::new());
+        transposed(&by_feature, rows * cols)
     }
 }
 
 /// Of learned positions from the configured grid to that of an image; edge-aligned: a grid
 /// twice as fine covers the same ground.
-pub(super) fn resampling(from: [usize; 2], to: [usize; 2]) -> Bilinear {
+fn resampling(from: [usize; 2], to: [usize; 2]) -> Bilinear {
     Bilinear::new(from, to, false)
-}
-
-/// Learned positions of an image's tokens, `[rows * cols, width]`, from the embedding, `[width,
-/// configured rows, configured cols]`.
-pub(super) fn learned(
-    embedding: &[f32],
-    resampling: &Bilinear,
-    width: usize,
-    [rows, cols]: [usize; 2],
-) -> Vec<f32> {
-    let mut planes = vec![0.0; width * rows * cols];
-    resampling.resample(embedding, &mut planes, &mut Vec::new());
-    let feature = |token: usize| planes[token..].iter().step_by(rows * cols).copied();
-    (0..rows * cols).flat_map(feature).collect()
 }
 
 /// Longest wavelength of the fixed embedding over 2π (Vaswani et al. 2017).

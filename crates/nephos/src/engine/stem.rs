@@ -1,52 +1,103 @@
 //! Local detail before the patches.
 
 use nephos_kernel::conv;
+use nephos_kernel::conv_blocks::{Block, Conv};
+use nephos_kernel::gemm::Act;
+use nephos_kernel::scratch::{Buffer, Scratch};
+use nephos_kernel::stage::Stage;
 use rayon::prelude::*;
 
-use super::packed::{Shape, room};
-use super::pyramid::Level;
-use super::weights::Weights;
+use super::gradients::{Gradients, add};
+use super::layers::Pass;
+use super::shape::Shape;
+use super::weights::Source;
 use crate::config::ModelConfig;
 use crate::mirror::mirrored;
 
-/// The levels, finest first.
+/// A light convolutional stem: each level halves the grid (Xiao et al. 2021,
+/// doi:10.48550/arXiv.2106.14881).
 #[derive(Debug)]
-pub(super) struct Stem {
-    levels: Vec<Level>,
+pub(super) struct Stem<'a> {
+    /// Of each level, finest first, a halving convolution and a residual block.
+    levels: Vec<(Conv<'a>, Block<'a>)>,
     channels: usize,
     mu: Option<f32>,
+    /// Whether anything reads the grids.
+    used: bool,
+    /// Whether a stage of the decoder joins the image.
+    joins_image: bool,
 }
 
-/// What the levels put out, channels-last, before their last ReLU.
+/// The grids of a stem, channels-last, and what its backward pass needs beside them.
 #[derive(Debug, Default)]
 pub(super) struct Features {
-    /// The image, padded to whole patches, then each level.
-    pub grids: Vec<Vec<f32>>,
+    /// The image, padded to whole patches, empty where nothing reads it any more, then the
+    /// pre-activation of each level; nothing without a stem and stages.
+    pub grids: Vec<Buffer>,
+    levels: Vec<LevelSaved>,
 }
 
-impl Stem {
-    /// `None` inside where the network has none.
-    pub fn new(config: &ModelConfig, weights: &mut Weights) -> Option<Option<Self>> {
-        let widths = &config.stem.channels;
-        if widths.is_empty() {
-            return Some(None);
-        }
-        let channels = *weights.shape("stem.levels.0.down.weight")?.get(1)?;
-        let inputs = std::iter::once(channels).chain(widths.iter().copied());
-        let levels = (inputs.zip(widths).enumerate())
-            .map(|(index, (inputs, &width))| Level::take(weights, index, [inputs, width]))
-            .collect::<Option<_>>()?;
-        let mu = config.stem.mu;
-        Some(Some(Self {
-            levels,
-            channels,
-            mu,
-        }))
+#[derive(Debug)]
+struct LevelSaved {
+    halved: Buffer,
+    /// What the block saved; empty where it is computed again.
+    hidden: Buffer,
+}
+
+impl Features {
+    /// The grid of the last level.
+    pub fn last(&self) -> &[f32] {
+        self.grids.last().map_or(&[], |grid| grid)
     }
 
-    /// Channels of the images.
-    pub fn channels(&self) -> usize {
-        self.channels
+    /// Gives the grids back.
+    pub fn give(self, scratch: &mut Scratch) {
+        self.grids.into_iter().for_each(|grid| scratch.give(grid));
+    }
+}
+
+fn name(level: usize, part: &str) -> String {
+    format!("stem.levels.{level}.{part}")
+}
+
+impl<'a> Stem<'a> {
+    /// For images of so many channels.
+    pub fn new(config: &ModelConfig, channels: usize, source: &mut Source<'a>) -> Option<Self> {
+        let widths = &config.stem.channels;
+        let inputs = std::iter::once(channels).chain(widths.iter().copied());
+        let level = |(index, (inputs, &width)): (usize, (usize, &usize))| {
+            let down = source.conv(&name(index, "down"), [inputs, width], [3, 2, 1])?;
+            let down = if index == 0 {
+                down
+            } else {
+                down.with_input_relu()
+            };
+            Some((down, source.block(&name(index, "block"), width)?))
+        };
+        Some(Self {
+            levels: (inputs.zip(widths).enumerate())
+                .map(level)
+                .collect::<Option<_>>()?,
+            channels,
+            mu: config.stem.mu.filter(|_| !widths.is_empty()),
+            used: !widths.is_empty() || !config.decoder.stages.is_empty(),
+            joins_image: (0..config.decoder.stages.len())
+                .any(|stage| config.detail_level(stage) == Some(0)),
+        })
+    }
+
+    /// Whether it has no levels.
+    pub fn is_empty(&self) -> bool {
+        self.levels.is_empty()
+    }
+
+    fn size(level: usize, shape: Shape) -> conv::Shape {
+        let [height, width] = shape.padded.map(|side| side >> level);
+        conv::Shape {
+            batch: shape.batch,
+            height,
+            width,
+        }
     }
 
     /// # Shapes
@@ -55,23 +106,62 @@ impl Stem {
         &self,
         images: &[f32],
         shape: Shape,
-        wide: &mut Vec<f32>,
-        features: &mut Features,
+        pass: &mut Pass<'_>,
+        saves: bool,
+    ) -> Features {
+        let (mut features, recomputes) = (Features::default(), pass.checkpointing);
+        if !self.used {
+            return features;
+        }
+        let [rows, cols] = shape.padded;
+        let mut pixels = (pass.scratch).take(shape.batch * rows * cols * self.channels);
+        channels_last(images, shape, self.channels, self.mu, &mut pixels);
+        features.grids.push(pixels);
+        for (level, (down, block)) in self.levels.iter().enumerate() {
+            let (size, half) = (Self::size(level, shape), Self::size(level + 1, shape));
+            let mut halved = pass.scratch.take(down.numbers(size));
+            down.forward(&features.grids[level], size, Act::None, None, &mut halved);
+            if level == 0 && !saves && !self.joins_image {
+                pass.scratch.give(std::mem::take(&mut features.grids[0]));
+            }
+            let mut hidden = Buffer::default();
+            let place = (saves && !recomputes).then_some(&mut hidden);
+            let out = block.forward(&halved, half, place, pass.scratch);
+            features.grids.push(out);
+            match saves {
+                true => features.levels.push(LevelSaved { halved, hidden }),
+                false => pass.scratch.give(halved),
+            }
+        }
+        if !self.levels.is_empty() {
+            (pass.watch)(Stage::Stem);
+        }
+        features
+    }
+
+    /// From the gradients by the output of each level, which are empty where there is none.
+    pub fn backward(
+        &self,
+        features: Features,
+        mut by_level: Vec<Vec<f32>>,
+        shape: Shape,
+        gradients: &mut Gradients,
     ) {
-        features.grids.resize_with(self.levels.len() + 1, Vec::new);
-        let mut size = conv::Shape {
-            batch: shape.batch,
-            height: shape.padded[0],
-            width: shape.padded[1],
-        };
-        let cells = |size: conv::Shape| size.batch * size.height * size.width;
-        let pixels = room(&mut features.grids[0], cells(size) * self.channels);
-        channels_last(images, shape, self.channels, self.mu, pixels);
-        for (index, level) in self.levels.iter().enumerate() {
-            let (from, to) = features.grids.split_at_mut(index + 1);
-            let from = &from[index][..cells(size) * level.inputs()];
-            let to = room(&mut to[0], cells(size) / 4 * level.outputs());
-            size = level.forward(from, size, wide, to);
+        let Features { grids, levels } = features;
+        for (level, saved) in levels.into_iter().enumerate().rev() {
+            let (down, block) = &self.levels[level];
+            let of_out = std::mem::take(&mut by_level[level]);
+            if of_out.is_empty() {
+                continue;
+            }
+            let (size, half) = (Self::size(level, shape), Self::size(level + 1, shape));
+            let by = block.backward(&saved.halved, half, &saved.hidden, &of_out);
+            let [of_input, weight, bias] = down.backward(&grids[level], size, &by.x, level > 0);
+            gradients.add_block(&name(level, "block"), by);
+            gradients.add_pair(&name(level, "down"), [weight, bias]);
+            if level > 0 {
+                add(&mut by_level[level - 1], of_input);
+            }
         }
     }
 }
@@ -81,22 +171,16 @@ impl Stem {
 /// # Shapes
 /// - images: `[batch, channels, height, width]`
 /// - to: `[batch, padded height, padded width, channels]`
-pub(crate) fn channels_last(
-    images: &[f32],
-    shape: Shape,
-    channels: usize,
-    mu: Option<f32>,
-    to: &mut [f32],
-) {
+fn channels_last(images: &[f32], shape: Shape, channels: usize, mu: Option<f32>, to: &mut [f32]) {
     let ([height, width], [rows, cols]) = (shape.pixels, shape.padded);
     let plane = height * width;
     (to.par_chunks_exact_mut(cols * channels))
         .enumerate()
         .for_each_init(
             || vec![0.0; 2 * cols],
-            |room, (line, to)| {
+            |buffer, (line, to)| {
                 let (image, row) = (line / rows, mirrored((line % rows) as isize, height));
-                let (seen, companded) = room.split_at_mut(cols);
+                let (seen, companded) = buffer.split_at_mut(cols);
                 for channel in 0..channels {
                     let first = (image * channels + channel) * plane + row * width;
                     let line = &images[first..first + width];
@@ -119,10 +203,10 @@ pub(crate) fn channels_last(
 }
 
 /// What companded inputs ([`StemConfig::mu`](crate::config::StemConfig::mu)) are multiplied by:
-/// inputs from 0 to 1 then lie around 0, as a fresh convolution wants them.
+/// inputs from 0 to 1 are then centred on 0, as initial weights expect.
 pub const GAIN: f32 = 4.0;
 
-/// What is taken off companded inputs.
+/// What is subtracted from companded inputs.
 pub const SHIFT: f32 = 2.0;
 
 /// Numbers companded by the μ-law.

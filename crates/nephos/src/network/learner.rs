@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::weights::Parameter;
 use crate::weights::torch::NamedTensor;
 
-/// Images and what a network is to say of them.
+/// Images and their targets.
 #[derive(Debug)]
 pub struct TrainingBatch<'a> {
     /// `[B, channels, H, W]`.

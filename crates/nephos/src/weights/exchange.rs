@@ -42,11 +42,7 @@ impl TorchTensors {
 
     /// As [`TorchTensors::take`], in PyTorch's layout.
     pub fn take_stored(&mut self, path: &str, shape: &[usize]) -> Option<NamedTensor> {
-        let name = names::to_torch(path);
-        let mut wanted = shape.to_vec();
-        if names::is_transposed(path, wanted.len()) {
-            wanted.reverse();
-        }
+        let (name, wanted) = stored(path, shape);
         let problem = match self.tensors.remove(&name) {
             None => format!("missing: {name} {wanted:?}"),
             Some((shape, _)) if shape != wanted => {
@@ -81,6 +77,15 @@ impl TorchTensors {
             format!("the weights do not fit the model:\n  {problems}"),
         ))
     }
+}
+
+/// The name and the extents under which PyTorch stores the parameter `path` of a shape.
+pub fn stored(path: &str, shape: &[usize]) -> (String, Vec<usize>) {
+    let mut shape = shape.to_vec();
+    if names::is_transposed(path, shape.len()) {
+        shape.reverse();
+    }
+    (names::to_torch(path), shape)
 }
 
 /// The parameter `path` as PyTorch names and stores it.

@@ -204,21 +204,15 @@ impl Parameters {
         self.tensors.iter_mut()
     }
 
-    /// The place of a parameter in the order of [`Parameters::iter`].
-    ///
-    /// # Panics
-    /// The network has none of that name.
-    pub(crate) fn place(&self, name: &str) -> usize {
-        let place = self.places.get(name);
-        *place.unwrap_or_else(|| panic!("a network with a parameter `{name}`"))
+    /// A parameter by its name.
+    pub(crate) fn find(&self, name: &str) -> Option<&Parameter> {
+        self.places.get(name).map(|place| &self.tensors[*place])
     }
 
-    /// The values of a parameter.
-    ///
-    /// # Panics
-    /// The network has none of that name.
-    pub(crate) fn get(&self, name: &str) -> &[f32] {
-        &self.tensors[self.place(name)].values
+    /// The values of a parameter, if it has this shape.
+    pub(crate) fn values(&self, name: &str, shape: &[usize]) -> Option<&[f32]> {
+        let parameter = self.find(name)?;
+        (parameter.shape == shape).then_some(&parameter.values)
     }
 }
 

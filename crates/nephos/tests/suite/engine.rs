@@ -54,37 +54,37 @@ const CHANGES: &[Change] = &[
     |c| c.model.encoder.position = PositionKind::Conditional,
     |c| c.model.encoder.taps = vec![0, c.model.encoder.depth],
     |c| {
-        pyramid(c);
+        stem_and_stages(c);
         c.model.encoder.taps = vec![1];
         c.model.encoder.position = PositionKind::Conditional;
         c.model.graph.affinity = Affinity::Bias;
     },
     |c| {
-        pyramid(c);
+        stem_and_stages(c);
         c.model.stem.mu = Some(30.0);
     },
     |c| {
-        pyramid(c);
+        stem_and_stages(c);
         c.model.decoder.residual = false;
         c.model.decoder.skip = false;
     },
     |c| {
-        pyramid(c);
+        stem_and_stages(c);
         c.model.decoder.detail = false;
         c.model.decoder.stages = vec![9];
     },
     |c| {
-        pyramid(c);
+        stem_and_stages(c);
         c.model.decoder.stages = vec![];
     },
     |c| {
-        pyramid(c);
+        stem_and_stages(c);
         c.model.stem.channels = vec![];
     },
 ];
 
 /// With a stem before the patches and decoder stages to full resolution.
-fn pyramid(c: &mut Config) {
+fn stem_and_stages(c: &mut Config) {
     c.model.decoder.align_corners = false;
     c.model.stem.channels = vec![5, 7];
     c.model.patch.size = 8;
@@ -181,7 +181,7 @@ fn training_computes_what_prediction_does() {
 #[test]
 fn gradients_are_slopes_of_the_loss() {
     let mut config = tiny::config();
-    pyramid(&mut config);
+    stem_and_stages(&mut config);
     config.model.stem.mu = Some(30.0);
     config.model.encoder.position = PositionKind::Conditional;
     config.model.encoder.taps = vec![1];
@@ -286,7 +286,7 @@ fn dropout_is_a_function_of_the_seed() {
 #[test]
 fn hidden_numbers_are_reconstructed_by_their_mean_distance() {
     let mut config = tiny::config();
-    pyramid(&mut config);
+    stem_and_stages(&mut config);
     config.model.classes = 3;
     let images = tiny::images(2, 36, 40);
     let (truth, counts) = (

@@ -7,20 +7,23 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array3, Array4};
 use nephos_kernel::interpolate::Bilinear;
 
-use super::backbone::{Features, PatchEmbed};
-use super::refine::Graph;
-use super::scope::{Gradients, Scope};
-use super::transformer::Encoder;
-use super::upsample::Decoder;
+use super::decoder::{self, Decoder};
+use super::embed::Embed;
+use super::encoder::{self, Encoder};
+use super::gradients::Gradients;
+use super::graph::{self, Graph};
+use super::inference::Scratch;
+use super::shape::Shape;
+use super::stem::Features;
+use super::weights::Source;
+use super::{CpuLearner, CpuNetwork};
 use crate::config::{
     Activation, Affinity, Config, DecoderConfig, EncoderConfig, GraphConfig, ModelConfig,
     NormOrder, OptimizerKind, PatchConfig,
 };
-use crate::engine::packed::Shape;
-use crate::engine::{CpuLearner, CpuNetwork};
 use crate::network::{Forward, Learner, Network, Target, TrainingBatch};
 use crate::weights::exchange::{TorchTensors, export};
-use crate::weights::{NamedTensor, Parameters, read};
+use crate::weights::{NamedTensor, Parameter, Parameters, read};
 
 /// Largest absolute difference of outputs, and largest difference of a gradient
 /// relative to that gradient's largest entry.
@@ -101,11 +104,12 @@ impl Golden {
 
     /// Holds the gradients of the part `part` of a network against the golden ones.
     fn check_part(&self, parameters: &Parameters, gradients: &Gradients, part: &str) {
-        let of = |(place, tensor): (usize, &crate::weights::Parameter)| {
+        let of = |tensor: &Parameter| {
             let name = tensor.name.strip_prefix(part)?;
-            Some(export(name, &tensor.shape, gradients.get(place).to_vec()))
+            let gradient = gradients.get(&tensor.name).to_vec();
+            Some(export(name, &tensor.shape, gradient))
         };
-        let ours = parameters.iter().enumerate().filter_map(of).collect();
+        let ours = parameters.iter().filter_map(of).collect();
         self.check_gradients("grad", ours);
     }
 
@@ -142,8 +146,8 @@ fn tokens(grid: [usize; 2], pixels: [usize; 2]) -> Shape {
     }
 }
 
-fn scope<'a>(parameters: &'a Parameters, name: &str) -> Scope<'a> {
-    Scope::new(parameters, name, Default::default())
+fn source(parameters: &Parameters) -> Source<'_> {
+    Source::Trained(parameters, Default::default())
 }
 
 #[test]
@@ -159,17 +163,15 @@ fn patch_embed() {
         ..ModelConfig::default()
     };
     let parameters = golden.parameters(&config, "patch_embed.");
-    let embed = PatchEmbed {
-        config: &config,
-        channels: 3,
-        scope: scope(&parameters, "patch_embed"),
-    };
+    let embed = Embed::new(&config, 3, &mut source(&parameters)).unwrap();
     let images = golden.values("input/images");
     let batch = images.len() / (3 * 23 * 31);
     let shape = Shape::of(&config, [batch, 23, 31]);
     assert_eq!(shape.grid, [5, 6]);
     let none = Features::default();
-    golden.check("output", &embed.forward(&images, &none, shape));
+    let (mut scratch, mut watch) = (Scratch::default(), |_| ());
+    let mut pass = scratch.pass(&mut watch);
+    golden.check("output", &embed.forward(&images, &none, shape, &mut pass));
     let mut gradients = Gradients::default();
     let probe = golden.values("probe");
     embed.backward(&images, &none, shape, &probe, &mut gradients);
@@ -198,18 +200,18 @@ fn encoder() {
         config.encoder = encoder;
         let parameters = golden.parameters(&config, "encoder.");
         for checkpointing in [false, true] {
-            let encoder = Encoder {
-                config: &config,
-                scope: scope(&parameters, "encoder"),
-                seed: Some(1),
-                checkpointing,
-            };
+            let encoder = Encoder::new(&config, &mut source(&parameters)).unwrap();
             let shape = tokens([1, 11], [0, 0]);
-            let (output, saved) = encoder.forward(golden.values("input/tokens"), shape);
+            let (mut scratch, mut watch) = (Scratch::default(), |_| ());
+            let pass = &mut scratch.pass(&mut watch);
+            pass.checkpointing = checkpointing;
+            let mut saved = encoder::Saved::default();
+            let input = golden.values("input/tokens").into();
+            let output = encoder.forward(input, shape, pass, Some(&mut saved));
             golden.check("output", &output);
             let mut gradients = Gradients::default();
             let probe = golden.values("probe");
-            let of_tokens = encoder.backward(saved, shape, probe, &mut gradients);
+            let of_tokens = encoder.backward(saved, shape, probe, None, &mut gradients);
             golden.check_part(&parameters, &gradients, "encoder.");
             golden.check_inputs(&[("tokens", of_tokens)]);
         }
@@ -236,18 +238,18 @@ fn graph() {
         };
         let parameters = golden.parameters(&config, "graph.");
         for checkpointing in [false, true] {
-            let graph = Graph {
-                config: &config,
-                scope: scope(&parameters, "graph"),
-                seed: Some(1),
-                checkpointing,
-            };
+            let graph = Graph::new(&config, &mut source(&parameters)).unwrap();
             let shape = tokens([1, 13], [0, 0]);
-            let (output, saved) = graph.forward(golden.values("input/nodes"), shape);
+            let (mut scratch, mut watch) = (Scratch::default(), |_| ());
+            let pass = &mut scratch.pass(&mut watch);
+            pass.checkpointing = checkpointing;
+            let mut saved = graph::Saved::default();
+            let input = golden.values("input/nodes").into();
+            let output = graph.forward(input, shape, pass, Some(&mut saved));
             golden.check("output", &output);
             let mut gradients = Gradients::default();
             let probe = golden.values("probe");
-            let of_nodes = graph.backward(saved, shape, probe, &mut gradients);
+            let of_nodes = graph.backward(saved, shape, probe, None, &mut gradients);
             golden.check_part(&parameters, &gradients, "graph.");
             golden.check_inputs(&[("nodes", of_nodes)]);
         }
@@ -267,22 +269,21 @@ fn decoder() {
             ..DecoderConfig::default()
         };
         let parameters = golden.parameters(&config, "decoder.");
-        let decoder = Decoder {
-            config: &config,
-            channels: 3,
-            scope: scope(&parameters, "decoder"),
-            checkpointing: false,
-        };
+        let decoder = Decoder::new(&config, 3, &mut source(&parameters)).unwrap();
         let shape = tokens([3, 5], [31, 44]);
         let [nodes, skip] = ["input/nodes", "input/skip"].map(|name| golden.values(name));
-        let (coarse, saved) = decoder.forward(&nodes, &skip, &Features::default(), shape);
+        let (mut scratch, mut watch) = (Scratch::default(), |_| ());
+        let pass = &mut scratch.pass(&mut watch);
+        let (mut saved, none) = (decoder::Saved::default(), Features::default());
+        let parts = [&nodes[..], &skip];
+        let (coarse, _) = decoder.forward(parts, &none, shape, pass, Some(&mut saved));
         let upsample = Bilinear::new([3, 5], [31, 44], align_corners);
         let mut output = vec![0.0; 2 * 4 * 31 * 44];
         upsample.resample(&coarse, &mut output, &mut Vec::new());
         golden.check("output", &output);
         let of_coarse = upsample.transposed(&golden.values("probe"));
         let mut gradients = Gradients::default();
-        let by = decoder.backward(saved, shape, &of_coarse, &mut gradients);
+        let by = decoder.backward(saved, &none, shape, &of_coarse, &mut gradients);
         golden.check_part(&parameters, &gradients, "decoder.");
         let [nodes, skip] = by.tokens;
         golden.check_inputs(&[("nodes", nodes), ("skip", skip)]);

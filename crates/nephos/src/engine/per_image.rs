@@ -1,4 +1,4 @@
-//! Images computed by one thread each.
+//! Data parallelism over images: each is computed by one thread.
 //!
 //! A stem and stages are many short loops over little memory. Threads that share every
 //! loop wait for each other at its end; a thread that has an image of its own does not,
@@ -6,28 +6,24 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::packed::{Engine, Scratch};
+use super::inference::{Engine, Scratch};
 
 /// Whether there are images enough of a network that gains by it.
 pub(super) fn suits(engine: &Engine, [batch, _, _]: [usize; 3]) -> bool {
     let threads = rayon::current_num_threads();
-    engine.stem.is_some() && threads > 1 && batch >= threads
+    !engine.layers.stem.is_empty() && threads > 1 && batch >= threads
 }
 
 /// As [`Engine::forward`]: an image's scores do not depend on the others'.
 pub(super) fn forward(
     engine: &Engine,
     images: &[f32],
-    [batch, height, width]: [usize; 3],
+    sizes: [usize; 3],
     scratch: &mut Scratch,
     logits: &mut [f32],
 ) {
-    let (image, scores) = (
-        height * width * engine.channels(),
-        height * width * engine.classes(),
-    );
-    assert_eq!(images.len(), batch * image, "numbers of images");
-    assert_eq!(logits.len(), batch * scores, "numbers of logits");
+    let [image, scores] = engine.check(images, sizes, logits);
+    let [_, height, width] = sizes;
     let threads = rayon::current_num_threads();
     if scratch.others.len() < threads {
         scratch.others.resize_with(threads, Scratch::default);
