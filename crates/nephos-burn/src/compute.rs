@@ -30,7 +30,7 @@ impl From<Precision> for Compute {
 
 impl Compute {
     /// `x` in the compute format.
-    pub(crate) fn narrow<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+    pub(crate) fn to_compute_dtype<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self.0 {
             Some(dtype) if FloatDType::from(x.dtype()) != dtype => x.cast(dtype),
             _ => x,
@@ -38,7 +38,7 @@ impl Compute {
     }
 
     /// `x` in f32.
-    pub(crate) fn wide<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+    pub(crate) fn to_f32<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match FloatDType::from(x.dtype()) {
             FloatDType::F32 => x,
             _ => x.cast(FloatDType::F32),
@@ -51,22 +51,29 @@ impl Compute {
     /// # Shapes
     /// - scores, output: `[B, heads, N, N]`
     pub(crate) fn weights(self, scores: Tensor<4>, dropout: &Dropout) -> Tensor<4> {
-        self.narrow(dropout.forward(softmax(self.wide(scores), 3)))
+        self.to_compute_dtype(dropout.forward(softmax(self.to_f32(scores), 3)))
     }
 
     /// `x W + b`, in the compute format.
     pub(crate) fn linear<const D: usize>(self, layer: &Linear, x: Tensor<D>) -> Tensor<D> {
         count_linear(layer, &x);
-        let bias = layer.bias.as_ref().map(|bias| self.narrow(bias.val()));
-        module::linear(self.narrow(x), self.narrow(layer.weight.val()), bias)
+        let bias = layer
+            .bias
+            .as_ref()
+            .map(|bias| self.to_compute_dtype(bias.val()));
+        module::linear(
+            self.to_compute_dtype(x),
+            self.to_compute_dtype(layer.weight.val()),
+            bias,
+        )
     }
 
     /// `x w + b` of plain matrices, in the compute format.
     pub(crate) fn product(self, x: Tensor<2>, w: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
         cost::add(x.dims().iter().product::<usize>() * w.dims()[1]);
-        let product = self.narrow(x).matmul(self.narrow(w));
+        let product = self.to_compute_dtype(x).matmul(self.to_compute_dtype(w));
         match bias {
-            Some(bias) => product + self.narrow(bias).unsqueeze::<2>(),
+            Some(bias) => product + self.to_compute_dtype(bias).unsqueeze::<2>(),
             None => product,
         }
     }
@@ -81,7 +88,7 @@ impl Compute {
     /// As [`Compute::conv2d`].
     pub(crate) fn convolve(self, layer: &Conv2d, grid: Tensor<4>) -> Tensor<4> {
         let planes = self.conv2d(layer, grid.permute([0, 3, 1, 2]));
-        self.wide(planes).permute([0, 2, 3, 1])
+        self.to_f32(planes).permute([0, 2, 3, 1])
     }
 
     /// The convolution of planes, `[B, channels, H, W]`, in the compute format.
@@ -91,10 +98,13 @@ impl Compute {
     pub(crate) fn conv2d(self, layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
         cost::add(multiplications(layer, x.dims()));
         let options = ConvOptions::new(layer.stride, padding(layer), layer.dilation, layer.groups);
-        let bias = layer.bias.as_ref().map(|bias| self.narrow(bias.val()));
+        let bias = layer
+            .bias
+            .as_ref()
+            .map(|bias| self.to_compute_dtype(bias.val()));
         module::conv2d(
-            self.narrow(x),
-            self.narrow(layer.weight.val()),
+            self.to_compute_dtype(x),
+            self.to_compute_dtype(layer.weight.val()),
             bias,
             options,
         )

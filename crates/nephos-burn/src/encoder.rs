@@ -72,7 +72,7 @@ impl Encoder {
         for depth in 0..=self.layers.len() {
             for tap in self.taps.iter().filter(|tap| tap.depth == depth) {
                 let features = tap.norm.forward(tokens.clone());
-                taken.push(compute.wide(compute.linear(&tap.project, features)));
+                taken.push(compute.to_f32(compute.linear(&tap.project, features)));
             }
             if let Some(layer) = self.layers.get(depth) {
                 tokens = layer.forward(tokens, compute);
@@ -120,7 +120,7 @@ impl EncoderLayer {
 
     fn attend(&self, x: Tensor<3>, compute: Compute) -> Tensor<3> {
         let x = self.self_attn.forward(x, compute);
-        self.dropout.forward(compute.wide(x))
+        self.dropout.forward(compute.to_f32(x))
     }
 
     fn feed_forward(&self, x: Tensor<3>, compute: Compute) -> Tensor<3> {
@@ -131,7 +131,7 @@ impl EncoderLayer {
         };
         let x = self.dropout.forward(x);
         let x = compute.linear(&self.linear2, x); // [B, N, width]
-        self.dropout.forward(compute.wide(x))
+        self.dropout.forward(compute.to_f32(x))
     }
 }
 

@@ -21,14 +21,14 @@ pub struct Graph {
 }
 
 /// Someone who wants to see the attention of each layer, `[B, heads, N, N]`.
-pub type Watch<'a> = Option<&'a mut dyn FnMut(&Tensor<4>)>;
+pub type AttentionHook<'a> = Option<&'a mut dyn FnMut(&Tensor<4>)>;
 
 /// One graph attention layer.
 ///
 /// The published score `a · [Wh_i ‖ Wh_j]` is linear in each half, so it is
 /// `s_i + t_j` with `s = Wh a₁` and `t = Wh a₂`: no tensor of `N × N × 2 width`
 /// numbers is ever made. On a GPU not even one of `N × N` is where attention is neither
-/// dropped nor biased, unless someone watches.
+/// dropped nor biased, unless a hook receives it.
 #[derive(Module, Debug)]
 pub struct GraphAttention {
     /// `W`, without bias; all heads together.
@@ -69,11 +69,11 @@ impl Graph {
         nodes: Tensor<3>,
         unit: Option<&Tensor<3>>,
         compute: Compute,
-        mut watch: Watch<'_>,
+        mut hook: AttentionHook<'_>,
     ) -> Tensor<3> {
         (self.layers.iter()).fold(nodes, |nodes, layer| {
-            let kept = self.residual.then(|| compute.wide(nodes.clone()));
-            let attended = layer.forward(nodes, unit, compute, &mut watch);
+            let kept = self.residual.then(|| compute.to_f32(nodes.clone()));
+            let attended = layer.forward(nodes, unit, compute, &mut hook);
             match kept {
                 Some(kept) => kept + attended,
                 None => attended,
@@ -122,7 +122,7 @@ impl GraphAttention {
         nodes: Tensor<3>,
         unit: Option<&Tensor<3>>,
         compute: Compute,
-        watch: &mut Watch<'_>,
+        hook: &mut AttentionHook<'_>,
     ) -> Tensor<3> {
         let bias = self.affinity_scale.as_ref().map(|scale| {
             let unit = unit.expect("tokens are given to layers that want their affinity");
@@ -130,12 +130,12 @@ impl GraphAttention {
         });
         let wh = compute.linear(&self.project, nodes); // [B, N, heads * head]
         #[cfg(feature = "cube")]
-        if watch.is_none() && bias.is_none() && self.is_sorted(&wh.device()) {
-            let wh = compute.wide(wh);
+        if hook.is_none() && bias.is_none() && self.is_sorted(&wh.device()) {
+            let wh = compute.to_f32(wh);
             let [s, t] = self.halves(self.by_head(wh.clone()));
             return crate::gpu::attend(wh, s, t, self.slope);
         }
-        self.attend_densely(wh, bias, compute, watch)
+        self.attend_densely(wh, bias, compute, hook)
     }
 
     /// Whether attention without a bias is a kernel on `device`: it is a GPU, and nothing
@@ -157,7 +157,7 @@ impl GraphAttention {
         wh: Tensor<3>,
         bias: Option<(Tensor<3>, Tensor<1>)>,
         compute: Compute,
-        watch: &mut Watch<'_>,
+        hook: &mut AttentionHook<'_>,
     ) -> Tensor<3> {
         let [batch, count, width] = wh.dims();
         if let Some((unit, _)) = &bias {
@@ -165,25 +165,25 @@ impl GraphAttention {
             cost::add(batch * count * count * (width + unit.dims()[2]));
         }
         let wh = self.by_head(wh); // [B, heads, N, head]
-        let mut scores = leaky_relu(self.scores(compute.wide(wh.clone())), self.slope); // [B, heads, N, N]
+        let mut scores = leaky_relu(self.scores(compute.to_f32(wh.clone())), self.slope); // [B, heads, N, N]
         if let Some((unit, scale)) = bias {
             let bias = affinity(unit).unsqueeze_dim::<4>(1) * scale.unsqueeze::<4>(); // [B, 1, N, N]
             assert_shape!(bias, [batch, 1, count, count]);
             scores = scores + bias;
         }
-        let attention = match watch {
+        let attention = match hook {
             None => compute.weights(scores, &self.dropout), // [B, heads, N, N]
-            Some(watch) => {
+            Some(hook) => {
                 let attention = softmax(scores, 3); // rows sum to 1
-                watch(&attention);
-                compute.narrow(self.dropout.forward(attention))
+                hook(&attention);
+                compute.to_compute_dtype(self.dropout.forward(attention))
             }
         };
         let nodes = attention
             .matmul(wh) // [B, heads, N, head]
             .swap_dims(1, 2)
             .reshape([batch, count, width]); // [B, N, heads * head]
-        relu(compute.wide(nodes))
+        relu(compute.to_f32(nodes))
     }
 
     /// `[B, N, heads * head]` as `[B, heads, N, head]`.
@@ -259,11 +259,11 @@ mod tests {
         Compute::from(nephos::config::Precision::F32)
     }
 
-    /// The attention that a watcher sees.
-    fn watched(graph: &Graph, nodes: Tensor<3>, unit: Option<&Tensor<3>>) -> Vec<Tensor<4>> {
+    /// The attention that a hook receives.
+    fn hooked(graph: &Graph, nodes: Tensor<3>, unit: Option<&Tensor<3>>) -> Vec<Tensor<4>> {
         let mut seen = Vec::new();
-        let mut watch = |attention: &Tensor<4>| seen.push(attention.clone());
-        graph.forward(nodes, unit, compute(), Some(&mut watch));
+        let mut hook = |attention: &Tensor<4>| seen.push(attention.clone());
+        graph.forward(nodes, unit, compute(), Some(&mut hook));
         seen
     }
 
@@ -272,7 +272,7 @@ mod tests {
         let device = Device::flex();
         let graph = Graph::new(&config(2, Affinity::None), 5, &device);
         let nodes = Tensor::random([2, 9, 5], Distribution::Default, &device);
-        let seen = watched(&graph, nodes, None);
+        let seen = hooked(&graph, nodes, None);
         assert_eq!(seen.len(), 1);
         assert_eq!(seen[0].dims(), [2, 2, 9, 9]);
         let sums = seen[0].clone().sum_dim(3).into_data();
@@ -287,7 +287,7 @@ mod tests {
         config.affinity_start = 50.0;
         let graph = Graph::new(&config, 4, &device);
         let nodes = Tensor::<2>::eye(4, &device).unsqueeze::<3>();
-        let seen = watched(&graph, nodes.clone(), Some(&nodes));
+        let seen = hooked(&graph, nodes.clone(), Some(&nodes));
         let own: Vec<f32> = seen[0].clone().into_data().try_into_vec().unwrap();
         for i in 0..4 {
             assert!(own[i * 5] > 0.99, "node {i} attends to itself");

@@ -8,7 +8,7 @@ use crate::arrays::array;
 use crate::compute::Compute;
 use crate::decoder::Decoder;
 use crate::encoder::Encoder;
-use crate::graph::{Graph, Watch};
+use crate::graph::{AttentionHook, Graph};
 use crate::pad::{crop, pad};
 use crate::patch_embed::PatchEmbed;
 use crate::position::Position;
@@ -119,8 +119,8 @@ impl GraphTransformer {
         let compute = Compute::from(Precision::F32);
         let tokens = self.encode(image, compute);
         let mut attention = Vec::new();
-        let mut watch = |layer: &Tensor<4>| attention.push(layer.clone());
-        self.refine(tokens.encoded.clone(), compute, Some(&mut watch));
+        let mut hook = |layer: &Tensor<4>| attention.push(layer.clone());
+        self.refine(tokens.encoded.clone(), compute, Some(&mut hook));
         let attention = attention.into_iter();
         Ok(Explanation {
             affinity: array(affinity(tokens.encoded).squeeze_dim::<2>(0))?,
@@ -214,8 +214,8 @@ impl GraphTransformer {
         }
     }
 
-    fn refine(&self, encoded: Tensor<3>, compute: Compute, watch: Watch<'_>) -> Tensor<3> {
+    fn refine(&self, encoded: Tensor<3>, compute: Compute, hook: AttentionHook<'_>) -> Tensor<3> {
         let unit = (self.config.compares_patches()).then(|| unit(encoded.clone())); // [B, N, width]
-        (self.graph).forward(encoded, unit.as_ref(), compute, watch)
+        (self.graph).forward(encoded, unit.as_ref(), compute, hook)
     }
 }

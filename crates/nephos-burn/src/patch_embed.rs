@@ -55,7 +55,7 @@ impl PatchEmbed {
         let grid = compute.conv2d(&self.proj, images); // [B, width, rows, cols]
         let [_, _, rows, cols] = grid.dims();
         let tokens = grid.flatten::<3>(2, 3).swap_dims(1, 2); // [B, N, width]
-        (compute.wide(tokens), [rows, cols])
+        (compute.to_f32(tokens), [rows, cols])
     }
 
     /// Whether patches lie side by side.
@@ -70,7 +70,7 @@ impl PatchEmbed {
         let [batch, channels, height, width] = images.dims();
         let [size, pad] = [self.proj.kernel_size[0], self.padding];
         let [rows, cols] = [height, width].map(|side| (side + 2 * pad - size) / size + 1);
-        let tiles = tile(compute.narrow(images), [rows, cols], size, pad);
+        let tiles = tile(compute.to_compute_dtype(images), [rows, cols], size, pad);
         // Rows of a multiple of 16 numbers, as tensor cores read them.
         let numbers = channels * size * size;
         let aligned = numbers.next_multiple_of(16);
@@ -78,7 +78,13 @@ impl PatchEmbed {
             0 => rows,
             more => {
                 let zeros = Tensor::zeros([rows.dims()[0], more], &rows.device());
-                Tensor::cat(vec![compute.narrow(rows), compute.narrow(zeros)], 1)
+                Tensor::cat(
+                    vec![
+                        compute.to_compute_dtype(rows),
+                        compute.to_compute_dtype(zeros),
+                    ],
+                    1,
+                )
             }
         };
         let weight = self.proj.weight.val().flatten::<2>(1, 3); // [width, numbers]
@@ -88,7 +94,7 @@ impl PatchEmbed {
             self.proj.bias.as_ref().map(|bias| bias.val()),
         ); // [B * N, width]
         let tokens = compute
-            .wide(tokens)
+            .to_f32(tokens)
             .reshape([batch as i32, (rows * cols) as i32, -1]);
         (tokens, [rows, cols])
     }

@@ -77,7 +77,7 @@ impl Position {
         } else if let Some(conv) = &self.conditional {
             let [batch, _, width] = tokens.dims();
             let grid = (tokens.clone().swap_dims(1, 2)).reshape([batch, width, rows, cols]);
-            let near = compute.wide(compute.conv2d(conv, grid)); // [B, width, rows, cols]
+            let near = compute.to_f32(compute.conv2d(conv, grid)); // [B, width, rows, cols]
             tokens + near.flatten::<3>(2, 3).swap_dims(1, 2)
         } else {
             tokens

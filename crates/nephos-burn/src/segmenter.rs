@@ -19,7 +19,7 @@ use nephos::{Error, Result};
 ///
 /// Images of any size work; some networks take whole patches alone and fill those up with
 /// the image's own reflection ([`ModelConfig::padded`]).
-// One network is alive at a time: its size on the stack is of no account.
+// One network is alive at a time: its size on the stack does not matter.
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub enum Segmenter {

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 
 /// Memory of this machine in bytes, or of what this process may have of it; `None` where the
-/// system does not tell (it is Linux that does).
+/// system does not say (Linux does).
 pub fn host_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text

@@ -102,7 +102,7 @@ pub(super) fn he() -> Initializer {
 /// # Panics
 /// The layer was not made by [`Shape::init`].
 pub(super) fn convolve(layer: &Conv2d, x: Tensor<4>, compute: Compute) -> Tensor<4> {
-    compute.wide(compute.conv2d(layer, x))
+    compute.to_f32(compute.conv2d(layer, x))
 }
 
 /// A convolution without bias, batch normalisation, an activation.

@@ -30,7 +30,7 @@ pub struct Baseline {
     config: ModelConfig,
 }
 
-// One network is alive at a time: its size on the stack is of no account.
+// One network is alive at a time: its size on the stack does not matter.
 #[allow(clippy::large_enum_variant)]
 #[derive(Module, Debug)]
 enum Architecture {

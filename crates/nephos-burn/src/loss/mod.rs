@@ -88,7 +88,7 @@ impl Loss {
         let smoothing = self.config.label_smoothing;
         let weights = self.pixel_weights(truth);
         let total = weights.clone().sum().clamp_min(TINY);
-        let hit = (truth.log_share(log_p.clone()) * weights).sum();
+        let hit = (truth.label_log_likelihood(log_p.clone()) * weights).sum();
         if smoothing == 0.0 {
             return hit.neg() / total;
         }
@@ -105,7 +105,7 @@ impl Loss {
     fn focal(&self, log_p: Tensor<4>, truth: &Truth) -> Tensor<1> {
         let weights = self.pixel_weights(truth);
         let total = weights.clone().sum().clamp_min(TINY);
-        let hit = truth.log_share(log_p); // [B, H, W]
+        let hit = truth.label_log_likelihood(log_p); // [B, H, W]
         (self.focal_factor(&hit) * hit * weights).sum().neg() / total
     }
 

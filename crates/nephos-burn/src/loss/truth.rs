@@ -53,7 +53,7 @@ impl Truth {
 
     /// `[B, H, W]`: the logarithm of the probability of the classes that each pixel may
     /// have.
-    pub(super) fn log_share(&self, log_p: Tensor<4>) -> Tensor<3> {
+    pub(super) fn label_log_likelihood(&self, log_p: Tensor<4>) -> Tensor<3> {
         let log_p = log_p.mask_fill(self.may.clone().bool_not(), NEVER);
         let largest = log_p.clone().detach().max_dim(1);
         let sum = (log_p - largest.clone()).exp().sum_dim(1).log();

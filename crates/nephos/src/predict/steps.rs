@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Array4};
 
-use super::strip::{Held, Strip};
+use super::strip::{RowBuffer, Strip};
 use crate::error::Result;
 use crate::scene::Plan;
 
@@ -43,19 +43,19 @@ pub(super) fn assemble(
 ) -> Result<()> {
     let [height, width] = plan.size;
     let within = |row: isize| row.clamp(0, height as isize) as usize;
-    let mut held = Held::default();
+    let mut buffer = RowBuffer::default();
     for (index, top) in plan.tops.iter().enumerate() {
-        while held.end() < within(top + plan.window[0] as isize) {
+        while buffer.end() < within(top + plan.window[0] as isize) {
             let Some(strip) = more() else {
                 return Ok(());
             };
-            held.push(strip);
+            buffer.push(strip);
         }
         let places: Vec<[isize; 2]> = (plan.lefts.iter().map(|left| [*top, *left]))
-            .filter(|place| held.any_valid(*place, plan.window))
+            .filter(|place| buffer.any_valid(*place, plan.window))
             .collect();
         for places in places.chunks(plan.batch(places.len(), batch_pixels)) {
-            let data = held.cut(places, plan.window);
+            let data = buffer.cut(places, plan.window);
             let places = places.to_vec();
             if !send(Step::Windows { places, data })? {
                 return Ok(());
@@ -66,9 +66,9 @@ pub(super) fn assemble(
             .tops
             .get(index + 1)
             .map_or(height, |next| within(*next));
-        let valid = held.valid(first, end, width);
+        let valid = buffer.valid(first, end, width);
         let skipped = plan.lefts.len() - places.len();
-        held.forget_before(end);
+        buffer.forget_before(end);
         if !send(Step::Rows {
             first,
             valid,

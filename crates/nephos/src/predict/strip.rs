@@ -86,11 +86,11 @@ pub(super) fn with_data(input: &Array3<f32>) -> Array2<bool> {
 
 /// The rows of a scene that windows still need: strips that follow one another.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct RowBuffer {
     strips: VecDeque<Strip>,
 }
 
-impl Held {
+impl RowBuffer {
     /// Adds the strip below.
     pub fn push(&mut self, strip: Strip) {
         self.strips.push_back(strip);
@@ -234,37 +234,40 @@ mod tests {
     use super::*;
 
     /// A scene of one band in strips of two rows: pixel (row, column) is 10 · row + column.
-    fn held(height: usize, width: usize) -> Held {
-        let mut held = Held::default();
+    fn buffer(height: usize, width: usize) -> RowBuffer {
+        let mut buffer = RowBuffer::default();
         for first in (0..height).step_by(2) {
             let rows = 2.min(height - first);
             let input = Array3::from_shape_fn((1, rows, width), |(_, row, col)| {
                 (10 * (first + row) + col) as f32
             });
-            held.push(Strip {
+            buffer.push(Strip {
                 first,
                 input,
                 valid: Array2::from_elem((rows, width), true),
             });
         }
-        held
+        buffer
     }
 
-    fn cut(held: &Held, place: [isize; 2], window: [usize; 2]) -> Vec<f32> {
-        held.cut(&[place], window).into_raw_vec_and_offset().0
+    fn cut(buffer: &RowBuffer, place: [isize; 2], window: [usize; 2]) -> Vec<f32> {
+        buffer.cut(&[place], window).into_raw_vec_and_offset().0
     }
 
     #[test]
     fn a_window_beyond_the_scene_sees_its_reflection() {
-        let scene = held(3, 2);
+        let scene = buffer(3, 2);
         assert_eq!(cut(&scene, [1, 0], [2, 2]), [10., 11., 20., 21.]);
         // Below and to the right, repeated as needed.
         let expected = [0., 1., 0., 10., 11., 10., 20., 21., 20., 10., 11., 10.];
         assert_eq!(cut(&scene, [0, 0], [4, 3]), expected);
         // Above and to the left: only the window's part of the scene is reflected.
         assert_eq!(cut(&scene, [-1, -1], [2, 3]), [1., 0., 1., 1., 0., 1.]);
-        let one = held(1, 1);
+        let one = buffer(1, 1);
         assert_eq!(cut(&one, [0, 0], [2, 2]), [0.; 4]);
-        assert_eq!(cut(&held(2, 1), [0, 0], [3, 2]), [0., 0., 10., 10., 0., 0.]);
+        assert_eq!(
+            cut(&buffer(2, 1), [0, 0], [3, 2]),
+            [0., 0., 10., 10., 0., 0.]
+        );
     }
 }

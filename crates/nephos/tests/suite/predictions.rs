@@ -206,9 +206,9 @@ fn evaluation_counts_labelled_pixels_only() {
         .collect();
     pickle::write_u16(&path, samples.into_iter().map(Ok)).unwrap();
     let dataset = Dataset::open(&path, &config.data).unwrap();
-    let mut told = Vec::new();
-    let evaluation = evaluate(&bundle, &dataset, &device, |r| told.push(r.name.clone())).unwrap();
-    assert_eq!(told.len(), 2);
+    let mut named = Vec::new();
+    let evaluation = evaluate(&bundle, &dataset, &device, |r| named.push(r.name.clone())).unwrap();
+    assert_eq!(named.len(), 2);
 
     // The same by the definition, from the predicted probabilities.
     let (mut pixels, mut right, mut loss) = (0u64, 0u64, 0.0);

@@ -63,10 +63,10 @@ impl ReducedAttention {
         let value = self.split(compute.linear(&self.value, seen));
         cost::add(2 * batch * tokens * width * key.dims()[2]);
         let scale = ((width / self.heads) as f32).sqrt().recip();
-        let scores = compute.wide(query.mul_scalar(scale).matmul(key.transpose()));
-        let weights = compute.narrow(softmax(scores, 3)); // [B, heads, N, M]
+        let scores = compute.to_f32(query.mul_scalar(scale).matmul(key.transpose()));
+        let weights = compute.to_compute_dtype(softmax(scores, 3)); // [B, heads, N, M]
         let mixed = weights.matmul(value).swap_dims(1, 2); // [B, N, heads, d]
-        compute.wide(compute.linear(&self.output, mixed.reshape([batch, tokens, width])))
+        compute.to_f32(compute.linear(&self.output, mixed.reshape([batch, tokens, width])))
     }
 
     /// `[B, N, width]` as `[B, heads, N, width / heads]`.

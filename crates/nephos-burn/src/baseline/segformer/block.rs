@@ -81,7 +81,7 @@ impl MixFeedForward {
 
     fn forward(&self, x: Tensor<3>, grid: [usize; 2], compute: Compute) -> Tensor<3> {
         let hidden = to_grid(compute.linear(&self.widen, x), grid);
-        let hidden = from_grid(convolve(&self.mix, compute.wide(hidden), compute));
-        compute.wide(compute.linear(&self.narrow, gelu(hidden)))
+        let hidden = from_grid(convolve(&self.mix, compute.to_f32(hidden), compute));
+        compute.to_f32(compute.linear(&self.narrow, gelu(hidden)))
     }
 }

@@ -49,7 +49,7 @@ impl Head {
         let features = (self.projections.iter().zip(features).rev())
             .map(|(projection, features)| {
                 let [_, _, rows, cols] = features.dims();
-                let tokens = compute.wide(compute.linear(projection, from_grid(features)));
+                let tokens = compute.to_f32(compute.linear(projection, from_grid(features)));
                 bilinear(to_grid(tokens, [rows, cols]), size, false)
             })
             .collect();

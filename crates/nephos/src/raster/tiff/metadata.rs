@@ -40,8 +40,8 @@ impl BandMetadata {
 /// A stated scale and offset where they change anything: writers state 1 and 0 too.
 pub(crate) fn scaling(scale: Option<f64>, offset: Option<f64>) -> Option<(f64, f64)> {
     let (scale, offset) = (scale.unwrap_or(1.0), offset.unwrap_or(0.0));
-    let told = (scale, offset) != (1.0, 0.0) && scale != 0.0;
-    (told && scale.is_finite() && offset.is_finite()).then_some((scale, offset))
+    let declared = (scale, offset) != (1.0, 0.0) && scale != 0.0;
+    (declared && scale.is_finite() && offset.is_finite()).then_some((scale, offset))
 }
 
 /// What the file says of itself and not of a band: names and values in file order, and
