@@ -40,7 +40,9 @@ pub(super) fn decode(
     let across = Axis1::new(cols * cells, padded_width, config.decoder.align_corners);
     // One row more, between whose cells and the strip's own the last pixels are.
     let halo = config.decoder_reach() + 1;
-    let patch_rows = (options.batch_pixels / (config.patch.stride * width)).max(2 * halo + 1);
+    // Half a batch: the decoder's grids of a strip are what a scene's graph needs most memory for.
+    let pixels_at_once = options.batch_pixels / 2;
+    let patch_rows = (pixels_at_once / (config.patch.stride * width)).max(2 * halo + 1);
     let empty = grid.nodes.len_of(Axis(0)) == 0;
     let mut first = 0;
     for start in (0..rows).step_by(patch_rows) {
