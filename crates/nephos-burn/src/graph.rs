@@ -20,7 +20,7 @@ pub struct Graph {
     residual: bool,
 }
 
-/// Someone who wants to see the attention of each layer, `[B, heads, N, N]`.
+/// A callback that receives the attention weights of each layer, `[B, heads, N, N]`.
 pub type AttentionHook<'a> = Option<&'a mut dyn FnMut(&Tensor<4>)>;
 
 /// One graph attention layer.
@@ -63,7 +63,7 @@ impl Graph {
     /// - output: `[B, N, config.width]`, f32
     ///
     /// # Panics
-    /// A layer wants the affinity and there are no tokens.
+    /// A layer needs the affinity and there are no tokens.
     pub fn forward(
         &self,
         nodes: Tensor<3>,
@@ -146,7 +146,7 @@ impl GraphAttention {
         crate::device::is_gpu(device) && !(drops && device.is_autodiff())
     }
 
-    /// Attention as its formula stands, which any backend computes.
+    /// Attention by its formula, which any backend computes.
     ///
     /// # Shapes
     /// - wh: `[B, N, heads * head]`, in the compute format

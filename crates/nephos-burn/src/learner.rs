@@ -162,7 +162,7 @@ impl Learner for BurnLearner {
         self.gradients = sum.grads();
         let loss = number(loss)?;
         if batch.each && each.is_empty() {
-            // Where samples can't be told apart, each has the loss of all.
+            // Where losses of single samples can't be computed, each has the loss of all.
             each = vec![loss; count];
         }
         Ok(BatchLoss { loss, each })

@@ -1,4 +1,4 @@
-//! Where a traversal of a network stands.
+//! The position of a traversal in a network.
 
 /// The dotted path of a parameter, as `encoder.layers.0.linear1.weight`.
 #[derive(Debug, Default)]

@@ -99,7 +99,7 @@ impl Optimizer {
     }
 
     /// `module` after one step along `gradients` times `factor`; parameters without a
-    /// gradient stay as they are. Weights that nobody else holds are changed in place.
+    /// gradient stay as they are. Weights without another reference are changed in place.
     pub fn step<M: Module>(
         &mut self,
         module: M,

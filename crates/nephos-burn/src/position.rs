@@ -19,7 +19,7 @@ pub struct Position {
     /// One vector a place of the configured grid, `[1, width, rows, cols]`; only
     /// where positions are learned.
     embedding: Option<Param<Tensor<4>>>,
-    /// What each token hears of its neighbours; only where positions are
+    /// Conditional positional encoding, a depthwise convolution over the neighbours; only where positions are
     /// conditional.
     conditional: Option<Conv2d>,
     /// Whether the fixed sines and cosines are added.

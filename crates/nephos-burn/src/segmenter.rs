@@ -29,7 +29,7 @@ pub enum Segmenter {
     Baseline(Baseline),
 }
 
-/// What stands for the network, whichever it is.
+/// The network, of either kind.
 macro_rules! each {
     ($segmenter:expr, $network:ident => $value:expr) => {
         match $segmenter {

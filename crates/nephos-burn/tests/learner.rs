@@ -1,4 +1,4 @@
-//! Training through [`nephos::network::Learner`]: what is restored goes on as if it had never
+//! Training through [`nephos::network::Learner`]: what is restored resumes as if it had never
 //! stopped.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use nephos::device::{Device, Provider};
 use nephos::network::{BatchLoss, Learner, Target, TrainingBatch};
 use nephos_burn::Burn;
 
-/// Burn's generator is one a process: whoever draws from it or seeds it holds this.
+/// Burn has one generator per process: a test that draws from it or seeds it locks this.
 fn generator() -> MutexGuard<'static, ()> {
     static GENERATOR: Mutex<()> = Mutex::new(());
     GENERATOR.lock().unwrap_or_else(PoisonError::into_inner)

@@ -32,7 +32,7 @@ fn engine(c: &mut Criterion) {
         .into_torch()
         .into_iter()
         .collect();
-    let engine = Engine::new(&config, weights).expect("the engine knows the reference");
+    let engine = Engine::new(&config, weights).expect("the engine supports the reference");
     let images: Vec<f32> = (0..3 * SIDE * SIDE)
         .map(|i| (i * 7919 % 251) as f32 / 251.0)
         .collect();

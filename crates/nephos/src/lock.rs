@@ -56,7 +56,7 @@ impl Lock {
                 Err(TryLockError::Error(e)) => return Err(fail(e)),
             }
             // The previous owner may have removed the file after it was opened here: a lock
-            // on that excludes nobody.
+            // on that excludes no process.
             if is_at(&file, path) {
                 return Ok(Some(Self {
                     path: path.to_owned(),

@@ -7,7 +7,7 @@
 //! - `below_i = c_i / Z_i`, `above_i = 1 / Z_i`, `c_i = exp(-(1 - slope) max(x_i, 0))`,
 //! - `Z_i = c_i Σ below_j + Σ above_j`, each over its side.
 //!
-//! All factors lie in [0, 1] and `Z_i ≥ 1`: the node of the largest `t` adds one to it.
+//! All factors are in [0, 1] and `Z_i ≥ 1`: the node of the largest `t` adds one to it.
 
 use burn::tensor::DType;
 use burn_cubecl::cubecl;

@@ -14,7 +14,7 @@ use nephos::weights::{NamedTensor, Parameters};
 use nephos_burn::Burn;
 use nephos_kernel::loss::either;
 
-/// Burn's generator is one a process: whoever draws from it or seeds it holds this.
+/// Burn has one generator per process: a test that draws from it or seeds it locks this.
 fn generator() -> MutexGuard<'static, ()> {
     static GENERATOR: Mutex<()> = Mutex::new(());
     GENERATOR.lock().unwrap_or_else(PoisonError::into_inner)

@@ -8,7 +8,7 @@
 //! - `plus_i = 1 / Z_i`, `minus_i = c_i / Z_i`, `c_i = exp(-(1 - slope) max(x_i, 0))`,
 //! - `Z_i = Σ_{s_i + t_j > 0} plus_j + c_i Σ_{s_i + t_j ≤ 0} minus_j`.
 //!
-//! All factors lie in [0, 1] and `Z_i ≥ 1`, since the node of the largest `t`
+//! All factors are in [0, 1] and `Z_i ≥ 1`, since the node of the largest `t`
 //! adds one to it: nothing overflows, and what underflows is below the last bit
 //! of the sum.
 

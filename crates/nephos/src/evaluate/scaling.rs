@@ -80,7 +80,7 @@ impl Scaling {
     }
 
     /// A start for a fit on `pixels`: of the classes that they are labelled as. Of others
-    /// nothing can be learnt but that they are not there.
+    /// nothing can be fitted but that they are not there.
     pub(super) fn of_classes_in(pixels: &[Pixel], classes: usize) -> Self {
         let labelled = |class| pixels.iter().any(|pixel| pixel.label.has(class));
         Self {

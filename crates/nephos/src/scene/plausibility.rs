@@ -1,6 +1,6 @@
 //! Whether numbers can be reflectance.
 //!
-//! A wrong scale gives a mask that looks like one and is wrong. The limits lie where
+//! A wrong scale gives a mask that looks like one and is wrong. The limits are where
 //! real scenes do not reach and wrong scales do:
 //!
 //! | seen in | band | 1st percentile | median | 99th |

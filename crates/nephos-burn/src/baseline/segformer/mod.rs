@@ -23,7 +23,7 @@ struct Size {
     stride: usize,
     width: usize,
     heads: usize,
-    /// Tokens along a side that one key stands for.
+    /// Tokens along a side that one key summarises.
     reduction: usize,
 }
 

@@ -41,7 +41,7 @@ impl Rect {
         [0, 1].map(|axis| self.end[axis] - self.start[axis])
     }
 
-    /// What lies in both; `None` where that is nothing.
+    /// The intersection; `None` where it is empty.
     pub fn intersection(&self, other: &Self) -> Option<Self> {
         let start = [0, 1].map(|axis| self.start[axis].max(other.start[axis]));
         let end = [0, 1].map(|axis| self.end[axis].min(other.end[axis]));

@@ -70,7 +70,7 @@ impl TiffRaster {
         Ok(raster)
     }
 
-    /// As [`Self::open`], whatever lies beside the file.
+    /// As [`Self::open`], whatever is beside the file.
     ///
     /// # Errors
     /// As for [`Self::open`].

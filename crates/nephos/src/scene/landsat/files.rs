@@ -59,7 +59,7 @@ impl Folder {
             return Ok(Some(self.path.join(declared)));
         }
         let ending = format!("_{}.tif", source.to_ascii_lowercase());
-        // `B4` of Level-1, not of the Level-2 product that may lie beside it.
+        // `B4` of Level-1, not of the Level-2 product that may be beside it.
         let other = [format!("_sr{ending}"), format!("_st{ending}")];
         let fits = |name: &str| {
             name.ends_with(&ending) && !other.iter().any(|other| name.ends_with(other.as_str()))
