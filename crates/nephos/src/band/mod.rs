@@ -84,8 +84,8 @@ pub const LANDSAT_OLI: [(&str, &str); 11] = [
 /// `B4`, or `SR_B4` and `ST_B10` in Level-2 products. `None` for anything else, as
 /// for quality bands.
 ///
-/// The same number is another band on other sensors, so that [`canonical`] does
-/// not accept these names: there `B4` is Sentinel-2's.
+/// The same number is another band on other sensors: without a product `B4` is Sentinel-2's,
+/// so these names are found here alone.
 pub fn landsat(spacecraft: u8, agency: &str) -> Option<&'static str> {
     let bands: &[(&str, &'static str)] = match spacecraft {
         4 | 5 => &LANDSAT_TM,

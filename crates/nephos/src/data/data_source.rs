@@ -56,7 +56,7 @@ impl DataSource {
         self.sampler.is_empty()
     }
 
-    /// The samples of an epoch, see [`Sampler::epoch`].
+    /// The samples of an epoch.
     pub fn epoch(&self, epoch: u64, losses: &[f64]) -> Vec<Draw> {
         self.sampler.epoch(epoch, losses)
     }

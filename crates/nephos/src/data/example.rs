@@ -347,17 +347,25 @@ impl Dataset {
                 let plane = self.source.read(index, &[channel])?;
                 plane.index_axis(Axis(0), 0).mapv(|v| {
                     // NaN and fractions are no label: -1 is never a class.
-                    if v.fract() == 0.0 { v as i64 } else { -1 }
+                    let whole = v as i64;
+                    if whole as f32 == v { whole } else { -1 }
                 })
             }
         };
         let mut unknown = None;
         let codes = self.annotation(index).codes(&self.source.name(index));
-        let label = stored.mapv(|value| {
-            codes.get(&value).copied().unwrap_or_else(|| {
-                unknown.get_or_insert(value);
-                IGNORE
-            })
+        // Neighbours mostly have the same label.
+        let mut before = None;
+        let label = stored.mapv(|value| match before {
+            Some((last, code)) if last == value => code,
+            _ => {
+                let code = codes.get(&value).copied().unwrap_or_else(|| {
+                    unknown.get_or_insert(value);
+                    IGNORE
+                });
+                before = Some((value, code));
+                code
+            }
         });
         match unknown {
             None => Ok(Some(label)),

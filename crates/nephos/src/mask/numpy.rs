@@ -72,7 +72,7 @@ mod tests {
             .write_npy(std::fs::File::create(&path).unwrap())
             .unwrap();
         assert!(read_mask(&path).unwrap_err().to_string().contains("uint16"));
-        std::fs::write(&path, &NpyHeader::bytes("|u1", &[3, 5])).unwrap();
+        std::fs::write(&path, NpyHeader::bytes("|u1", &[3, 5])).unwrap();
         assert!(read_mask(&path).is_err());
     }
 }

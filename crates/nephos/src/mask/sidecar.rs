@@ -42,7 +42,7 @@ pub fn class_names_path(mask: &Path) -> PathBuf {
 }
 
 /// Writes `MASK.aux.xml` with the names and colours of the classes, for GDAL and
-/// what is built on it, and the text `record`, which [`sidecar_record`] gives back; returns
+/// what is built on it, and the text `record`, which is read back from it; returns
 /// its path.
 ///
 /// # Errors

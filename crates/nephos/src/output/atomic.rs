@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// Writes a file under a temporary name in the same folder, syncs it and renames
 /// it to `path`, so that `path` never holds half a file and an older file stays
 /// until the new one is whole. Missing folders are made. The temporary file is locked as
-/// long as it has that name, see [`remove_leftovers`](super::remove_leftovers).
+/// long as it has that name, and is removed later where it was left.
 ///
 /// # Errors
 /// What `write` returns, or the system's error (full disk, no permission) with

@@ -109,7 +109,7 @@ impl Declared {
 }
 
 /// Refuses to write a file that is there already, unless it is to be overwritten and
-/// [nephos wrote it](is_ours).
+/// nephos wrote it.
 ///
 /// # Errors
 /// The message names the file and a remedy.

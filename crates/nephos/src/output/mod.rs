@@ -3,7 +3,7 @@
 //!
 //! A command [declares](Declared) what it reads and what it will write before it computes:
 //! an output that is an input is refused, and so is one that is there already, unless it is
-//! to be overwritten and [nephos wrote it](is_ours).
+//! to be overwritten and nephos wrote it.
 
 mod atomic;
 mod declared;

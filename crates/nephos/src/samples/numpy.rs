@@ -91,7 +91,7 @@ impl Header {
             axes.trim_end_matches(if shape.len() > 1 { ", " } else { " " })
         );
         // With the line's end the numbers begin at a multiple of 64.
-        while (NUMPY_MAGIC.len() + 4 + text.len() + 1) % 64 != 0 {
+        while !(NUMPY_MAGIC.len() + 4 + text.len() + 1).is_multiple_of(64) {
             text.push(' ');
         }
         text.push('\n');

@@ -131,8 +131,15 @@ impl Range {
     /// `None` without a value.
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
         let last = values.len().checked_sub(1)?;
-        values.sort_by(f64::total_cmp);
-        let at = |share: f64| values[(share * last as f64).round() as usize];
+        // Each is of the numbers that are not below the one before.
+        let mut begin = 0;
+        let mut at = |share: f64| {
+            let place = (share * last as f64).round() as usize;
+            let rest = &mut values[begin..];
+            let (_, value, _) = rest.select_nth_unstable_by(place - begin, f64::total_cmp);
+            begin = place;
+            *value
+        };
         Some(Self {
             low: at(0.01),
             middle: at(0.5),

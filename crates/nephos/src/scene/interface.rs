@@ -104,7 +104,7 @@ pub struct SceneOptions {
     /// Pixel size in metres of the grid that all bands are brought to; only for
     /// products whose bands have several (Sentinel-2: 10, 20 or 60).
     pub resolution: Option<f64>,
-    /// Names of the file's bands in order, in place of its own; [`band::SKIP`] for each
+    /// Names of the file's bands in order, in place of its own; `-` for each
     /// that is to be no band of the scene.
     pub bands: Option<Vec<String>>,
     /// Names that `bands` may have beside STAC's common names: the model's.

@@ -37,7 +37,7 @@
 
 use std::fmt;
 
-use ndarray::{ArrayView3, Axis};
+use ndarray::{Array2, ArrayView3, Zip};
 
 use super::places::places;
 use super::{Origin, Radiometry, Scene, SceneBand, SceneInfo};
@@ -180,13 +180,27 @@ impl Numbers {
             band.values
                 .extend(plane.iter().filter(|value| value.is_finite()));
         }
-        let darkest = planes.lanes(Axis(0)).into_iter().filter_map(|pixel| {
-            let whole = pixel.iter().all(|value| value.is_finite());
-            // A border of zeros is no dark land.
-            let data = whole && pixel.iter().any(|value| *value != 0.0);
-            data.then(|| pixel.iter().copied().fold(f32::INFINITY, f32::min))
-        });
-        self.darkest.extend(darkest);
+        // Of each pixel the least number and the largest magnitude, NaN where one is.
+        let mut least = Array2::from_elem([planes.dim().1, planes.dim().2], f32::INFINITY);
+        let mut largest = Array2::<f32>::zeros(least.raw_dim());
+        for plane in planes.outer_iter() {
+            Zip::from(&mut least)
+                .and(&mut largest)
+                .and(&plane)
+                .for_each(|least, largest, value| {
+                    *least = least.min(*value);
+                    let magnitude = value.abs();
+                    *largest = match magnitude > *largest || magnitude.is_nan() {
+                        true => magnitude,
+                        false => *largest,
+                    };
+                });
+        }
+        // A border of zeros is no dark land.
+        let has_data = |largest: &f32| largest.is_finite() && *largest != 0.0;
+        let pixels = least.iter().zip(&largest);
+        (self.darkest)
+            .extend(pixels.filter_map(|(least, largest)| has_data(largest).then_some(*least)));
     }
 
     /// What can't be reflectance; `product`: an agency's own metadata are applied.

@@ -75,18 +75,41 @@ impl Filter {
 
 /// Three running means along the rows, three along the columns.
 fn means(mut values: Array2<f32>, radius: usize) -> Array2<f32> {
-    let mut line = Vec::new();
     for _ in 0..2 {
-        for mut row in values.outer_iter_mut() {
-            for _ in 0..3 {
-                line.clear();
-                line.extend(&row);
-                running_mean(&line, radius, |col, mean| row[col] = mean);
-            }
-        }
         values = values.t().as_standard_layout().into_owned();
+        for _ in 0..3 {
+            values = running_mean(&values, radius);
+        }
     }
     values
+}
+
+/// The mean of each number and of `radius` above and below it; beyond the plane are zeros.
+fn running_mean(values: &Array2<f32>, radius: usize) -> Array2<f32> {
+    let (height, width) = values.dim();
+    let length = (2 * radius + 1) as f64;
+    let mut sums = vec![0.0; width];
+    let add = |sums: &mut [f64], row: usize, sign: f64| {
+        for (sum, value) in sums.iter_mut().zip(values.row(row)) {
+            *sum += sign * f64::from(*value);
+        }
+    };
+    for row in 0..radius.min(height) {
+        add(&mut sums, row, 1.0);
+    }
+    let mut means = Array2::zeros(values.dim());
+    for (row, mut mean) in means.outer_iter_mut().enumerate() {
+        if row + radius < height {
+            add(&mut sums, row + radius, 1.0);
+        }
+        for (mean, sum) in mean.iter_mut().zip(&sums) {
+            *mean = (sum / length) as f32;
+        }
+        if let Some(gone) = row.checked_sub(radius) {
+            add(&mut sums, gone, -1.0);
+        }
+    }
+    means
 }
 
 /// Weights that sum to 1; one weight where the Gaussian is narrower than a pixel.
@@ -129,18 +152,6 @@ fn along_cols(values: &Array2<f32>, kernel: &[f32]) -> Array2<f32> {
         }
     }
     out
-}
-
-fn running_mean(line: &[f32], radius: usize, mut set: impl FnMut(usize, f32)) {
-    let length = (2 * radius + 1) as f64;
-    let mut sum: f64 = line.iter().take(radius).map(|v| f64::from(*v)).sum();
-    for col in 0..line.len() {
-        sum += line.get(col + radius).map_or(0.0, |v| f64::from(*v));
-        set(col, (sum / length) as f32);
-        sum -= col
-            .checked_sub(radius)
-            .map_or(0.0, |gone| f64::from(line[gone]));
-    }
 }
 
 /// What is left of weights this small is rounding.

@@ -116,7 +116,7 @@ impl Default for Simulator {
 #[derive(Debug, Clone, PartialEq)]
 pub struct SimulatedScene {
     /// `[13, size, size]`, Sentinel-2 bands in the order of
-    /// [`SENTINEL2`](crate::band::SENTINEL2), reflectance at the top of the atmosphere
+    /// [`SENTINEL2`], reflectance at the top of the atmosphere
     /// × 10000, at least 1.
     pub bands: Array3<u16>,
     /// `[size, size]`, class codes.
