@@ -98,14 +98,16 @@ impl Figures {
         }
     }
 
-    /// Prints both; returns how much higher the share is near the edge, now.
-    fn print(&self, what: &str, place: &str) -> f64 {
+    /// Prints both; returns how much higher the share is near the edge, before and now.
+    fn print(&self, what: &str, place: &str) -> [f64; 2] {
         for (when, shares) in [("before", &self.before), ("after", &self.after)] {
             let [rest, near] = shares.percent();
             println!("{what}, {when}: {near:.2} % {place}, {rest:.2} % in the rest");
         }
-        let [rest, near] = self.after.percent();
-        near - rest
+        [&self.before, &self.after].map(|shares| {
+            let [rest, near] = shares.percent();
+            near - rest
+        })
     }
 }
 
@@ -132,8 +134,10 @@ fn a_cut_image_has_the_same_mask_near_the_cut() {
         (differ.after).add(size, 16, |row, col| other(&as_it_is, row, col));
     }
     let what = format!("24 real images cut to {side} × {side}, pixels that differ");
-    let more = differ.print(&what, "within 16 px of the cut");
-    assert!(more <= 1.0, "{more:.2} points more near the cut");
+    // How much depends on what is beyond an edge is the weights'; that hardly any of it is left,
+    // the reflection's.
+    let [before, more] = differ.print(&what, "within 16 px of the cut");
+    assert!(more <= 0.1 * before, "{more:.2} points more near the cut");
 }
 
 /// 60 simulated images against their truth.
@@ -166,7 +170,7 @@ fn a_small_image_is_scored_as_well_at_its_edge_as_inside() {
             (right.after).add(size, 8, |row, col| hit(&as_it_is, row, col));
         }
         let what = format!("60 simulated images of {side} × {side} at {pixel} m, pixels right");
-        let more = right.print(&what, "in the last 8 px");
+        let [_, more] = right.print(&what, "in the last 8 px");
         assert!(more >= -3.0, "{more:.2} points at the edge");
     }
 }
