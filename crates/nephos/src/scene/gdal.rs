@@ -101,7 +101,7 @@ impl GdalScene {
                 let radiometry = &mut scene.info.bands[band].radiometry;
                 radiometry.nodata = radiometry.nodata.or(Some(number));
             }
-            scene.info.notes.extend(nodata.found.iter().cloned());
+            scene.info.notes.extend(nodata.notes());
             scene.nodata = nodata;
         }
         let sampled = Sampled::of(&scene.info, |bands, window| scene.stored(bands, window))?;

@@ -272,7 +272,7 @@ impl RasterScene {
             let radiometry = &mut self.info.bands[band].radiometry;
             radiometry.nodata = radiometry.nodata.or(Some(number));
         }
-        self.info.notes.extend(self.nodata.found.iter().cloned());
+        self.info.notes.extend(self.nodata.notes());
         Ok(())
     }
 

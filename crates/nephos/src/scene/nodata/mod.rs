@@ -46,6 +46,15 @@ pub(super) struct Combination {
 }
 
 impl NoData {
+    /// What was recognised, and how to have it as data, one sentence each.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        let note = |found: &String| {
+            let found = found.trim_end_matches('.');
+            format!("{found}; `options.nodata = none` makes it data.")
+        };
+        self.found.iter().map(note)
+    }
+
     /// Declared in a file for band `band`, beside the number of its radiometry.
     pub fn declare(&mut self, band: usize, number: f64) {
         if self.numbers.len() <= band {

@@ -185,7 +185,7 @@ impl FillCounts {
                 };
                 nodata.found.push(format!(
                     "{number}{which}, which the file does not declare, is taken as no data: \
-                     {share} of the sampled pixels; `options.nodata = none` makes it data."
+                     {share} of the sampled pixels."
                 ));
             }
         }
@@ -233,7 +233,7 @@ impl FillCounts {
             };
             nodata.found.push(format!(
                 "{} in {which}, which the file does not declare, is no reflectance and taken as \
-                 no data: {share} of the sampled pixels; `options.nodata = none` makes it data.",
+                 no data: {share} of the sampled pixels.",
                 short(number)
             ));
         }
@@ -432,7 +432,9 @@ mod tests {
             let called = format!("{dtype:?} {range:?} {fill}: {nodata:?}");
             assert_eq!(nodata.found.len(), 1, "{called}");
             assert!(
-                nodata.found[0].contains("`options.nodata = none`"),
+                nodata
+                    .notes()
+                    .all(|note| note.contains("`options.nodata = none`")),
                 "{called}"
             );
             let everywhere = nodata.combinations == [Combination::of(&[2, 1, 0], fill)];
