@@ -270,7 +270,7 @@ fn the_recipe_of_tiny_is_what_its_weights_carry() {
         "data.assume_reflectance=true",
         "data.share=0.3",
         "data.pixel_size=30",
-        "data.sampling.epoch=2400",
+        "data.sampling.epoch=3200",
         "train.epochs=1",
         "train.optimizer.lr=4e-4",
         "train.ema=0.99",

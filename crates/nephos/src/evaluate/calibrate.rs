@@ -27,7 +27,7 @@ const MOST: usize = 400_000;
 const MOST_LOST: f64 = 0.1;
 
 /// Temperatures that a fit may end with.
-const TEMPERATURES: std::ops::RangeInclusive<f64> = 0.1..=10.0;
+const TEMPERATURES: std::ops::RangeInclusive<f64> = 0.2..=5.0;
 
 /// A target recall of a group of classes.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,7 +76,7 @@ pub struct Fit {
 /// A sample that can't be read, labels that are no class of the model, too few labelled
 /// pixels, a recall of classes that are not there, or a fit that shows that labels and
 /// model don't mean the same: a bias beyond [`CalibrationConfig::MOST_BIAS`], one that costs
-/// a class more than 0.1 of IoU, or a temperature outside 0.1 to 10. The message
+/// a class more than 0.1 of IoU, or a temperature outside 0.2 to 5. The message
 /// names the class and the figures.
 pub fn calibrate(
     bundle: &Bundle,

@@ -66,7 +66,7 @@ pub struct Args {
     /// The recall of cloud and of shadow by threshold is measured and written too,
     /// for `nephos predict --min-recall`.
     /// A bias that makes a class's IoU worse on these samples is left out; a bias beyond
-    /// ±3, one that costs a class more than 0.1 of IoU, and a temperature outside 0.1 to 10
+    /// ±3, one that costs a class more than 0.1 of IoU, and a temperature outside 0.2 to 5
     /// are errors, and nothing is written: labels and model then disagree
     #[arg(long, value_name = "NAME.nephos")]
     calibrate: Option<PathBuf>,
