@@ -50,49 +50,42 @@ impl Layer<'_> {
             ..
         } = saved;
         let dropouts = &sequences.dropouts;
-        match self.order {
+        let (x, [in_proj, out_proj], [linear1, linear2], [norm1, norm2]) = match self.order {
             Order::Post => {
                 let (of_second, norm2) = self.norm2.backward([second, moments2, gradient]);
                 // By the first norm's output: the residual's and the part's.
                 let mut of_normal = of_second.clone();
-                let [linear1, linear2] =
+                let linears =
                     self.feed_backward(normal1, dropouts, saved, of_second, true, &mut of_normal);
                 let (of_middle, norm1) = self.norm1.backward([middle, moments1, &of_normal]);
                 let mut of_x = of_middle.clone();
-                let [in_proj, out_proj] =
+                let projections =
                     self.attend_backward(x, sequences, saved, of_middle, true, &mut of_x);
-                Gradients {
-                    x: of_x,
-                    in_proj,
-                    out_proj,
-                    linear1,
-                    linear2,
-                    norm1,
-                    norm2,
-                }
+                (of_x, projections, linears, [norm1, norm2])
             }
             Order::Pre => {
                 let mut of_normal = vec![0.0; x.len()];
                 let of_out = gradient.to_vec();
-                let [linear1, linear2] =
+                let linears =
                     self.feed_backward(second, dropouts, saved, of_out, false, &mut of_normal);
                 let (mut of_middle, norm2) = self.norm2.backward([middle, moments2, &of_normal]);
                 add(&mut of_middle, gradient);
                 let of_out = of_middle.clone();
-                let [in_proj, out_proj] =
+                let projections =
                     self.attend_backward(normal1, sequences, saved, of_out, false, &mut of_normal);
                 let (mut of_x, norm1) = self.norm1.backward([x, moments1, &of_normal]);
                 add(&mut of_x, &of_middle);
-                Gradients {
-                    x: of_x,
-                    in_proj,
-                    out_proj,
-                    linear1,
-                    linear2,
-                    norm1,
-                    norm2,
-                }
+                (of_x, projections, linears, [norm1, norm2])
             }
+        };
+        Gradients {
+            x,
+            in_proj,
+            out_proj,
+            linear1,
+            linear2,
+            norm1,
+            norm2,
         }
     }
 

@@ -178,11 +178,7 @@ impl<'a> Decoder<'a> {
         let by_cell: Vec<f32> = (gradient.chunks_exact(image))
             .flat_map(|scores| transposed(scores, cells))
             .collect();
-        let size = |doublings: usize| conv::Shape {
-            batch: shape.batch,
-            height: shape.grid[0] << doublings,
-            width: shape.grid[1] << doublings,
-        };
+        let size = |doublings| (0..doublings).fold(shape.cells(), |size, _| doubled(size));
         let [mut gradient, weight, bias] =
             (self.classify).backward(&saved.last, size(self.stages.len()), &by_cell, true);
         gradients.add_pair("decoder.conv_out", [weight, bias]);

@@ -1,6 +1,5 @@
 //! From images to tokens.
 
-use nephos_kernel::conv;
 use nephos_kernel::conv_blocks::Conv;
 use nephos_kernel::gemm::Act;
 use nephos_kernel::patches::Patches;
@@ -45,16 +44,6 @@ impl<'a> Embed<'a> {
         Some(Self::Features(conv.with_input_relu(), reduction))
     }
 
-    /// The last grid of a stem.
-    fn grid(shape: Shape, reduction: usize) -> conv::Shape {
-        let [height, width] = shape.padded.map(|side| side / reduction);
-        conv::Shape {
-            batch: shape.batch,
-            height,
-            width,
-        }
-    }
-
     /// # Shapes
     /// - images: `[batch, channels, height, width]`
     /// - tokens: `[batch * rows * cols, patch width]`
@@ -71,7 +60,7 @@ impl<'a> Embed<'a> {
                 patches.forward(&images, shape.batch, shape.padded, pass.scratch)
             }
             Self::Features(conv, reduction) => {
-                let size = Self::grid(shape, *reduction);
+                let size = shape.reduced(*reduction);
                 let mut tokens = pass.scratch.take(conv.numbers(size));
                 conv.forward(features.last(), size, Act::None, None, &mut tokens);
                 tokens
@@ -99,7 +88,7 @@ impl<'a> Embed<'a> {
                 )
             }
             Self::Features(conv, reduction) => {
-                let size = Self::grid(shape, *reduction);
+                let size = shape.reduced(*reduction);
                 let [of_grid, weight, bias] = conv.backward(features.last(), size, gradient, true);
                 (Some(of_grid), [weight, bias])
             }

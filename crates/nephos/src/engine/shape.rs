@@ -72,6 +72,16 @@ impl Shape {
         reach.limits().then_some(reach)
     }
 
+    /// The padded images at a resolution that is so many times lower.
+    pub fn reduced(self, reduction: usize) -> conv::Shape {
+        let [height, width] = self.padded.map(|side| side / reduction);
+        conv::Shape {
+            batch: self.batch,
+            height,
+            width,
+        }
+    }
+
     /// The grid of tokens.
     pub fn cells(self) -> conv::Shape {
         conv::Shape {

@@ -1,6 +1,5 @@
 //! Local detail before the patches.
 
-use nephos_kernel::conv;
 use nephos_kernel::conv_blocks::{Block, Conv};
 use nephos_kernel::gemm::Act;
 use nephos_kernel::scratch::{Buffer, Scratch};
@@ -91,15 +90,6 @@ impl<'a> Stem<'a> {
         self.levels.is_empty()
     }
 
-    fn size(level: usize, shape: Shape) -> conv::Shape {
-        let [height, width] = shape.padded.map(|side| side >> level);
-        conv::Shape {
-            batch: shape.batch,
-            height,
-            width,
-        }
-    }
-
     /// # Shapes
     /// - images: `[batch, channels, height, width]`
     pub fn forward(
@@ -118,7 +108,7 @@ impl<'a> Stem<'a> {
         channels_last(images, shape, self.channels, self.mu, &mut pixels);
         features.grids.push(pixels);
         for (level, (down, block)) in self.levels.iter().enumerate() {
-            let (size, half) = (Self::size(level, shape), Self::size(level + 1, shape));
+            let (size, half) = (shape.reduced(1 << level), shape.reduced(2 << level));
             let mut halved = pass.scratch.take(down.numbers(size));
             down.forward(&features.grids[level], size, Act::None, None, &mut halved);
             if level == 0 && !saves && !self.joins_image {
@@ -154,7 +144,7 @@ impl<'a> Stem<'a> {
             if of_out.is_empty() {
                 continue;
             }
-            let (size, half) = (Self::size(level, shape), Self::size(level + 1, shape));
+            let (size, half) = (shape.reduced(1 << level), shape.reduced(2 << level));
             let by = block.backward(&saved.halved, half, &saved.hidden, &of_out);
             let [of_input, weight, bias] = down.backward(&grids[level], size, &by.x, level > 0);
             gradients.add_block(&name(level, "block"), by);

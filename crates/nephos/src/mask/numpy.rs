@@ -12,9 +12,10 @@ use crate::samples::NpyHeader;
 
 pub(super) fn write(path: &Path, mask: &ArrayView2<'_, u8>) -> Result<()> {
     output::write_atomic(path, |writer| {
-        let rows = mask.as_standard_layout();
+        let mask = mask.as_standard_layout();
+        let codes = mask.as_slice().expect("rows in C order");
         (writer.write_all(&NpyHeader::bytes("|u1", mask.shape())))
-            .and_then(|()| writer.write_all(&rows.iter().copied().collect::<Vec<u8>>()))
+            .and_then(|()| writer.write_all(codes))
             .map_err(|error| Error::io(path, error))
     })
 }

@@ -73,6 +73,16 @@ impl RunOptions {
             cancel: None,
         }
     }
+
+    /// # Errors
+    /// [`Error::Cancelled`] once the run is to stop.
+    pub(super) fn check_cancel(&self) -> Result<()> {
+        let asked = |cancel: &Arc<AtomicBool>| cancel.load(Ordering::Relaxed);
+        match self.cancel.as_ref().is_some_and(asked) {
+            true => Err(Error::Cancelled),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Where the rows of a mask go as soon as they are final.
@@ -295,10 +305,7 @@ fn infer(
     let mut working = Duration::ZERO;
     let mut stats = RunStats::default();
     for step in windows {
-        let cancelled = |cancel: &Arc<AtomicBool>| cancel.load(Ordering::Relaxed);
-        if options.cancel.as_ref().is_some_and(cancelled) {
-            return Err(Error::Cancelled);
-        }
+        options.check_cancel()?;
         let step = match step {
             Step::Windows { places, data } => {
                 let count = places.len() as u64;

@@ -186,7 +186,7 @@ mod tests {
         cut.release(0..100_000);
         let error = cut.checked(sum).unwrap_err().to_string();
         assert!(error.contains("cut from 100000 to 5000 bytes"), "{error}");
-        // SideOutput where it grows again, from several threads.
+        // Also where it grows again, from several threads.
         file.set_len(100_000).unwrap();
         let read = || {
             let error = cut.checked(sum).unwrap_err().to_string();

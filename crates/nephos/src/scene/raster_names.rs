@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::SceneOptions;
 use crate::band::{self, Before, Meaning, Product, identify};
 use crate::error::{Error, Result};
-use crate::raster::DType;
 use crate::raster::tiff::TiffRaster;
+use crate::raster::{DType, stem};
 
 /// Endings of the files in a folder that are bands.
 const ENDINGS: [&str; 2] = ["tif", "tiff"];
@@ -297,11 +297,6 @@ fn usual(
         )),
         _ => None,
     }
-}
-
-fn stem(path: &Path) -> String {
-    let stem = path.file_stem().unwrap_or_default();
-    stem.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub const WORST: usize = 20;
 /// What is scored without training, and on which samples.
 #[derive(Debug, clap::Args)]
 pub struct GivenArgs {
-    /// Existing weights to score; may be repeated. SideOutput the name of weights that come with
+    /// Existing weights to score; may be repeated. Also the name of weights that come with
     /// nephos, as tiny=tiny. Where the path has {fold} in it, each sample is predicted by the
     /// weights of its own fold
     #[arg(

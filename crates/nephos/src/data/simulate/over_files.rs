@@ -10,7 +10,7 @@ use crate::data::SPLIT_NAMES;
 use crate::error::{Error, Result};
 use crate::mask;
 use crate::output::write_atomic;
-use crate::raster::{DType, Window};
+use crate::raster::{DType, Window, stem};
 use crate::scene::{SceneOptions, open_scene};
 
 use super::noise::hash;
@@ -326,13 +326,6 @@ impl Ground {
         };
         tiff::write(path, &image).map_err(|e| Error::format(path, format!("{}: {e}", self.name)))
     }
-}
-
-fn stem(path: &Path) -> String {
-    path.file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
 }
 
 fn of_name(seed: u64, name: &str) -> u64 {

@@ -7,7 +7,7 @@ use ndarray::{Array2, Array3, ArrayView3, Axis, s};
 
 use super::layout::at_least_a_patch;
 use super::tokens::Grid;
-use super::{GraphForward, Halves, check};
+use super::{GraphForward, Halves};
 use crate::class::IGNORE;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -46,7 +46,7 @@ pub(super) fn decode(
     let empty = grid.nodes.len_of(Axis(0)) == 0;
     let mut first = 0;
     for start in (0..rows).step_by(patch_rows) {
-        check(options)?;
+        options.check_cancel()?;
         let end = rows.min(start + patch_rows);
         // Pixels whose upper cell is one of the strip's.
         let last = match end == rows {

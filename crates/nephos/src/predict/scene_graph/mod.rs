@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use super::stream::{Progress, RowSink, RunOptions, RunStats};
 use crate::config::ModelConfig;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::network::GraphForward;
 use crate::raster::Window;
 use crate::scene::Scene;
@@ -116,16 +116,5 @@ impl<'a> Halves<'a> {
         self.state.windows_done += (computed + skipped) as u64;
         self.state.skipped += skipped as u64;
         (self.report)(&self.state);
-    }
-}
-
-/// A requested stop.
-fn check(options: &RunOptions) -> Result<()> {
-    let asked = |cancel: &std::sync::Arc<std::sync::atomic::AtomicBool>| {
-        cancel.load(std::sync::atomic::Ordering::Relaxed)
-    };
-    match &options.cancel {
-        Some(cancel) if asked(cancel) => Err(Error::Cancelled),
-        _ => Ok(()),
     }
 }

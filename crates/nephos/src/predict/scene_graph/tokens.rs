@@ -7,7 +7,7 @@ use std::time::Instant;
 use ndarray::{Array2, Array3, Axis, s};
 
 use super::layout::Layout;
-use super::{GraphForward, Halves, check};
+use super::{GraphForward, Halves};
 use crate::error::{Error, Result};
 use crate::predict::blend::Blender;
 use crate::predict::steps::{Step, assemble};
@@ -62,7 +62,7 @@ pub(super) fn encode(
             )
         })?;
         let mut work = |step| -> Result<()> {
-            check(options)?;
+            options.check_cancel()?;
             match step {
                 Step::Windows { places, data } => {
                     let from = Instant::now();
