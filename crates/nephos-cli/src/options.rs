@@ -19,6 +19,7 @@ const NAMES: &[(&str, &str)] = &[
     ("channels_last", "--channels-last"),
     ("device", "--device"),
     ("dilate", "--dilate"),
+    ("divisor", "--divided-by"),
     ("filters", "--where"),
     ("fold_table", "--fold-table"),
     ("folder", "--out"),

@@ -47,6 +47,7 @@
 //! - [`weights`], [`network`], [`engine`], [`device`]: a trained model in a
 //!   [`Bundle`](weights::Bundle), how a network is called, the network on a CPU, other devices;
 //! - [`train`], [`predict`], [`evaluate`], [`benchmark`]: what is done with them;
+//! - [`onnx`]: a trained model for ONNX Runtime and QGIS;
 //! - [`mask`], [`metrics`], [`figures`]: class maps as files, scores, pictures;
 //! - [`config`]: every setting, and its TOML.
 //!
@@ -77,6 +78,7 @@ pub mod metrics;
 #[doc(hidden)]
 pub mod mirror;
 pub mod network;
+pub mod onnx;
 pub mod output;
 pub mod predict;
 pub mod raster;

@@ -2,21 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Subcommand;
 use nephos::config::Config;
+use nephos::onnx::{self, OnnxOptions};
 use nephos::output::Declared;
 use nephos::text;
-use nephos::weights::{self, Bundle, Summary, Transfer};
+use nephos::weights::{self, Bundle, Identity, Summary, Transfer};
 
 use crate::args::Overwrite;
 use crate::ui::{Ui, say};
 
-/// Convert weights between nephos and PyTorch
+/// Convert weights between nephos and PyTorch, and models to ONNX
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   nephos weights import best_model.pth --config reference -o best.nephos
-  nephos weights export best.nephos -o best.safetensors")]
+  nephos weights export best.nephos -o best.safetensors
+  nephos weights export tiny -o tiny.onnx --bands blue,green,red,nir")]
 pub struct Args {
     #[command(subcommand)]
     direction: Direction,
@@ -55,21 +57,89 @@ struct ImportArgs {
     overwrite: Overwrite,
 }
 
-/// Write a bundle's weights for PyTorch
+/// Write a bundle's weights for PyTorch, or the model as ONNX
 ///
-/// The names are those of the published model: `load_state_dict(…, strict=True)`
-/// takes them as they are.
+/// Weights have the names of the published model: `load_state_dict(…, strict=True)`
+/// takes them as they are. An .onnx file is a whole model for windows of one size, from the
+/// numbers of a raster to probabilities, with the metadata of QGIS's plugin Deepness: in
+/// Deepness, choose the file, map its inputs to the layer's bands and run. ONNX Runtime takes
+/// arrays [batch, bands, window, window] of f32, numbers of the raster divided by 255.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  nephos weights export best.nephos -o best.safetensors")]
+#[command(after_help = "Examples:
+  nephos weights export best.nephos -o best.safetensors
+  nephos weights export tiny -o tiny.onnx --bands blue,green,red,nir
+  nephos weights export tiny -o reflectance.onnx --scale 1 --divided-by 1")]
 struct ExportArgs {
-    /// Bundle to read
+    /// Bundle to read, or tiny
     bundle: PathBuf,
-    /// File to write: .safetensors, .pth or .pt
+    /// File to write: .safetensors, .pth, .pt or .onnx
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten)]
+    onnx: OnnxArgs,
+    #[command(flatten)]
     overwrite: Overwrite,
+}
+
+/// What is for ONNX alone.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "ONNX")]
+struct OnnxArgs {
+    /// Bands of the input in order; optional bands of the model that are not named are
+    /// absent; default: all of the model's
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    bands: Option<Vec<String>>,
+    /// Reflectance = (number + offset) / scale; default: 10000
+    #[arg(long, value_name = "NUMBER")]
+    scale: Option<f64>,
+    /// See --scale; -1000 for Sentinel-2 of processing baseline 04.00 and later; default: 0
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    offset: Option<f64>,
+    /// What the numbers were divided by before the model gets them; default: 255, as
+    /// Deepness does; 1: nothing
+    #[arg(long, value_name = "NUMBER")]
+    divided_by: Option<f64>,
+    /// Side of the window in pixels; default: the size the model was trained on
+    #[arg(long, value_name = "PIXELS")]
+    window: Option<usize>,
+    /// Side of a pixel in metres, to which Deepness resamples; default: 10
+    #[arg(long, value_name = "METRES")]
+    resolution: Option<f64>,
+    /// Output class scores in place of calibrated probabilities
+    #[arg(long)]
+    logits: bool,
+}
+
+impl OnnxArgs {
+    /// The first option that was given.
+    fn given(&self) -> Option<&'static str> {
+        let options = [
+            ("--bands", self.bands.is_some()),
+            ("--scale", self.scale.is_some()),
+            ("--offset", self.offset.is_some()),
+            ("--divided-by", self.divided_by.is_some()),
+            ("--window", self.window.is_some()),
+            ("--resolution", self.resolution.is_some()),
+            ("--logits", self.logits),
+        ];
+        options
+            .iter()
+            .find(|(_, given)| *given)
+            .map(|(name, _)| *name)
+    }
+
+    fn options(&self) -> OnnxOptions {
+        let usual = OnnxOptions::default();
+        OnnxOptions {
+            bands: self.bands.clone(),
+            scale: self.scale.unwrap_or(usual.scale),
+            offset: self.offset.unwrap_or(usual.offset),
+            divisor: self.divided_by.unwrap_or(usual.divisor),
+            window: self.window,
+            resolution: self.resolution.unwrap_or(usual.resolution),
+            logits: self.logits,
+        }
+    }
 }
 
 pub fn run(args: Args, ui: &Ui) -> anyhow::Result<()> {
@@ -124,6 +194,13 @@ fn export(args: &ExportArgs, ui: &Ui) -> anyhow::Result<()> {
         .reads_named(&args.bundle)
         .writes(&args.output)
         .check(args.overwrite.overwrite)?;
+    let extension = args.output.extension().unwrap_or_default();
+    if extension.eq_ignore_ascii_case("onnx") {
+        return export_onnx(args, ui);
+    }
+    if let Some(option) = args.onnx.given() {
+        bail!("{option} is for ONNX: the file must be named .onnx");
+    }
     let bundle = Bundle::load(&args.bundle)?;
     let tensors = bundle.tensors;
     weights::write(&args.output, &tensors)?;
@@ -132,6 +209,17 @@ fn export(args: &ExportArgs, ui: &Ui) -> anyhow::Result<()> {
         text::count(tensors.len(), "tensor"),
         args.bundle.display()
     ));
+    say!("{}", args.output.display());
+    Ok(())
+}
+
+fn export_onnx(args: &ExportArgs, ui: &Ui) -> anyhow::Result<()> {
+    let bundle = Bundle::load(&args.bundle)?;
+    let (identity, options) = (Identity::of(&args.bundle)?, args.onnx.options());
+    onnx::write(&args.output, &bundle, &identity, &options)?;
+    for sentence in onnx::about(&bundle, &options)? {
+        ui.status(sentence);
+    }
     say!("{}", args.output.display());
     Ok(())
 }

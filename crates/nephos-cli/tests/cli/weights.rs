@@ -118,3 +118,37 @@ fn weights_of_another_model_are_refused_with_every_reason() {
         ));
     assert!(!file("m.nephos").exists());
 }
+
+#[test]
+fn a_model_goes_out_as_onnx_with_its_bands() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("tiny.onnx");
+    let export = |options: &[&str]| {
+        let mut command = nephos();
+        command.args(["weights", "export", "tiny", "-o"]).arg(&out);
+        command.args(options).assert()
+    };
+    (export(&["--bands", "blue,green,red,nir"]).success())
+        .stdout(contains("tiny.onnx"))
+        .stderr(contains("bands blue, green, red, nir, divided by 255"));
+    let first = std::fs::read(&out).unwrap();
+    assert!(first.windows(13).any(|text| text == b"tiles_overlap"));
+    export(&[]).failure().stderr(contains("--overwrite"));
+    let reflectance = ["--overwrite", "--scale", "1", "--divided-by", "1"];
+    (export(&reflectance).success()).stderr(contains(
+        "cirrus, as they are; reflectance = (number + 0) / 1",
+    ));
+    assert!(std::fs::read(&out).unwrap() != first);
+
+    let wrong = ["--overwrite", "--bands", "green,red"];
+    export(&wrong)
+        .failure()
+        .stderr(contains("--bands: the model needs blue"));
+    (export(&["--overwrite", "--divided-by", "0"]).failure())
+        .stderr(contains("--divided-by must be a number above 0"));
+    (nephos().args(["weights", "export", "tiny", "--logits", "-o"]))
+        .arg(folder.path().join("tiny.pth"))
+        .assert()
+        .failure()
+        .stderr(contains("--logits is for ONNX"));
+}

@@ -74,6 +74,11 @@ impl Inputs {
         self.positions.iter().flatten().copied().collect()
     }
 
+    /// For each of the model's bands, its position in the source; absent where it is.
+    pub(crate) fn found(&self) -> Vec<Option<usize>> {
+        self.positions.clone()
+    }
+
     /// Names of the model's bands that are there, in its order.
     pub fn present(&self) -> Vec<String> {
         self.names(|position| position.is_some())

@@ -64,6 +64,8 @@ fn recognise(path: &Path) -> Option<bool> {
         // Python begins with a frame, nephos with the list itself.
         [0x80, 4, b']', b'.' | 0x8c, ..] => true,
         [b'P', b'K', 3, 4, ..] => state_dict(&start),
+        // An ONNX model, whose first fields are format and producer.
+        [8, 8, 0x12, ..] => start.starts_with(b"\x08\x08\x12\x06nephos"),
         [b'{', ..] if length <= LONGEST_JSON => json(path)?,
         [b'{', ..] => REGION.iter().all(|key| has(&format!("\"{key}\":"))),
         [b'<', ..] => has("thick cloud") || has("NEPHOS_VERSION"),

@@ -10,6 +10,7 @@ mod landsat;
 mod masks;
 mod mixtures;
 mod no_data;
+mod onnx;
 mod outside;
 mod parity_full;
 mod pickle;
