@@ -1,55 +1,17 @@
-//! The encoder and the graph: attention of all tokens, or of those within reach.
-
-use nephos_kernel::reach::Reach;
+//! The encoder and the graph: attention of tokens to those that they see.
 
 use super::graph::{Attribute, Value};
 use super::layers::Builder;
+use super::sight::Sight;
 use crate::config::{Activation, Affinity, NormOrder};
 use crate::error::Result;
-
-/// Added to the score of a pair out of reach: its share of a softmax is 0 then.
-const NEVER: f32 = -1e9;
 
 /// Added to the square of a token's length, as in the engine.
 const EPSILON: f32 = 1e-12;
 
 impl Builder<'_> {
-    /// What is added to the scores of pairs, `[tokens, tokens]`; none where all tokens attend to
-    /// all. A pair is within reach if it is by rows and by columns: the file holds two small
-    /// matrices and the sum is made where it is run.
-    pub fn mask(&mut self) -> Option<Value> {
-        let reach = Reach {
-            grid: self.grid,
-            reach: self.config.reach?,
-        };
-        if !reach.limits() {
-            return None;
-        }
-        let [rows, cols] = self.grid;
-        let parts = [
-            ("reach.rows", 0, [rows, 1, rows, 1]),
-            ("reach.columns", 1, [1, cols, 1, cols]),
-        ];
-        let [by_row, by_col] = parts.map(|(name, axis, shape)| {
-            let scores: Vec<f32> = (reach.along(axis).into_iter().flatten())
-                .map(|within| if within { 0.0 } else { NEVER })
-                .collect();
-            self.graph.constant(name, &shape, &scores)
-        });
-        let pairs = self.add(&by_row, &by_col);
-        Some(self.reshape(&pairs, &[self.tokens() as i64; 2]))
-    }
-
-    /// Shares of each row of scores.
-    fn softmax(&mut self, scores: &Value, mask: Option<&Value>) -> Value {
-        let masked = mask.map(|mask| self.add(scores, mask));
-        let scores = masked.as_ref().unwrap_or(scores);
-        self.graph
-            .node("Softmax", &[scores], &[Attribute::Int("axis", -1)])
-    }
-
     /// The encoder's tokens.
-    pub fn encoder(&mut self, tokens: Value, mask: Option<&Value>) -> Result<Value> {
+    pub fn encoder(&mut self, tokens: Value, sight: &Sight) -> Result<Value> {
         let encoder = &self.config.encoder;
         let mut x = tokens;
         let mut tapped: Option<Value> = None;
@@ -64,7 +26,7 @@ impl Builder<'_> {
                 });
             }
             if depth < encoder.depth {
-                x = self.encoder_layer(&x, &format!("encoder.layers.{depth}"), mask)?;
+                x = self.encoder_layer(&x, &format!("encoder.layers.{depth}"), sight)?;
             }
         }
         if encoder.final_norm {
@@ -76,19 +38,19 @@ impl Builder<'_> {
         })
     }
 
-    fn encoder_layer(&mut self, x: &Value, layer: &str, mask: Option<&Value>) -> Result<Value> {
+    fn encoder_layer(&mut self, x: &Value, layer: &str, sight: &Sight) -> Result<Value> {
         let [norm1, norm2] = ["norm1", "norm2"].map(|norm| format!("{layer}.{norm}"));
         match self.config.encoder.norm {
             NormOrder::Pre => {
                 let normed = self.norm(x, &norm1)?;
-                let attended = self.self_attention(&normed, layer, mask)?;
+                let attended = self.self_attention(&normed, layer, sight)?;
                 let middle = self.add(x, &attended);
                 let normed = self.norm(&middle, &norm2)?;
                 let fed = self.feed_forward(&normed, layer)?;
                 Ok(self.add(&middle, &fed))
             }
             NormOrder::Post => {
-                let attended = self.self_attention(x, layer, mask)?;
+                let attended = self.self_attention(x, layer, sight)?;
                 let sum = self.add(x, &attended);
                 let middle = self.norm(&sum, &norm1)?;
                 let fed = self.feed_forward(&middle, layer)?;
@@ -98,30 +60,23 @@ impl Builder<'_> {
         }
     }
 
-    fn self_attention(&mut self, x: &Value, layer: &str, mask: Option<&Value>) -> Result<Value> {
+    fn self_attention(&mut self, x: &Value, layer: &str, sight: &Sight) -> Result<Value> {
         let (width, heads) = (self.config.patch.width, self.config.encoder.heads);
-        let (tokens, head) = (self.tokens() as i64, width / heads);
+        let head = width / heads;
         let packed = self.linear(x, &format!("{layer}.self_attn.in_proj"), true)?;
-        let parts: [Value; 3] =
-            self.graph
-                .nodes("Split", &[&packed], &[Attribute::Int("axis", -1)]);
-        let [q, k, v] =
-            parts.map(|part| self.reshape(&part, &[0, tokens, heads as i64, head as i64]));
-        let q = self.transpose(&q, &[0, 2, 1, 3]);
-        let k = self.transpose(&k, &[0, 2, 3, 1]);
-        let v = self.transpose(&v, &[0, 2, 1, 3]);
+        let last = [Attribute::Int("axis", -1)];
+        let parts: [Value; 3] = self.graph.nodes("Split", &[&packed], &last);
+        let [q, k, v] = parts.map(|part| self.by_head(&part, heads));
         let q = self.scaled(&q, (head as f32).sqrt().recip());
+        let q = self.queries(&q, sight, [heads, head]);
+        let k = self.keys(&k, sight, [heads, head]);
+        let v = self.keys(&v, sight, [heads, head]);
+        let k = self.transpose(&k, &[0, 1, 2, 4, 3]);
         let scores = self.graph.node("MatMul", &[&q, &k], &[]);
-        let shares = self.softmax(&scores, mask);
+        let shares = self.shares(&scores, sight);
         let context = self.graph.node("MatMul", &[&shares, &v], &[]);
-        let context = self.by_token(&context, width);
+        let context = self.by_token(&context, sight, [heads, head]);
         self.linear(&context, &format!("{layer}.self_attn.out_proj"), true)
-    }
-
-    /// Features of heads, `[batch, heads, tokens, head]`, side by side.
-    fn by_token(&mut self, heads: &Value, width: usize) -> Value {
-        let tokens = self.transpose(heads, &[0, 2, 1, 3]);
-        self.reshape(&tokens, &[0, self.tokens() as i64, width as i64])
     }
 
     fn feed_forward(&mut self, x: &Value, layer: &str) -> Result<Value> {
@@ -141,14 +96,15 @@ impl Builder<'_> {
     }
 
     /// The nodes after the graph attention.
-    pub fn graph_attention(&mut self, tokens: Value, mask: Option<&Value>) -> Result<Value> {
+    pub fn graph_attention(&mut self, tokens: Value, sight: &Sight) -> Result<Value> {
         let graph = &self.config.graph;
-        let cosines = (self.config.compares_patches()).then(|| self.cosines(&tokens));
+        let (heads, head) = (graph.heads, graph.width / graph.heads);
+        let cosines = (self.config.compares_patches()).then(|| self.cosines(&tokens, sight));
         let mut nodes = tokens;
         for index in 0..graph.layers {
             let layer = format!("graph.layers.{index}");
             let features = self.linear(&nodes, &format!("{layer}.project"), false)?;
-            let scores = self.pair_scores(&features, &layer)?;
+            let scores = self.pair_scores(&features, &layer, sight)?;
             let scores = match (&cosines, graph.affinity) {
                 (Some(cosines), Affinity::Bias) => {
                     let (_, _, scale) = self.weight(&format!("{layer}.affinity_scale"))?;
@@ -157,12 +113,11 @@ impl Builder<'_> {
                 }
                 _ => scores,
             };
-            let shares = self.softmax(&scores, mask);
-            let heads = [0, self.tokens() as i64, graph.heads as i64, -1];
-            let features = self.reshape(&features, &heads);
-            let features = self.transpose(&features, &[0, 2, 1, 3]);
+            let shares = self.shares(&scores, sight);
+            let features = self.by_head(&features, heads);
+            let features = self.keys(&features, sight, [heads, head]);
             let sums = self.graph.node("MatMul", &[&shares, &features], &[]);
-            let sums = self.by_token(&sums, graph.width);
+            let sums = self.by_token(&sums, sight, [heads, head]);
             let positive = self.relu(&sums);
             nodes = match graph.residual {
                 true => self.add(&nodes, &positive),
@@ -172,48 +127,45 @@ impl Builder<'_> {
         Ok(nodes)
     }
 
-    /// LeakyReLU of the sum of both nodes' scores, `[batch, heads, tokens, tokens]`.
-    fn pair_scores(&mut self, features: &Value, layer: &str) -> Result<Value> {
+    /// LeakyReLU of the sum of both nodes' scores, `[batch, heads, blocks, queries, keys]`.
+    fn pair_scores(&mut self, features: &Value, layer: &str, sight: &Sight) -> Result<Value> {
         let graph = &self.config.graph;
         let (heads, head) = (graph.heads, graph.width / graph.heads);
         let (name, _, vectors) = self.weight(&format!("{layer}.score"))?;
-        let mut parts = Vec::new();
-        for (part, axes) in [("from", [0, 2, 1]), ("to", [0, 2, 1])] {
+        let [from, to] = [("from", 0), ("to", head)].map(|(part, first)| {
             // A column for each head, 0 where features are another head's.
-            let first = if part == "from" { 0 } else { head };
             let mut columns = vec![0.0; graph.width * heads];
             for (feature, row) in columns.chunks_exact_mut(heads).enumerate() {
                 let of = feature / head;
                 let place = of * 2 * head + first + feature % head;
                 row[of] = vectors.get(place).copied().unwrap_or_default();
             }
-            let columns =
-                (self.graph).constant(&format!("{name}.{part}"), &[graph.width, heads], &columns);
+            let (name, shape) = (format!("{name}.{part}"), [graph.width, heads]);
+            let columns = self.graph.constant(&name, &shape, &columns);
             let scores = self.graph.node("MatMul", &[features, &columns], &[]);
-            let scores = self.transpose(&scores, &axes);
-            let tokens = self.tokens() as i64;
-            let shape = match part {
-                "from" => [0, heads as i64, tokens, 1],
-                _ => [0, heads as i64, 1, tokens],
-            };
-            parts.push(self.reshape(&scores, &shape));
-        }
-        let sums = self.add(&parts[0], &parts[1]);
+            self.by_head(&scores, heads)
+        });
+        let from = self.queries(&from, sight, [heads, 1]);
+        let to = self.keys(&to, sight, [heads, 1]);
+        let to = self.transpose(&to, &[0, 1, 2, 4, 3]);
+        let sums = self.add(&from, &to);
         let alpha = Attribute::Float("alpha", graph.slope as f32);
         Ok(self.graph.node("LeakyRelu", &[&sums], &[alpha]))
     }
 
-    /// Cosines of the angles between tokens, `[batch, 1, tokens, tokens]`.
-    fn cosines(&mut self, tokens: &Value) -> Value {
+    /// Cosines of the angles between tokens, `[batch, 1, blocks, queries, keys]`.
+    fn cosines(&mut self, tokens: &Value, sight: &Sight) -> Value {
+        let width = self.config.patch.width;
         let last = [Attribute::Ints("axes", &[-1])];
         let squares = self.graph.node("ReduceSumSquare", &[tokens], &last);
         let epsilon = self.graph.number(EPSILON);
         let squares = self.add(&squares, &epsilon);
         let lengths = self.graph.node("Sqrt", &[&squares], &[]);
         let units = self.graph.node("Div", &[tokens, &lengths], &[]);
-        let across = self.transpose(&units, &[0, 2, 1]);
-        let cosines = self.graph.node("MatMul", &[&units, &across], &[]);
-        let tokens = self.tokens() as i64;
-        self.reshape(&cosines, &[0, 1, tokens, tokens])
+        let units = self.by_head(&units, 1);
+        let queries = self.queries(&units, sight, [1, width]);
+        let keys = self.keys(&units, sight, [1, width]);
+        let keys = self.transpose(&keys, &[0, 1, 2, 4, 3]);
+        self.graph.node("MatMul", &[&queries, &keys], &[])
     }
 }

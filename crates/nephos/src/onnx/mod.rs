@@ -1,8 +1,8 @@
 //! The graph transformer as an ONNX model, for ONNX Runtime and for QGIS's plugin Deepness.
 //!
-//! [`export`] writes operators of opset 17 for windows of one size and any number of them, with
-//! dense attention; how far patches attend ([`ModelConfig::reach`](crate::config::ModelConfig))
-//! is a mask that is added to the scores. The way from the numbers of a raster to the model's
+//! [`export`] writes operators of opset 17 for windows of one size and any number of them.
+//! Attention is dense, or of blocks of patches to what is around them where the model limits how
+//! far patches attend ([`ModelConfig::reach`](crate::config::ModelConfig)). The way from the numbers of a raster to the model's
 //! input is part of the graph, and so is the calibration, so that the output are the
 //! probabilities that nephos itself has for a window.
 
@@ -14,6 +14,7 @@ mod metadata;
 mod network;
 mod options;
 mod protobuf;
+mod sight;
 
 use std::io::Write;
 use std::path::Path;

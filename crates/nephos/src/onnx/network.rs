@@ -20,9 +20,9 @@ impl Builder<'_> {
         let embedded = self.embed(&levels)?;
         let embeddings = self.tokens_of(&embedded, self.config.patch.width);
         let placed = self.placed(&embedded, &embeddings)?;
-        let mask = self.mask();
-        let encoded = self.encoder(placed, mask.as_ref())?;
-        let nodes = self.graph_attention(encoded, mask.as_ref())?;
+        let sight = self.sight();
+        let encoded = self.encoder(placed, &sight)?;
+        let nodes = self.graph_attention(encoded, &sight)?;
         let cells = self.decoder(&nodes, &embedded, &levels)?;
         Ok(self.upsampled(&cells, pixels))
     }

@@ -251,7 +251,7 @@ fn the_file_is_small_and_the_same_each_time() {
         .iter()
         .map(|(_, _, values)| 4 * values.len())
         .sum();
-    // The mask of 2304 × 2304 pairs is two matrices of 48 × 48.
+    // How far patches attend is stated by rows and by columns, not by pairs.
     assert!(
         (weights..weights + 100_000).contains(&bytes.len()),
         "{}",
