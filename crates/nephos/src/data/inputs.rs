@@ -79,6 +79,11 @@ impl Inputs {
         self.positions.clone()
     }
 
+    /// Positions among the model's bands of the optional ones, in the order of their channels.
+    pub(crate) fn optional(&self) -> &[usize] {
+        &self.optional
+    }
+
     /// Names of the model's bands that are there, in its order.
     pub fn present(&self) -> Vec<String> {
         self.names(|position| position.is_some())

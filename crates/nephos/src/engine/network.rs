@@ -142,11 +142,14 @@ pub fn check_affinity_nodes(config: &ModelConfig, nodes: u64) -> Result<()> {
     if !config.compares_patches() || nodes <= MAX_AFFINITY_NODES {
         return Ok(());
     }
+    let stride = config.patch.stride as u64;
+    let side = MAX_AFFINITY_NODES.isqrt() * stride;
     Err(Error::limits(
         "`options.graph = scene`",
         format!(
-            "the scene has {nodes} patches; this model's graph compares all pairs \
-             (model.graph.affinity), which goes up to {MAX_AFFINITY_NODES}"
+            "the scene has {nodes} patches; this model's graph compares all pairs of them \
+             (model.graph.affinity), which goes up to {MAX_AFFINITY_NODES} patches, {side} × {side} \
+             pixels. A graph over larger scenes is for models without affinity"
         ),
     ))
 }

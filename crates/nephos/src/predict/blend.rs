@@ -1,5 +1,7 @@
 //! Overlapping windows become one map.
 
+use std::ops::Range;
+
 use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
 
@@ -87,18 +89,18 @@ impl Blender {
             });
     }
 
-    /// The scores `[classes, rows, width]` of `rows` rows from `first`, whose places
-    /// are then free for the rows one window further down; 0 where no window
-    /// was added.
-    pub fn take(&mut self, first: usize, rows: usize) -> Array3<f32> {
+    /// The scores `[classes, rows, columns]` of `rows` rows from `first`, whose places
+    /// are then free for the rows one window further down, in the columns `columns`; 0 where no
+    /// window was added.
+    pub fn take(&mut self, first: usize, rows: usize, columns: Range<usize>) -> Array3<f32> {
         let (classes, width) = (self.classes, self.size[1]);
-        let mut taken = Array3::zeros((classes, rows, width));
+        let mut taken = Array3::zeros((classes, rows, columns.len()));
         for row in 0..rows {
             let slot = (first + row) % self.window[0];
             let means = &mut self.means[slot * classes * width..][..classes * width];
             for (class, means) in means.chunks_exact_mut(width).enumerate() {
                 let mut taken = taken.slice_mut(ndarray::s![class, row, ..]);
-                taken.assign(&ndarray::aview1(means));
+                taken.assign(&ndarray::aview1(&means[columns.clone()]));
             }
             means.fill(0.0);
             self.weights[slot * width..][..width].fill(0.0);
@@ -142,12 +144,12 @@ mod tests {
         let mut blender = Blender::new(1, &plan);
         blender.add([0, 0], Array3::from_elem((1, 3, 4), 1.0).view());
         blender.add([0, 3], Array3::from_elem((1, 3, 4), 5.0).view());
-        let scores = blender.take(0, 3);
+        let scores = blender.take(0, 3, 0..7);
         // Column 3 is an outermost pixel of both: the same weight.
         for row in 0..3 {
             let found: Vec<f32> = scores.slice(ndarray::s![0, row, ..]).to_vec();
             assert_eq!(found, [1.0, 1.0, 1.0, 3.0, 5.0, 5.0, 5.0]);
         }
-        assert_eq!(blender.take(0, 3).sum(), 0.0);
+        assert_eq!(blender.take(0, 3, 0..7).sum(), 0.0);
     }
 }

@@ -6,7 +6,7 @@ use ndarray::{Array2, Array3, Array4};
 
 use super::decision::Decision;
 use super::memory;
-use super::options::PredictOptions;
+use super::options::{GraphScope, PredictOptions};
 use super::prediction::Prediction;
 use super::scene_input::SceneInput;
 use super::segmentation::{Segmentation, scores};
@@ -132,6 +132,7 @@ impl Model {
         scene: &'a dyn Scene,
         options: &PredictOptions,
     ) -> Result<Prediction<'a>> {
+        self.check_graph(scene.info(), options.graph)?;
         let input = SceneInput::of(scene, &self.config.data)?;
         Prediction::new(self, scene, input, options.clone())
     }
@@ -202,12 +203,16 @@ impl Model {
         })
     }
 
-    /// Refuses a graph over all patches of a scene before anything is computed for it.
+    /// Refuses a graph over all patches of a scene ([`GraphScope::Scene`]) that the model can't
+    /// have, by its metadata alone: before a pixel is read.
     ///
     /// # Errors
-    /// The network is an architecture without patches, its graph can't take so many of
-    /// them, or they don't fit into memory.
-    pub(super) fn check_graph(&self, info: &SceneInfo) -> Result<()> {
+    /// The network is an architecture without patches, its graph compares all pairs of patches
+    /// and can't take so many of them, or they don't fit into memory.
+    pub fn check_graph(&self, info: &SceneInfo, graph: GraphScope) -> Result<()> {
+        if graph != GraphScope::Scene {
+            return Ok(());
+        }
         self.parts()?;
         let model = &self.config.model;
         let [height, width] = info.size;

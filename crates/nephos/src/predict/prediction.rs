@@ -5,21 +5,21 @@ use std::path::Path;
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, s};
 
 use super::model::Model;
-use super::model_scene::ModelScene;
 use super::options::{GraphScope, PredictOptions};
 use super::outputs::{Outputs, SideOutput};
 use super::products;
 use super::record::{RunRecord, SourceRecord};
-use super::scene_graph::run_scene_graph;
+use super::scene_graph;
 use super::scene_input::SceneInput;
 use super::scene_sink::SceneSink;
 use super::segmentation::Segmentation;
-use super::stream::{Progress, RowSink, RunOptions, RunStats, percent, run};
+use super::source::Source;
+use super::stream::{Progress, RowSink, RunOptions, RunStats, percent, run_source};
 use super::window::window_for;
 use crate::class::{CLASS_COUNT, IGNORE};
 use crate::error::{Error, Result};
 use crate::mask::{Dilation, MaskSummary};
-use crate::output::Declared;
+use crate::output::{Declared, folder_of};
 use crate::scene::Scene;
 
 /// The prediction of one scene, ready to be computed: when it is written, or asked for.
@@ -45,9 +45,7 @@ impl<'a> Prediction<'a> {
             let message = format!("it has {classes} classes, masks have {CLASS_COUNT}");
             return Err(Error::unsupported("the model", message));
         }
-        if options.graph == GraphScope::Scene {
-            model.check_graph(scene.info())?;
-        }
+        model.check_graph(scene.info(), options.graph)?;
         Ok(Self {
             model,
             scene,
@@ -114,7 +112,7 @@ impl<'a> Prediction<'a> {
         let classes = self.model.config().model.classes;
         let mut sink = SceneSink::create(info, &outputs, classes, dilation, &tags)?;
         let probabilities = outputs.side_outputs.contains(&SideOutput::Probabilities);
-        let stats = self.run(probabilities, &mut sink)?;
+        let stats = self.run_in(folder_of(&outputs.mask), probabilities, &mut sink)?;
         if !stats.absent_in_part.is_empty() {
             let bands = (stats.absent_in_part.iter())
                 .map(|(name, share)| format!("{name} in {}", percent(*share)));
@@ -171,14 +169,21 @@ impl<'a> Prediction<'a> {
 
     /// Computes the scene and hands its rows to `sink`, from the top down.
     pub(crate) fn run(&self, probabilities: bool, sink: &mut dyn RowSink) -> Result<RunStats> {
+        self.run_in(&std::env::temp_dir(), probabilities, sink)
+    }
+
+    /// The same; what is spooled of a scene of many columns is in the folder `spool`.
+    fn run_in(
+        &self,
+        spool: &Path,
+        probabilities: bool,
+        sink: &mut dyn RowSink,
+    ) -> Result<RunStats> {
         let (config, options) = (&self.model.config().model, &self.options);
         let SceneInput { inputs, gain, .. } = &self.input;
-        // A model with channels for absent bands reads the scene through a scene of its input's
-        // channels.
-        let channels = (inputs.declares()).then(|| ModelScene::new(self.scene, inputs, *gain));
-        let (scene, bands, gain): (&dyn Scene, Vec<usize>, f32) = match &channels {
-            Some(channels) => (channels, (0..channels.info().bands.len()).collect(), 1.0),
-            None => (self.scene, inputs.positions(), *gain),
+        let source = &match inputs.declares() {
+            true => Source::of(self.scene, inputs, *gain),
+            false => Source::plain(self.scene, &inputs.positions(), *gain),
         };
         let run_options = RunOptions {
             overlap: options.overlap.unwrap_or(config.overlap),
@@ -187,6 +192,7 @@ impl<'a> Prediction<'a> {
             probabilities,
             decision: self.model.decision().clone(),
             cancel: options.cancel.clone(),
+            spool: spool.to_owned(),
             ..RunOptions::new(self.window())
         };
         let progress = |progress: &Progress| {
@@ -195,31 +201,13 @@ impl<'a> Prediction<'a> {
             }
         };
         let mut stats = if options.graph == GraphScope::Scene {
-            run_scene_graph(
-                self.model.parts()?,
-                config,
-                scene,
-                &bands,
-                gain,
-                &run_options,
-                sink,
-                &progress,
-            )?
+            let parts = self.model.parts()?;
+            scene_graph::run_source(parts, config, source, &run_options, sink, &progress)?
         } else {
-            run(
-                self.model,
-                config.classes,
-                scene,
-                &bands,
-                gain,
-                &run_options,
-                sink,
-                &progress,
-            )?
+            let (model, classes) = (self.model, config.classes);
+            run_source(model, classes, source, &run_options, sink, &progress)?
         };
-        stats.absent_in_part = channels
-            .as_ref()
-            .map_or(Vec::new(), ModelScene::absent_in_part);
+        stats.absent_in_part = source.absent_in_part();
         Ok(stats)
     }
 

@@ -2,8 +2,7 @@
 
 use ndarray::{Array2, Array3};
 
-use super::model_scene::ModelScene;
-use super::strip::with_data;
+use super::source::Source;
 use crate::config::DataConfig;
 use crate::data::Inputs;
 use crate::error::Result;
@@ -70,17 +69,6 @@ impl SceneInput {
     /// # Errors
     /// A window outside the scene, or one that can't be read.
     pub fn read(&self, scene: &dyn Scene, window: Window) -> Result<(Array3<f32>, Array2<bool>)> {
-        let channels = ModelScene::new(scene, &self.inputs, self.gain);
-        let all: Vec<usize> = (0..channels.info().bands.len()).collect();
-        let mut input = channels.read(&all, window)?;
-        let valid = with_data(&input);
-        for mut plane in input.outer_iter_mut() {
-            plane.zip_mut_with(&valid, |value, valid| {
-                if !valid {
-                    *value = 0.0;
-                }
-            });
-        }
-        Ok((input, valid))
+        Source::of(scene, &self.inputs, self.gain).read(window)
     }
 }

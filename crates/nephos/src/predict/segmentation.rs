@@ -6,6 +6,7 @@ use super::blend::Blender;
 use super::decide::decide;
 use super::decision::Decision;
 use super::forward::forward_checked;
+use super::source::Channels;
 use super::steps::{Step, assemble};
 use super::stream::BATCH_PIXELS;
 use super::strip::Strip;
@@ -67,6 +68,7 @@ pub(super) fn scores(
     let mut strip = Some(Strip::of_image(image, valid));
     assemble(
         &plan,
+        &Channels::plain(image.dim().0),
         BATCH_PIXELS,
         || strip.take(),
         |step| {
@@ -79,8 +81,11 @@ pub(super) fn scores(
                 }
                 Step::Rows { first, valid, .. } => {
                     let end = first + valid.nrows();
-                    all.slice_mut(s![.., first..end, ..])
-                        .assign(&blender.take(first, valid.nrows()));
+                    all.slice_mut(s![.., first..end, ..]).assign(&blender.take(
+                        first,
+                        valid.nrows(),
+                        0..width,
+                    ));
                 }
             }
             Ok(true)

@@ -2,6 +2,7 @@
 
 use ndarray::{Array2, Array4};
 
+use super::source::Channels;
 use super::strip::{RowBuffer, Strip};
 use crate::error::Result;
 use crate::scene::Plan;
@@ -27,7 +28,7 @@ pub(super) enum Step {
     },
 }
 
-/// Cuts the windows of a plan from strips that come from the top of the scene to its
+/// Cuts the windows of a plan, as a model's input, from strips that come from the top of the scene to its
 /// end, and hands the steps to `send` in the one order they have, whatever the speed
 /// of either side.
 ///
@@ -37,6 +38,7 @@ pub(super) enum Step {
 /// What `send` returns.
 pub(super) fn assemble(
     plan: &Plan,
+    channels: &Channels,
     batch_pixels: usize,
     mut more: impl FnMut() -> Option<Strip>,
     mut send: impl FnMut(Step) -> Result<bool>,
@@ -54,8 +56,9 @@ pub(super) fn assemble(
         let places: Vec<[isize; 2]> = (plan.lefts.iter().map(|left| [*top, *left]))
             .filter(|place| buffer.any_valid(*place, plan.window))
             .collect();
-        for places in places.chunks(plan.batch(places.len(), batch_pixels)) {
-            let data = buffer.cut(places, plan.window);
+        let threads = rayon::current_num_threads();
+        for places in places.chunks(plan.batch(places.len(), batch_pixels, threads)) {
+            let data = buffer.cut(channels, places, plan.window);
             let places = places.to_vec();
             if !send(Step::Windows { places, data })? {
                 return Ok(());

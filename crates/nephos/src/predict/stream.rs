@@ -1,6 +1,8 @@
 //! A scene to a mask in bounded memory: decoding, computing, blending and writing at
 //! the same time.
 
+use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,22 +15,23 @@ use super::blend::Blender;
 use super::decide::decide;
 use super::decision::Decision;
 use super::forward::forward_checked;
+use super::panel::{Panel, panels};
+use super::source::Source;
+use super::spool::Spool;
 use super::steps::{Step, assemble};
 use super::strip::Strip;
 use crate::class::IGNORE;
 use crate::config::OVERLAP;
 use crate::error::{Error, Result};
 use crate::network::Forward;
-use crate::raster::Window;
 use crate::scene::{Plan, Scene};
 
 /// Pixels that go through the model at once by default: enough to keep a
 /// processor busy, few enough for memory.
 pub(super) const BATCH_PIXELS: usize = 1 << 20;
 
-/// Least rows that are read at once; files with single rows as blocks are read many
-/// rows at a time.
-const READ_ROWS: usize = 64;
+/// Columns that are computed together by default: a Sentinel-2 tile has 10980.
+const COLUMNS: usize = 11_264;
 
 /// Most rows that are handed to a sink at once.
 pub(super) const SINK_ROWS: usize = 64;
@@ -56,11 +59,16 @@ pub struct RunOptions {
     pub decision: Decision,
     /// Stops the run with an error soon after it becomes true.
     pub cancel: Option<Arc<AtomicBool>>,
+    /// About how many columns are computed from the scene's top to its end before the next:
+    /// what bounds memory where the scene is wide.
+    pub columns: usize,
+    /// Where masks of such columns are kept until the scene is done, in files without a name.
+    pub spool: PathBuf,
 }
 
 impl RunOptions {
     /// Windows of `window` rows and columns that overlap by a quarter, about a
-    /// megapixel at once, classes only.
+    /// megapixel at once, classes only; columns as many as a Sentinel-2 tile has.
     pub fn new(window: [usize; 2]) -> Self {
         Self {
             window,
@@ -71,6 +79,8 @@ impl RunOptions {
             probabilities: false,
             decision: Decision::default(),
             cancel: None,
+            columns: COLUMNS,
+            spool: std::env::temp_dir(),
         }
     }
 
@@ -147,6 +157,18 @@ pub struct RunStats {
 }
 
 impl RunStats {
+    /// Adds what a part of the scene took.
+    fn add(&mut self, part: &Self) {
+        self.counts.resize(part.counts.len(), 0);
+        for (sum, count) in self.counts.iter_mut().zip(&part.counts) {
+            *sum += count;
+        }
+        self.windows += part.windows;
+        self.computed_pixels += part.computed_pixels;
+        self.forward_seconds += part.forward_seconds;
+        self.waiting_seconds += part.waiting_seconds;
+    }
+
     /// [`RunStats::absent_in_part`] in words, one sentence per band.
     pub fn gaps(&self) -> Vec<String> {
         let sentence = |(name, share): &(String, f64)| {
@@ -175,9 +197,11 @@ pub(super) fn percent(share: f64) -> String {
 /// thread and the model on the caller's. The steps and what is in each are fixed by the
 /// scene and `options`: the result does not depend on the number or speed of threads.
 ///
-/// Memory holds, over the scene's width, the rows of about one window as input and one
-/// as scores, two blocks of rows that are read ahead, and a few batches of windows;
-/// nothing grows with the scene's height.
+/// Memory holds, over the scene's width, the bands of the rows of about one window and its
+/// scores, two blocks of rows that are read ahead, and a few batches of windows;
+/// nothing grows with the scene's height. A scene of more columns than `options.columns` is
+/// computed in panels of about so many, each from the top to the end, whose masks are spooled to
+/// `options.spool`; its rows reach the sink once the last panel is done. The masks are the same.
 ///
 /// # Errors
 /// Bands the scene lacks, options that make no sense ([`Plan::new`]), what the scene,
@@ -198,43 +222,83 @@ pub fn run(
     sink: &mut dyn RowSink,
     progress: &(dyn Fn(&Progress) + Sync),
 ) -> Result<RunStats> {
+    let source = Source::plain(scene, bands, input_gain);
+    run_source(forward, classes, &source, options, sink, progress)
+}
+
+/// The same of a source.
+pub(super) fn run_source(
+    forward: &dyn Forward,
+    classes: usize,
+    source: &Source<'_>,
+    options: &RunOptions,
+    sink: &mut dyn RowSink,
+    progress: &(dyn Fn(&Progress) + Sync),
+) -> Result<RunStats> {
     let started = Instant::now();
-    let size = scene.info().size;
-    scene.info().check(
-        bands,
-        Window {
-            row: 0,
-            col: 0,
-            rows: size[0],
-            cols: size[1],
-        },
-    )?;
-    let plan = &Plan::new(
+    let size = source.size();
+    source.check()?;
+    let plan = Plan::new(
         size,
         options.window,
         options.overlap,
         options.align,
         options.shift,
     )?;
-    let tracker = &Tracker::new(plan, progress);
-    let mut stats = thread::scope(|scope| {
-        // A strip is handed over only on request, so that just one more is
-        // read ahead; of the others, one waits while one is worked on.
+    let panels = panels(&plan, options.columns);
+    let tracker = &Tracker::new(size, &panels, progress);
+    let mut stats = RunStats::default();
+    if let [panel] = &panels[..] {
+        stats = run_panel(forward, classes, source, panel, options, sink, tracker)?;
+    } else {
+        let scores = options.probabilities.then_some(classes);
+        let mut spool = Spool::new(&options.spool, size, scores)?;
+        for panel in &panels {
+            let sink = &mut spool.panel(panel.own.clone());
+            let done = run_panel(forward, classes, source, panel, options, sink, tracker)?;
+            stats.add(&done);
+        }
+        spool.hand_over(sink, || options.check_cancel())?;
+    }
+    stats.valid = stats.counts.iter().sum();
+    stats.no_data = size[0] as u64 * size[1] as u64 - stats.valid;
+    stats.skipped = tracker.update(|_| ()).skipped;
+    stats.total_seconds = started.elapsed().as_secs_f64();
+    Ok(stats)
+}
+
+/// Computes some columns of the scene; `sink` receives those that the panel makes final.
+fn run_panel(
+    forward: &dyn Forward,
+    classes: usize,
+    source: &Source<'_>,
+    panel: &Panel,
+    options: &RunOptions,
+    sink: &mut dyn RowSink,
+    tracker: &Tracker<'_>,
+) -> Result<RunStats> {
+    thread::scope(|scope| {
+        // Strips are handed over only on request, so that just one more block of rows is
+        // read ahead. So is a batch of windows: one is cut while one is worked on.
         let (to_windows, strips) = sync_channel(0);
-        let (to_model, windows) = sync_channel(1);
-        let (to_blender, scores) = sync_channel(1);
+        let (to_model, windows) = sync_channel(0);
+        let (to_blender, scores) = sync_channel(0);
         let (to_sink, rows) = sync_channel(1);
-        let reader = start(scope, move || read(scene, bands, input_gain, to_windows))?;
+        let reader = start(scope, move || {
+            read(source, panel.columns.clone(), panel.own.clone(), to_windows)
+        })?;
         let cutter = start(scope, move || {
+            let mut strips = strips.into_iter().flatten();
             assemble(
-                plan,
+                &panel.plan,
+                source.channels(),
                 options.batch_pixels,
-                || strips.recv().ok(),
+                || strips.next(),
                 |step| Ok(to_model.send(step).is_ok()),
             )
         })?;
         let blender = start(scope, move || {
-            blend(plan, classes, options, scores, to_sink)
+            blend(panel, classes, options, scores, to_sink)
         })?;
         let writer = start(scope, move || write(sink, classes, rows, tracker))?;
 
@@ -249,12 +313,7 @@ pub fn run(
         let counts = written?;
         let stats = inferred?;
         Ok::<_, Error>(RunStats { counts, ..stats })
-    })?;
-    stats.valid = stats.counts.iter().sum();
-    stats.no_data = size[0] as u64 * size[1] as u64 - stats.valid;
-    stats.skipped = tracker.update(|_| ()).skipped;
-    stats.total_seconds = started.elapsed().as_secs_f64();
-    Ok(stats)
+    })
 }
 
 /// Starts a step on a thread of its own. Where one can't be started, those that were end
@@ -273,19 +332,19 @@ pub(super) fn join<T>(step: ScopedJoinHandle<'_, T>) -> T {
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Reads the scene from its top in strips of whole blocks.
+/// Reads columns of the scene from its top, some whole blocks of rows at a time; `own` are
+/// those that no other call reads.
 pub(super) fn read(
-    scene: &dyn Scene,
-    bands: &[usize],
-    gain: f32,
-    to_windows: SyncSender<Strip>,
+    source: &Source<'_>,
+    columns: Range<usize>,
+    own: Range<usize>,
+    to_windows: SyncSender<Vec<Strip>>,
 ) -> Result<()> {
-    let info = scene.info();
-    let (height, block) = (info.size[0], info.block[0].clamp(1, info.size[0]));
-    let rows = block * READ_ROWS.div_ceil(block);
+    let ([height, _], rows) = (source.size(), source.rows_at_once());
     for first in (0..height).step_by(rows) {
-        let strip = Strip::read(scene, bands, gain, first, rows.min(height - first))?;
-        if to_windows.send(strip).is_err() {
+        let rows = first..height.min(first + rows);
+        let strips = source.strips(rows, &columns, &own)?;
+        if to_windows.send(strips).is_err() {
             break;
         }
     }
@@ -346,14 +405,15 @@ struct FinalRows {
 
 /// Blends windows and decides on the rows that are final.
 fn blend(
-    plan: &Plan,
+    panel: &Panel,
     classes: usize,
     options: &RunOptions,
     scores: Receiver<Step>,
     to_sink: SyncSender<FinalRows>,
 ) {
     let (probabilities, decision) = (options.probabilities, &options.decision);
-    let mut blender = Blender::new(classes, plan);
+    let mut blender = Blender::new(classes, &panel.plan);
+    let own = panel.own_within();
     for step in scores {
         match step {
             Step::Windows { places, data } => {
@@ -364,9 +424,9 @@ fn blend(
             Step::Rows { first, valid, .. } => {
                 for start in (0..valid.nrows()).step_by(SINK_ROWS) {
                     let end = valid.nrows().min(start + SINK_ROWS);
-                    let mut scores = blender.take(first + start, end - start);
+                    let mut scores = blender.take(first + start, end - start, own.clone());
                     decision.calibrate(&mut scores);
-                    let valid = valid.slice(s![start..end, ..]);
+                    let valid = valid.slice(s![start..end, own.clone()]);
                     let rows = FinalRows {
                         first: first + start,
                         classes: decide(&mut scores, valid, probabilities, decision.threshold()),
@@ -409,10 +469,15 @@ struct Tracker<'a> {
 }
 
 impl<'a> Tracker<'a> {
-    fn new(plan: &Plan, report: &'a (dyn Fn(&Progress) + Sync)) -> Self {
+    fn new(
+        [height, width]: [usize; 2],
+        panels: &[Panel],
+        report: &'a (dyn Fn(&Progress) + Sync),
+    ) -> Self {
+        let windows = panels.iter().map(|panel| panel.plan.windows() as u64);
         let progress = Progress {
-            pixels_total: plan.size[0] as u64 * plan.size[1] as u64,
-            windows_total: plan.windows() as u64,
+            pixels_total: height as u64 * width as u64,
+            windows_total: windows.sum(),
             ..Progress::default()
         };
         Self {

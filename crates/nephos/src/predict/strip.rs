@@ -3,60 +3,50 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use ndarray::{Array2, Array3, Array4, ArrayView3, ArrayViewMut3, Axis, s};
+use ndarray::{Array2, Array3, Array4, ArrayView3, ArrayViewMut3, s};
 
-use crate::error::Result;
+use super::source::Channels;
 use crate::mirror::mirrored;
-use crate::raster::Window;
-use crate::scene::Scene;
 
-/// Consecutive rows of a scene over its full width, as the model takes them.
+/// Consecutive rows of a scene, or of some of its columns: the bands that are there.
 pub(super) struct Strip {
     /// The first row.
     pub first: usize,
-    /// `[bands, rows, width]`, 0 where not valid.
-    pub input: Array3<f32>,
-    /// `[rows, width]`: whether every band has data.
+    /// `[bands that are there, rows, columns]`, 0 where not valid, not finite where an optional
+    /// band has a gap.
+    pub present: Array3<f32>,
+    /// `[rows, columns]`: whether every band that is not optional has data.
     pub valid: Array2<bool>,
+    /// Whether an optional band may have a gap.
+    pub has_gaps: bool,
 }
 
 impl Strip {
-    /// Reads rows of a scene: model input = reflectance × `gain`.
-    pub fn read(
-        scene: &dyn Scene,
-        bands: &[usize],
-        gain: f32,
-        first: usize,
-        rows: usize,
-    ) -> Result<Self> {
-        let cols = scene.info().size[1];
-        let window = Window {
-            row: first,
-            col: 0,
-            rows,
-            cols,
-        };
-        let input = scene.read(bands, window)?;
-        let valid = with_data(&input);
-        Ok(Self::masked(first, input, valid, gain))
+    /// Rows from `first` on, no pixel of which is valid: `[bands, rows, columns]`.
+    pub fn empty(first: usize, shape: [usize; 3]) -> Self {
+        let [_, rows, columns] = shape;
+        Self {
+            first,
+            present: Array3::zeros(shape),
+            valid: Array2::from_elem((rows, columns), false),
+            has_gaps: false,
+        }
     }
 
-    /// A whole image as one strip: `[bands, height, width]` and `[height, width]`.
+    /// A whole image as one strip: `[channels, height, width]` and `[height, width]`. As in
+    /// training, pixels that are not valid are 0.
     pub fn of_image(image: ArrayView3<'_, f32>, valid: &Array2<bool>) -> Self {
-        Self::masked(0, image.to_owned(), valid.clone(), 1.0)
-    }
-
-    /// As in training, pixels that are not valid are 0.
-    fn masked(first: usize, mut input: Array3<f32>, valid: Array2<bool>, gain: f32) -> Self {
-        for mut plane in input.outer_iter_mut() {
-            plane.zip_mut_with(&valid, |value, valid| {
-                *value = if *valid { *value * gain } else { 0.0 };
+        let mut present = image.to_owned();
+        for mut plane in present.outer_iter_mut() {
+            plane.zip_mut_with(valid, |value, valid| {
+                *value = if *valid { *value } else { 0.0 };
             });
         }
         Self {
-            first,
-            input,
-            valid,
+            first: 0,
+            present,
+            valid: valid.clone(),
+            has_gaps: false,
         }
     }
 
@@ -64,24 +54,6 @@ impl Strip {
     fn end(&self) -> usize {
         self.first + self.valid.nrows()
     }
-
-    /// Drops the rows before `row`, which is one of the strip's, and frees their memory.
-    fn cut_before(&mut self, row: usize) {
-        let gone = row - self.first;
-        self.input = self.input.slice(s![.., gone.., ..]).to_owned();
-        self.valid = self.valid.slice(s![gone.., ..]).to_owned();
-        self.first = row;
-    }
-}
-
-/// Which pixels of `[bands, height, width]` have data in every band.
-pub(super) fn with_data(input: &Array3<f32>) -> Array2<bool> {
-    let (_, height, width) = input.dim();
-    let mut valid = Array2::from_elem((height, width), true);
-    for plane in input.outer_iter() {
-        valid.zip_mut_with(&plane, |valid, value| *valid &= value.is_finite());
-    }
-    valid
 }
 
 /// The rows of a scene that windows still need: strips that follow one another.
@@ -101,20 +73,11 @@ impl RowBuffer {
         self.strips.back().map_or(0, Strip::end)
     }
 
-    /// Rows before `row` are needed no more: at most a third as many as are still
-    /// needed stay in memory.
+    /// Rows before `row` are needed no more: strips that end there go.
     pub fn forget_before(&mut self, row: usize) {
         // The last strip stays for its end.
         while self.strips.len() > 1 && self.strips[0].end() <= row {
             self.strips.pop_front();
-        }
-        if let Some(strip) = self.strips.front_mut() {
-            let row = row.min(strip.end());
-            // A copy of the rest each time would cost more than it frees.
-            let worth = strip.valid.nrows().div_ceil(4).max(1);
-            if row >= strip.first + worth {
-                strip.cut_before(row);
-            }
         }
     }
 
@@ -126,19 +89,33 @@ impl RowBuffer {
         })
     }
 
-    /// Model input of windows, `[places.len(), bands, window rows, window columns]`; what
+    /// Model input of windows, `[places.len(), channels, window rows, window columns]`; what
     /// is outside the scene is the window's own part of it, [`mirrored`].
-    pub fn cut(&self, places: &[[isize; 2]], window: [usize; 2]) -> Array4<f32> {
-        let bands = (self.strips.front()).map_or(0, |strip| strip.input.len_of(Axis(0)));
-        let mut cut = Array4::zeros((places.len(), bands, window[0], window[1]));
+    pub fn cut(
+        &self,
+        channels: &Channels,
+        places: &[[isize; 2]],
+        window: [usize; 2],
+    ) -> Array4<f32> {
+        let mut cut = Array4::zeros((places.len(), channels.count(), window[0], window[1]));
         for (mut cut, place) in cut.outer_iter_mut().zip(places) {
             // Rows and columns of the window that are in the scene.
             let mut inside: Option<[Range<usize>; 2]> = None;
             for part in self.parts(*place, window) {
                 let [top, left] = part.within;
                 let (rows, cols) = (top..top + part.size[0], left..left + part.size[1]);
-                cut.slice_mut(s![.., rows.clone(), cols.clone()])
-                    .assign(&part.strip.input.slice(s![.., part.rows(), part.cols()]));
+                let Strip {
+                    present,
+                    valid,
+                    has_gaps,
+                    ..
+                } = part.strip;
+                channels.place(
+                    present.slice(s![.., part.rows(), part.cols()]),
+                    valid.slice(s![part.rows(), part.cols()]),
+                    *has_gaps,
+                    cut.slice_mut(s![.., rows.clone(), cols.clone()]),
+                );
                 // Strips follow one another from the top.
                 let first = inside.map_or(rows.start, |[rows, _]| rows.start);
                 inside = Some([first..rows.end, cols]);
@@ -243,15 +220,18 @@ mod tests {
             });
             buffer.push(Strip {
                 first,
-                input,
+                present: input,
                 valid: Array2::from_elem((rows, width), true),
+                has_gaps: false,
             });
         }
         buffer
     }
 
     fn cut(buffer: &RowBuffer, place: [isize; 2], window: [usize; 2]) -> Vec<f32> {
-        buffer.cut(&[place], window).into_raw_vec_and_offset().0
+        let channels = Channels::plain(1);
+        let cut = buffer.cut(&channels, &[place], window);
+        cut.into_raw_vec_and_offset().0
     }
 
     #[test]

@@ -71,10 +71,13 @@ impl Plan {
     }
 
     /// How many of `windows` windows go through the model at once: of about
-    /// `batch_pixels` pixels together, batches as equal as they can be.
-    pub(crate) fn batch(&self, windows: usize, batch_pixels: usize) -> usize {
-        let most = (batch_pixels / self.window_pixels()).max(1);
-        windows.div_ceil(windows.div_ceil(most).max(1)).max(1)
+    /// `batch_pixels` pixels together, as many for each of `threads` threads, batches as equal as
+    /// they can be.
+    pub(crate) fn batch(&self, windows: usize, batch_pixels: usize, threads: usize) -> usize {
+        let (most, threads) = ((batch_pixels / self.window_pixels()).max(1), threads.max(1));
+        let most = most - if most > threads { most % threads } else { 0 };
+        let equal = windows.div_ceil(windows.div_ceil(most).max(1)).max(1);
+        equal.next_multiple_of(threads).min(most)
     }
 
     fn window_pixels(&self) -> usize {
@@ -225,9 +228,15 @@ mod tests {
         let plan = Plan::new([100, 100], [40, 40], 0.25, 1, 0).unwrap();
         assert_eq!(plan.windows(), 9);
         assert_eq!(plan.computed_pixels(), 9 * 1600);
-        assert_eq!(plan.batch(29, 4 * 1600), 4);
-        assert_eq!(plan.batch(9, 8 * 1600), 5);
-        assert_eq!(plan.batch(3, 1), 1);
-        assert_eq!(plan.batch(0, 1), 1);
+        assert_eq!(plan.batch(29, 4 * 1600, 1), 4);
+        assert_eq!(plan.batch(9, 8 * 1600, 1), 5);
+        assert_eq!(plan.batch(3, 1, 1), 1);
+        assert_eq!(plan.batch(0, 1, 1), 1);
+        // No thread has a window more than another, unless there are fewer.
+        assert_eq!(plan.batch(34, 7 * 1600, 2), 6);
+        assert_eq!(plan.batch(34, 7 * 1600, 3), 6);
+        assert_eq!(plan.batch(34, 7 * 1600, 16), 7);
+        assert_eq!(plan.batch(9, 8 * 1600, 2), 6);
+        assert_eq!(plan.batch(1, 8 * 1600, 2), 2);
     }
 }

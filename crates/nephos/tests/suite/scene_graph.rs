@@ -1,13 +1,13 @@
 //! The graph over a whole scene, against the network on the scene as one image.
 
 use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
-use nephos::Result;
 use nephos::config::{Affinity, Config, PatchConfig, PositionKind};
 use nephos::engine::CpuNetwork;
 use nephos::network::Forward;
 use nephos::predict::{Progress, RowSink, RunOptions, RunStats, run_scene_graph};
-use nephos::raster::Georeference;
-use nephos::scene::MemoryScene;
+use nephos::raster::{Georeference, Window};
+use nephos::scene::{MemoryScene, SceneInfo};
+use nephos::{GraphScope, Model, PredictOptions, Result, Scene};
 
 use crate::tiny;
 
@@ -153,4 +153,45 @@ fn windows_change_little_and_no_data_stays() {
     let (kept, stats) = run(&config, &network, &image, &options);
     assert_eq!((stats.windows, stats.valid), (0, 0));
     assert!(kept.classes.iter().all(|class| *class == 255));
+}
+
+/// A scene of which nothing may be read.
+struct Unread(SceneInfo);
+
+impl Scene for Unread {
+    fn info(&self) -> &SceneInfo {
+        &self.0
+    }
+
+    fn read(&self, _bands: &[usize], _window: Window) -> Result<Array3<f32>> {
+        panic!("nothing is to be read")
+    }
+}
+
+#[test]
+fn a_scene_too_large_for_an_affinity_is_refused_before_it_is_read() {
+    let names = ["blue", "green", "red"].map(str::to_owned);
+    let scene = MemoryScene::new(
+        "s",
+        &names,
+        Array3::zeros((3, 1, 1)),
+        Georeference::default(),
+    );
+    let mut info = scene.unwrap().info().clone();
+    info.size = [2056, 2048];
+    let options = PredictOptions {
+        graph: GraphScope::Scene,
+        ..PredictOptions::default()
+    };
+    let model = Model::load("tiny").unwrap();
+    let scene = Unread(info);
+    let error = model
+        .predict_with(&scene, &options)
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("65792 patches") && error.contains("2048 × 2048 pixels"),
+        "{error}"
+    );
 }

@@ -721,3 +721,124 @@ fn a_run_can_be_stopped() {
     assert!(result.unwrap_err().to_string().contains("stopped"));
     assert_eq!(calls.into_inner(), 3);
 }
+
+/// Scores that depend on the pixel, on its place in the window and on the window's first pixel.
+struct ByWindow;
+
+impl Forward for ByWindow {
+    fn forward(&self, windows: Array4<f32>) -> Result<Array4<f32>> {
+        let mut scores = PerPixel.forward(windows.clone())?;
+        for (window, mut scores) in windows.outer_iter().zip(scores.outer_iter_mut()) {
+            let first = window[[0, 0, 0]];
+            for ((class, row, col), score) in scores.indexed_iter_mut() {
+                *score += first * (1 + class) as f32 + ((row * 3 + col * 5 + class) % 7) as f32;
+            }
+        }
+        Ok(scores)
+    }
+}
+
+#[test]
+fn a_scene_computed_in_columns_has_the_same_mask() {
+    let window = 16;
+    for (height, width, columns) in [(40, 200, 50), (33, 90, 1), (16, 300, 64), (7, 61, 30)] {
+        for (shift, overlap) in [(0, 0.25), (5, 0.25), (0, 0.7), (3, 0.0)] {
+            let scene = scene(reflectance(2, height, width));
+            let whole = RunOptions {
+                shift,
+                overlap,
+                ..options(window, (height, window))
+            };
+            let in_columns = RunOptions {
+                columns,
+                ..whole.clone()
+            };
+            let (classes, probabilities, stats) = mask(&ByWindow, &scene, &whole);
+            let (same, same_probabilities, more) = mask(&ByWindow, &scene, &in_columns);
+            let case = format!("{height} × {width} in {columns}, shift {shift}, overlap {overlap}");
+            assert_eq!(classes, same, "{case}");
+            let bits = |p: &[f32]| p.iter().map(|p| p.to_bits()).collect::<Vec<_>>();
+            assert!(bits(&probabilities) == bits(&same_probabilities), "{case}");
+            assert_eq!(
+                (&stats.counts, stats.valid),
+                (&more.counts, more.valid),
+                "{case}"
+            );
+            // Windows on a border are computed twice, unless none overlap.
+            let computed = [&stats, &more].map(|stats| stats.windows + stats.skipped);
+            assert!(computed[1] > computed[0] || overlap == 0.0, "{case}");
+        }
+    }
+}
+
+/// A scene of any width that holds nothing, and how wide what is read of it was at most.
+struct Endless {
+    info: SceneInfo,
+    widest: AtomicUsize,
+}
+
+impl Scene for Endless {
+    fn info(&self) -> &SceneInfo {
+        &self.info
+    }
+
+    fn read(&self, bands: &[usize], window: Window) -> Result<Array3<f32>> {
+        self.widest.fetch_max(window.cols, Ordering::Relaxed);
+        Ok(Array3::from_elem(
+            (bands.len(), window.rows, window.cols),
+            0.5,
+        ))
+    }
+}
+
+/// All that a run holds is as wide as the columns that it computes at once: what is read, and
+/// what the rows of windows and scores are made for (`predict::panel` holds these to it).
+#[test]
+fn nothing_that_is_read_is_wider_than_the_columns() {
+    let read = |width: usize| {
+        let mut info = scene(Array3::zeros((1, 1, 1))).info().clone();
+        (info.size, info.block) = ([24, width], [8, 8]);
+        let endless = Endless {
+            info,
+            widest: AtomicUsize::new(0),
+        };
+        let options = RunOptions {
+            columns: 100,
+            ..RunOptions::new([16, 16])
+        };
+        let (classes, _, stats) = mask(&PerPixel, &endless, &options);
+        assert_eq!(
+            (classes.len(), stats.valid),
+            (24 * width, 24 * width as u64)
+        );
+        endless.widest.into_inner()
+    };
+    let (narrow, wide) = (read(1_000), read(20_000));
+    assert!(narrow <= 132 && wide <= 132, "{narrow} and {wide} columns");
+}
+
+#[test]
+fn what_can_not_be_spooled_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let options = RunOptions {
+        columns: 20,
+        spool: file.clone(),
+        ..RunOptions::new([16, 16])
+    };
+    let scene = scene(reflectance(2, 20, 100));
+    let mut sink = RowCollector::default();
+    let run = run(
+        &PerPixel,
+        CLASSES,
+        &scene,
+        &[0, 1],
+        2.0,
+        &options,
+        &mut sink,
+        &quiet,
+    );
+    assert!(matches!(run, Err(Error::Io { .. })), "{run:?}");
+    assert_eq!(sink.next, 0);
+}

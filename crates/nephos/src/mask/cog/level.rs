@@ -7,6 +7,8 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use rayon::prelude::*;
 
+use super::tile_row::TileRow;
+
 /// Level of deflate, as GDAL's default.
 const DEFLATE: u32 = 6;
 
@@ -24,8 +26,8 @@ pub(super) struct Level {
     /// Whether samples are stored as differences to their left neighbours.
     differences: bool,
     fill: u8,
-    /// The rows of the tile row that is not full, `[rows, columns, bands]`.
-    rows: Vec<u8>,
+    /// The rows of the tile row that is not full, `[columns, bands]` each.
+    rows: TileRow,
     /// Bytes of each finished tile, row by row.
     sizes: Vec<u32>,
     spool: File,
@@ -43,19 +45,26 @@ pub(super) struct Storage {
 }
 
 impl Level {
-    /// An image of `[height, width]` that is spooled to the empty file `spool`.
-    pub(super) fn new([height, width]: [usize; 2], storage: Storage, spool: File) -> Self {
-        Self {
+    /// An image of `[height, width]` that is spooled to empty files, which `file` makes.
+    ///
+    /// # Errors
+    /// What `file` returns.
+    pub(super) fn new<E>(
+        [height, width]: [usize; 2],
+        storage: Storage,
+        file: impl Fn() -> Result<File, E>,
+    ) -> Result<Self, E> {
+        Ok(Self {
             width,
             height,
             bands: storage.bands,
             tile: storage.tile,
             differences: storage.differences,
             fill: storage.fill,
-            rows: Vec::with_capacity(width * storage.bands * storage.tile.min(height)),
+            rows: TileRow::new(width * storage.bands, storage.tile.min(height), &file)?,
             sizes: Vec::new(),
-            spool,
-        }
+            spool: file()?,
+        })
     }
 
     /// Rows and columns.
@@ -65,10 +74,10 @@ impl Level {
 
     /// Takes the next row, `[columns, bands]`; `last` says that it is the last.
     pub(super) fn push(&mut self, row: &[u8], last: bool) -> std::io::Result<()> {
-        self.rows.extend_from_slice(row);
-        if last || self.rows.len() == self.tile * self.width * self.bands {
+        self.rows.push(row)?;
+        if last || self.rows.rows() == self.tile {
             self.write_tiles()?;
-            self.rows.clear();
+            self.rows.clear()?;
         }
         Ok(())
     }
@@ -97,11 +106,8 @@ impl Level {
         let line = self.tile * self.bands;
         let mut pixels = vec![self.fill; self.tile * line];
         let columns = self.tile.min(self.width - left);
-        let rows = self.rows.chunks_exact(self.width * self.bands);
-        for (to, from) in pixels.chunks_exact_mut(line).zip(rows) {
-            let from = &from[left * self.bands..(left + columns) * self.bands];
-            to[..from.len()].copy_from_slice(from);
-        }
+        let (first, bytes) = (left * self.bands, columns * self.bands);
+        self.rows.copy(first, bytes, &mut pixels, line)?;
         if self.differences {
             for line in pixels.chunks_exact_mut(line) {
                 for at in (self.bands..line.len()).rev() {

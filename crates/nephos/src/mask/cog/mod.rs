@@ -13,6 +13,7 @@ mod level;
 mod metadata;
 mod reduce;
 mod spec;
+mod tile_row;
 mod writer;
 
 pub use spec::{CogSpec, Resampling, probability_code};

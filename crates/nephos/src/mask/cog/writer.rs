@@ -22,7 +22,8 @@ const SMALL_TILE: usize = 256;
 /// A COG that is being written, from the top down.
 ///
 /// No file of its name exists before [`CogWriter::finish`]; one that is dropped
-/// leaves nothing. Memory: one row of tiles, however high the raster.
+/// leaves nothing. Memory: one row of tiles, however high the raster; of wide rasters that is on
+/// disk, too.
 pub struct CogWriter {
     path: PathBuf,
     spec: CogSpec,
@@ -62,7 +63,7 @@ impl CogWriter {
         let mut reducers = Vec::new();
         let mut size = [spec.height, spec.width];
         loop {
-            levels.push(Level::new(size, storage, output::spool(path)?));
+            levels.push(Level::new(size, storage, || output::spool(path))?);
             if size[0].max(size[1]) <= TILE {
                 break;
             }

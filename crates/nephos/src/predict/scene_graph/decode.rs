@@ -12,9 +12,9 @@ use crate::class::IGNORE;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::predict::decide::decide;
+use crate::predict::source::Source;
 use crate::predict::stream::{RowSink, RunOptions, RunStats, SINK_ROWS};
-use crate::predict::strip::Strip;
-use crate::scene::Scene;
+use crate::raster::Window;
 
 /// Decodes rows of patches from the top; each strip reads as many more rows of patches
 /// above and below as the decoder's receptive field, so that strips leave no trace.
@@ -22,16 +22,14 @@ use crate::scene::Scene;
 pub(super) fn decode(
     model: &dyn GraphForward,
     config: &ModelConfig,
-    scene: &dyn Scene,
-    bands: &[usize],
-    gain: f32,
+    source: &Source<'_>,
     options: &RunOptions,
     grid: &Grid,
     sink: &mut dyn RowSink,
     stats: &mut RunStats,
     tracker: &mut Halves<'_>,
 ) -> Result<()> {
-    let [height, width] = scene.info().size;
+    let [height, width] = source.size();
     let (_, rows, cols) = grid.embeddings.dim();
     let [least, least_width] = at_least_a_patch(config, [height, width]);
     let [padded, padded_width] = config.padded(least, least_width);
@@ -54,7 +52,7 @@ pub(super) fn decode(
             false => down.first_at(end * cells).min(height),
         };
         let seen = start.saturating_sub(halo)..rows.min(end + halo);
-        let (strip, valid) = pixels(config, scene, bands, gain, &seen, first..last)?;
+        let (strip, valid) = pixels(config, source, &seen, first..last)?;
         if empty {
             let classes = Array2::from_elem((last - first, width), IGNORE);
             let scores = Array3::from_elem((config.classes, last - first, width), f32::NAN);
@@ -102,22 +100,24 @@ pub(super) fn decode(
 /// `own` are valid.
 fn pixels(
     config: &ModelConfig,
-    scene: &dyn Scene,
-    bands: &[usize],
-    gain: f32,
+    source: &Source<'_>,
     seen: &Range<usize>,
     own: Range<usize>,
 ) -> Result<(Array3<f32>, Array2<bool>)> {
-    let height = scene.info().size[0];
+    let [height, cols] = source.size();
     let rows = match config.decoder_sees_image() {
         false => own.clone(),
         true => seen.start * config.patch.size..height.min(seen.end * config.patch.size),
     };
-    let strip = Strip::read(scene, bands, gain, rows.start, rows.len())?;
-    let valid = strip
-        .valid
-        .slice(s![own.start - rows.start..own.end - rows.start, ..]);
-    Ok((strip.input, valid.to_owned()))
+    let window = Window {
+        row: rows.start,
+        col: 0,
+        rows: rows.len(),
+        cols,
+    };
+    let (input, valid) = source.read(window)?;
+    let own = own.start - rows.start..own.end - rows.start;
+    Ok((input, valid.slice(s![own, ..]).to_owned()))
 }
 
 fn give(

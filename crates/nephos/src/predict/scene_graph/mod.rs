@@ -14,11 +14,11 @@ mod tokens;
 
 use std::time::Instant;
 
+use super::source::Source;
 use super::stream::{Progress, RowSink, RunOptions, RunStats};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::network::GraphForward;
-use crate::raster::Window;
 use crate::scene::Scene;
 use layout::Layout;
 
@@ -38,40 +38,36 @@ pub fn run_scene_graph(
     sink: &mut dyn RowSink,
     progress: &(dyn Fn(&Progress) + Sync),
 ) -> Result<RunStats> {
+    let source = Source::plain(scene, bands, input_gain);
+    run_source(model, config, &source, options, sink, progress)
+}
+
+/// The same of a source.
+pub(super) fn run_source(
+    model: &dyn GraphForward,
+    config: &ModelConfig,
+    source: &Source<'_>,
+    options: &RunOptions,
+    sink: &mut dyn RowSink,
+    progress: &(dyn Fn(&Progress) + Sync),
+) -> Result<RunStats> {
     let started = Instant::now();
-    let size = scene.info().size;
-    let whole = Window {
-        row: 0,
-        col: 0,
-        rows: size[0],
-        cols: size[1],
-    };
-    scene.info().check(bands, whole)?;
+    source.check()?;
+    let size = source.size();
     let layout = Layout::new(config, size, options)?;
     let mut stats = RunStats {
         counts: vec![0; config.classes],
         ..RunStats::default()
     };
     let mut tracker = Halves::new(size, &layout, progress);
-    let tokens = tokens::encode(
-        model,
-        scene,
-        bands,
-        input_gain,
-        options,
-        &layout,
-        &mut stats,
-        &mut tracker,
-    )?;
+    let tokens = tokens::encode(model, source, options, &layout, &mut stats, &mut tracker)?;
     let from = Instant::now();
     let grid = tokens.refine(model)?;
     stats.forward_seconds += from.elapsed().as_secs_f64();
     decode::decode(
         model,
         config,
-        scene,
-        bands,
-        input_gain,
+        source,
         options,
         &grid,
         sink,

@@ -10,9 +10,9 @@ use super::layout::Layout;
 use super::{GraphForward, Halves};
 use crate::error::{Error, Result};
 use crate::predict::blend::Blender;
+use crate::predict::source::Source;
 use crate::predict::steps::{Step, assemble};
 use crate::predict::stream::{RunOptions, RunStats, join, read, start};
-use crate::scene::Scene;
 
 /// The encoder's features of each patch of a scene.
 pub(super) struct Tokens {
@@ -34,9 +34,7 @@ pub(super) struct Grid {
 #[allow(clippy::too_many_arguments)]
 pub(super) fn encode(
     model: &dyn GraphForward,
-    scene: &dyn Scene,
-    bands: &[usize],
-    gain: f32,
+    source: &Source<'_>,
     options: &RunOptions,
     layout: &Layout,
     stats: &mut RunStats,
@@ -52,12 +50,14 @@ pub(super) fn encode(
     thread::scope(|scope| {
         let (to_windows, strips) = sync_channel(0);
         let (to_model, steps) = sync_channel(1);
-        let reader = start(scope, move || read(scene, bands, gain, to_windows))?;
+        let reader = start(scope, move || read(source, 0..width, 0..width, to_windows))?;
         let cutter = start(scope, move || {
+            let mut strips = strips.into_iter().flatten();
             assemble(
                 pixels,
+                source.channels(),
                 options.batch_pixels,
-                || strips.recv().ok(),
+                || strips.next(),
                 |step| Ok(to_model.send(step).is_ok()),
             )
         })?;
@@ -101,7 +101,7 @@ pub(super) fn encode(
                     let end =
                         (layout.tokens.tops.get(window_rows)).map_or(rows, |top| *top as usize);
                     if let Some((blender, values)) = &mut blended {
-                        let taken = blender.take(first, end - first); // [features, rows, cols]
+                        let taken = blender.take(first, end - first, 0..cols); // [features, rows, cols]
                         values
                             .slice_mut(s![first..end, .., ..])
                             .assign(&taken.permuted_axes([1, 0, 2]));
