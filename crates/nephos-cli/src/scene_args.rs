@@ -23,8 +23,10 @@ pub struct WindowArgs {
     /// depends on it
     #[arg(long, value_name = "PIXELS", default_value_t = 0, hide = true)]
     shift: usize,
-    /// The graph attention's nodes: the patches of one window, or of the
-    /// whole scene (windows then serve the encoder alone; memory grows with the scene)
+    /// The graph attention's nodes: the patches of one window, or of the whole scene
+    /// (windows then serve the encoder alone; memory grows with the scene). scene is for
+    /// models without affinity, such as those of the configuration reference; with affinity,
+    /// as tiny has it, a scene of more than 65,536 patches (2048 × 2048 pixels) is refused
     #[arg(long, value_name = "SCOPE", default_value = "window", value_parser = ["window", "scene"])]
     graph: String,
 }

@@ -424,7 +424,10 @@ fn impossible_requests_are_refused_before_the_work() {
         ("uncoded.tif --with stac", "EPSG"),
         ("nowhere.tif --dilate 60", "metres"),
         // Its graph compares all pairs of patches, of which there are too many.
-        ("large.tif --graph scene -m tiny", "--graph scene"),
+        (
+            "large.tif --graph scene -m tiny",
+            "which goes up to 65536 patches, 2048 × 2048 pixels",
+        ),
     ] {
         let model = if arguments.contains("-m") {
             ""

@@ -46,6 +46,7 @@ pub fn evaluate(
     for (path, label) in pairs {
         let scene = scene::open_scene(path, scene_options)?;
         let info = scene.info();
+        model.check_graph(info, options.graph)?;
         let input = choose_bands(scene.as_ref(), data, ui)?;
         let raster = Labels::open(&label, info)?;
         if let Some(resampling) = raster.resampling() {

@@ -119,6 +119,7 @@ impl Runner {
             Input::Scene(path) => {
                 let scene = scene::open_scene(path, &self.scene)?;
                 job.outputs.check_scene(scene.info())?;
+                self.model.check_graph(scene.info(), self.predict.graph)?;
                 let input = choose_bands(scene.as_ref(), data, ui)?;
                 self.write(job, record, &scene, input, ui)
             }
