@@ -22,16 +22,22 @@ pub(super) struct Spool {
     classes: File,
     /// Number of classes, `[rows, classes, columns]` of each panel.
     probabilities: Option<(usize, File)>,
-    /// The columns of each panel that began.
+    /// The columns of each panel.
     panels: Vec<Range<usize>>,
 }
 
 impl Spool {
-    /// For a scene of `size`, in the folder `folder`; `probabilities` is the number of classes.
+    /// For a scene of `size` in panels of the columns `panels`, from the left, in the folder
+    /// `folder`; `probabilities` is the number of classes.
     ///
     /// # Errors
     /// No file can be made there.
-    pub fn new(folder: &Path, size: [usize; 2], probabilities: Option<usize>) -> Result<Self> {
+    pub fn new(
+        folder: &Path,
+        size: [usize; 2],
+        panels: Vec<Range<usize>>,
+        probabilities: Option<usize>,
+    ) -> Result<Self> {
         let file = || spool(&folder.join("mask"));
         Ok(Self {
             folder: folder.to_owned(),
@@ -41,14 +47,8 @@ impl Spool {
                 Some(count) => Some((count, file()?)),
                 None => None,
             },
-            panels: Vec::new(),
+            panels,
         })
-    }
-
-    /// What takes the rows of the next panel, all of them, from the top.
-    pub fn panel(&mut self, columns: Range<usize>) -> PanelSink<'_> {
-        self.panels.push(columns);
-        PanelSink { spool: self }
     }
 
     /// Hands all rows to `sink`, from the top down; `check` may stop it.
@@ -110,12 +110,8 @@ impl Spool {
     }
 }
 
-/// Takes the rows of one panel.
-pub(super) struct PanelSink<'a> {
-    spool: &'a mut Spool,
-}
-
-impl RowSink for PanelSink<'_> {
+/// Takes the rows of all panels: those of one from the top to the end, then those of the next.
+impl RowSink for Spool {
     fn rows(
         &mut self,
         _first: usize,
@@ -127,7 +123,7 @@ impl RowSink for PanelSink<'_> {
             classes: file,
             probabilities: spooled,
             ..
-        } = &mut *self.spool;
+        } = &mut *self;
         let fail = |e| Error::io(&*folder, e);
         let codes: Vec<u8> = classes.iter().copied().collect();
         file.write_all(&codes).map_err(fail)?;

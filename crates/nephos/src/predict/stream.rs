@@ -157,18 +157,6 @@ pub struct RunStats {
 }
 
 impl RunStats {
-    /// Adds what a part of the scene took.
-    fn add(&mut self, part: &Self) {
-        self.counts.resize(part.counts.len(), 0);
-        for (sum, count) in self.counts.iter_mut().zip(&part.counts) {
-            *sum += count;
-        }
-        self.windows += part.windows;
-        self.computed_pixels += part.computed_pixels;
-        self.forward_seconds += part.forward_seconds;
-        self.waiting_seconds += part.waiting_seconds;
-    }
-
     /// [`RunStats::absent_in_part`] in words, one sentence per band.
     pub fn gaps(&self) -> Vec<String> {
         let sentence = |(name, share): &(String, f64)| {
@@ -247,19 +235,19 @@ pub(super) fn run_source(
     )?;
     let panels = panels(&plan, options.columns);
     let tracker = &Tracker::new(size, &panels, progress);
-    let mut stats = RunStats::default();
-    if let [panel] = &panels[..] {
-        stats = run_panel(forward, classes, source, panel, options, sink, tracker)?;
-    } else {
-        let scores = options.probabilities.then_some(classes);
-        let mut spool = Spool::new(&options.spool, size, scores)?;
-        for panel in &panels {
-            let sink = &mut spool.panel(panel.own.clone());
-            let done = run_panel(forward, classes, source, panel, options, sink, tracker)?;
-            stats.add(&done);
+    let mut stats = match panels.len() {
+        1 => run_panels(forward, classes, source, &panels, options, sink, tracker)?,
+        _ => {
+            let scores = options.probabilities.then_some(classes);
+            let own = panels.iter().map(|panel| panel.own.clone()).collect();
+            let mut spool = Spool::new(&options.spool, size, own, scores)?;
+            let stats = run_panels(
+                forward, classes, source, &panels, options, &mut spool, tracker,
+            )?;
+            spool.hand_over(sink, || options.check_cancel())?;
+            stats
         }
-        spool.hand_over(sink, || options.check_cancel())?;
-    }
+    };
     stats.valid = stats.counts.iter().sum();
     stats.no_data = size[0] as u64 * size[1] as u64 - stats.valid;
     stats.skipped = tracker.update(|_| ()).skipped;
@@ -267,12 +255,13 @@ pub(super) fn run_source(
     Ok(stats)
 }
 
-/// Computes some columns of the scene; `sink` receives those that the panel makes final.
-fn run_panel(
+/// Computes panels one after the other; `sink` receives the columns that each makes final. The
+/// threads are the same for all panels: memory that one freed serves the next.
+fn run_panels(
     forward: &dyn Forward,
     classes: usize,
     source: &Source<'_>,
-    panel: &Panel,
+    panels: &[Panel],
     options: &RunOptions,
     sink: &mut dyn RowSink,
     tracker: &Tracker<'_>,
@@ -285,20 +274,24 @@ fn run_panel(
         let (to_blender, scores) = sync_channel(0);
         let (to_sink, rows) = sync_channel(1);
         let reader = start(scope, move || {
-            read(source, panel.columns.clone(), panel.own.clone(), to_windows)
+            let columns = |panel: &Panel| (panel.columns.clone(), panel.own.clone());
+            read(source, panels.iter().map(columns), to_windows)
         })?;
         let cutter = start(scope, move || {
             let mut strips = strips.into_iter().flatten();
-            assemble(
-                &panel.plan,
-                source.channels(),
-                options.batch_pixels,
-                || strips.next(),
-                |step| Ok(to_model.send(step).is_ok()),
-            )
+            // A panel needs its strips to the last, and none of the next.
+            (panels.iter()).try_for_each(|panel| {
+                assemble(
+                    &panel.plan,
+                    source.channels(),
+                    options.batch_pixels,
+                    || strips.next(),
+                    |step| Ok(to_model.send(step).is_ok()),
+                )
+            })
         })?;
         let blender = start(scope, move || {
-            blend(panel, classes, options, scores, to_sink)
+            blend(panels, classes, options, scores, to_sink)
         })?;
         let writer = start(scope, move || write(sink, classes, rows, tracker))?;
 
@@ -332,20 +325,21 @@ pub(super) fn join<T>(step: ScopedJoinHandle<'_, T>) -> T {
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Reads columns of the scene from its top, some whole blocks of rows at a time; `own` are
-/// those that no other call reads.
+/// Reads columns of the scene from its top, some whole blocks of rows at a time, then the next
+/// columns; the second of each are those that no others hold.
 pub(super) fn read(
     source: &Source<'_>,
-    columns: Range<usize>,
-    own: Range<usize>,
+    panels: impl Iterator<Item = (Range<usize>, Range<usize>)>,
     to_windows: SyncSender<Vec<Strip>>,
 ) -> Result<()> {
     let ([height, _], rows) = (source.size(), source.rows_at_once());
-    for first in (0..height).step_by(rows) {
-        let rows = first..height.min(first + rows);
-        let strips = source.strips(rows, &columns, &own)?;
-        if to_windows.send(strips).is_err() {
-            break;
+    for (columns, own) in panels {
+        for first in (0..height).step_by(rows) {
+            let rows = first..height.min(first + rows);
+            let strips = source.strips(rows, &columns, &own)?;
+            if to_windows.send(strips).is_err() {
+                return Ok(());
+            }
         }
     }
     Ok(())
@@ -403,18 +397,39 @@ struct FinalRows {
     probabilities: Option<Array3<f32>>,
 }
 
-/// Blends windows and decides on the rows that are final.
+/// Blends windows and decides on the rows that are final, panel by panel.
 fn blend(
-    panel: &Panel,
+    panels: &[Panel],
     classes: usize,
     options: &RunOptions,
     scores: Receiver<Step>,
     to_sink: SyncSender<FinalRows>,
 ) {
+    let mut scores = scores.into_iter();
+    for panel in panels {
+        if !blend_panel(panel, classes, options, &mut scores, &to_sink) {
+            return;
+        }
+    }
+}
+
+/// The same of one panel; whether all of it was handed on.
+fn blend_panel(
+    panel: &Panel,
+    classes: usize,
+    options: &RunOptions,
+    steps: &mut impl Iterator<Item = Step>,
+    to_sink: &SyncSender<FinalRows>,
+) -> bool {
     let (probabilities, decision) = (options.probabilities, &options.decision);
     let mut blender = Blender::new(classes, &panel.plan);
     let own = panel.own_within();
-    for step in scores {
+    // One for each row of windows.
+    let mut left = panel.plan.tops.len();
+    while left > 0 {
+        let Some(step) = steps.next() else {
+            return false;
+        };
         match step {
             Step::Windows { places, data } => {
                 for (place, scores) in places.iter().zip(data.outer_iter()) {
@@ -422,6 +437,7 @@ fn blend(
                 }
             }
             Step::Rows { first, valid, .. } => {
+                left -= 1;
                 for start in (0..valid.nrows()).step_by(SINK_ROWS) {
                     let end = valid.nrows().min(start + SINK_ROWS);
                     let mut scores = blender.take(first + start, end - start, own.clone());
@@ -433,12 +449,13 @@ fn blend(
                         probabilities: probabilities.then_some(scores),
                     };
                     if to_sink.send(rows).is_err() {
-                        return;
+                        return false;
                     }
                 }
             }
         }
     }
+    true
 }
 
 /// Hands final rows to the sink and counts their classes.

@@ -50,7 +50,10 @@ pub(super) fn encode(
     thread::scope(|scope| {
         let (to_windows, strips) = sync_channel(0);
         let (to_model, steps) = sync_channel(1);
-        let reader = start(scope, move || read(source, 0..width, 0..width, to_windows))?;
+        let reader = start(scope, move || {
+            let all = 0..width;
+            read(source, std::iter::once((all.clone(), all)), to_windows)
+        })?;
         let cutter = start(scope, move || {
             let mut strips = strips.into_iter().flatten();
             assemble(
