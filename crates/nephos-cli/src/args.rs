@@ -1,5 +1,7 @@
 //! The command line as typed.
 
+use std::ffi::OsString;
+
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
@@ -41,10 +43,10 @@ pub enum Command {
 }
 
 impl Cli {
-    /// The command line of this process; ends the process where it is wrong or asks for
-    /// help.
-    pub fn of_this_process() -> Self {
-        let matches = with_negative_numbers(Self::command()).get_matches();
+    /// What `args` say, the first of which is the program's name; ends the process where they
+    /// are wrong or ask for help.
+    pub fn of(args: impl IntoIterator<Item = OsString>) -> Self {
+        let matches = with_negative_numbers(Self::command()).get_matches_from(args);
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 }

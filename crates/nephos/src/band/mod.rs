@@ -156,6 +156,19 @@ pub(crate) fn canonical(name: &str) -> String {
     common.map_or_else(|| name.trim().to_ascii_lowercase(), str::to_owned)
 }
 
+/// STAC common names of bands by what a file or a data set calls them all (`B04`, `nir08`,
+/// `SR_B5`), `None` for each that is no band or not known; and what had to be assumed, a sentence
+/// each. `product` names the product or the platform (`sentinel-2a`, `landsat-8`), or is empty:
+/// the same number is another band on another sensor.
+pub fn common_names(names: &[String], product: &str) -> (Vec<Option<&'static str>>, Vec<String>) {
+    let found = identify(names, Before::Product, &Product::first_in([product]));
+    let common = |(meaning, _): &(Meaning, String)| match meaning {
+        Meaning::Band(common) => Some(*common),
+        Meaning::Layer | Meaning::Ambiguous | Meaning::Unknown => None,
+    };
+    (found.names.iter().map(common).collect(), found.notes)
+}
+
 /// Positions in `have` of the bands `requested`, in the order of `requested`.
 ///
 /// # Errors
@@ -205,6 +218,35 @@ mod tests {
         assert_eq!(landsat(3, "B4"), None);
         assert!(is_thermal("LWIR11") && !is_thermal("B10"));
         assert!(is_known("B8A") && is_known("pan") && !is_known("band 1"));
+    }
+
+    #[test]
+    fn data_sets_name_bands_in_their_own_way() {
+        let of = |names: &[&str], product: &str| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let found = super::common_names(&names, product);
+            (
+                found
+                    .0
+                    .into_iter()
+                    .map(Option::unwrap_or_default)
+                    .collect::<Vec<_>>(),
+                found.1.len(),
+            )
+        };
+        assert_eq!(
+            of(&["B04", "B8A", "SCL"], ""),
+            (vec!["red", "nir08", ""], 0)
+        );
+        assert_eq!(
+            of(&["red", "nir08", "qa_pixel"], ""),
+            (vec!["red", "nir08", ""], 0)
+        );
+        assert_eq!(
+            of(&["SR_B4", "SR_B5"], "landsat-8"),
+            (vec!["red", "nir08"], 0)
+        );
+        assert_eq!(of(&["SR_B4", "SR_B5"], ""), (vec!["", ""], 1));
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Calibrated {
                 Ok(Self {
                     others,
                     temperature,
-                    reliability: evaluate(&bundle, held, device, |_| ())?.reliability,
+                    reliability: evaluate(&bundle, held, device, |_| Ok(()))?.reliability,
                 })
             })
             .collect()

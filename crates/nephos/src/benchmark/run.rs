@@ -518,7 +518,7 @@ impl Benchmark {
         };
         let bundle = Bundle::load(&folder.join(LAST_FILE))?;
         status("scoring");
-        let evaluation = evaluate(&bundle, &held, &self.device, |_| ())?;
+        let evaluation = evaluate(&bundle, &held, &self.device, |_| Ok(()))?;
         let result = FoldResult {
             fingerprint: print,
             steps: trained.steps,

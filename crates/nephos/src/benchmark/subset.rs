@@ -66,7 +66,7 @@ impl Subset {
         held: &Dataset,
         device: &Device,
     ) -> Result<Self> {
-        let evaluation = evaluate(bundle, held, device, |_| ())?;
+        let evaluation = evaluate(bundle, held, device, |_| Ok(()))?;
         Ok(Self {
             bands: bands.to_vec(),
             confusion: evaluation.confusion,

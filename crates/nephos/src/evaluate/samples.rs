@@ -41,7 +41,7 @@ pub struct SampleResult {
 }
 
 /// Runs a model over every sample of `dataset`; `progress` is called with each
-/// result.
+/// result, and ends the evaluation with its error.
 ///
 /// Pixels labelled 255, padding and pixels without data count nowhere; a class that is
 /// not annotated in a sample is not scored in it ([`Dataset::unannotated`]). The loss
@@ -49,12 +49,12 @@ pub struct SampleResult {
 ///
 /// # Errors
 /// A sample that can't be read, has no label or other bands, or a label that is
-/// no class of the model.
+/// no class of the model; what `progress` returns.
 pub fn evaluate(
     bundle: &Bundle,
     dataset: &Dataset,
     device: &Device,
-    mut progress: impl FnMut(&SampleResult),
+    mut progress: impl FnMut(&SampleResult) -> Result<()>,
 ) -> Result<Evaluation> {
     let config = &bundle.config.model;
     let model = Model::new(bundle.clone(), device)?;
@@ -97,7 +97,7 @@ pub fn evaluate(
             miou: scored.miou,
             overall_accuracy: scored.overall_accuracy,
         };
-        progress(&result);
+        progress(&result)?;
         samples.push(result);
     }
     Ok(Evaluation {

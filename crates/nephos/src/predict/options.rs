@@ -43,6 +43,10 @@ pub struct PredictOptions {
     pub side_outputs: BTreeSet<SideOutput>,
     /// Whether files that nephos wrote before are replaced.
     pub overwrite: bool,
+    /// Does each step on the calling thread and on those of its rayon pool, one step after
+    /// another, and starts no thread: for callers with a pool of their own, which a process that
+    /// forks needs. Bytes are the same.
+    pub on_this_thread: bool,
     /// Receives the progress.
     pub progress: Option<ProgressCallback>,
     /// Stops the prediction with [`Error::Cancelled`] soon after it becomes true.

@@ -5,6 +5,7 @@ use std::path::Path;
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, s};
 
 use super::model::Model;
+use super::on_this_thread::run_on_this_thread;
 use super::options::{GraphScope, PredictOptions};
 use super::outputs::{Outputs, SideOutput};
 use super::products;
@@ -20,7 +21,7 @@ use crate::class::{CLASS_COUNT, IGNORE};
 use crate::error::{Error, Result};
 use crate::mask::{Dilation, MaskSummary};
 use crate::output::{Declared, folder_of};
-use crate::scene::Scene;
+use crate::scene::{Plan, Scene};
 
 /// The prediction of one scene, ready to be computed: when it is written, or asked for.
 pub struct Prediction<'a> {
@@ -112,7 +113,7 @@ impl<'a> Prediction<'a> {
         let classes = self.model.config().model.classes;
         let mut sink = SceneSink::create(info, &outputs, classes, dilation, &tags)?;
         let probabilities = outputs.side_outputs.contains(&SideOutput::Probabilities);
-        let stats = self.run_in(folder_of(&outputs.mask), probabilities, &mut sink)?;
+        let stats = self.run_in(folder_of(&outputs.mask), probabilities, None, &mut sink)?;
         if !stats.absent_in_part.is_empty() {
             let bands = (stats.absent_in_part.iter())
                 .map(|(name, share)| format!("{name} in {}", percent(*share)));
@@ -135,7 +136,7 @@ impl<'a> Prediction<'a> {
     /// # Errors
     /// A broken scene, or a model that does not fit it; [`Error::Cancelled`].
     pub fn classes(&self) -> Result<Array2<u8>> {
-        Ok(self.segment(false)?.classes)
+        Ok(self.segment(false, None)?.classes)
     }
 
     /// Classes and probabilities in memory. Probabilities take 4 bytes per class and pixel.
@@ -143,10 +144,11 @@ impl<'a> Prediction<'a> {
     /// # Errors
     /// As for [`classes`](Self::classes).
     pub fn probabilities(&self) -> Result<Segmentation> {
-        self.segment(true)
+        self.segment(true, None)
     }
 
-    fn segment(&self, probabilities: bool) -> Result<Segmentation> {
+    /// In the windows of `plan`, which covers the scene, where there is one.
+    pub(super) fn segment(&self, probabilities: bool, plan: Option<&Plan>) -> Result<Segmentation> {
         let [rows, cols] = self.scene.info().size;
         let classes = match probabilities {
             true => self.model.config().model.classes,
@@ -160,7 +162,7 @@ impl<'a> Prediction<'a> {
             dilation: self.dilation()?,
             rows: 0,
         };
-        self.run(probabilities, &mut sink)?;
+        self.run_in(&std::env::temp_dir(), probabilities, plan, &mut sink)?;
         if let Some(dilation) = sink.dilation.take() {
             sink.push(dilation.finish().view());
         }
@@ -169,14 +171,16 @@ impl<'a> Prediction<'a> {
 
     /// Computes the scene and hands its rows to `sink`, from the top down.
     pub(crate) fn run(&self, probabilities: bool, sink: &mut dyn RowSink) -> Result<RunStats> {
-        self.run_in(&std::env::temp_dir(), probabilities, sink)
+        self.run_in(&std::env::temp_dir(), probabilities, None, sink)
     }
 
-    /// The same; what is spooled of a scene of many columns is in the folder `spool`.
+    /// The same in the windows of `plan`, where there is one, on this thread; what is spooled of a
+    /// scene of many columns is in the folder `spool`.
     fn run_in(
         &self,
         spool: &Path,
         probabilities: bool,
+        plan: Option<&Plan>,
         sink: &mut dyn RowSink,
     ) -> Result<RunStats> {
         let (config, options) = (&self.model.config().model, &self.options);
@@ -200,11 +204,17 @@ impl<'a> Prediction<'a> {
                 callback(progress);
             }
         };
+        let (model, classes) = (self.model, config.classes);
         let mut stats = if options.graph == GraphScope::Scene {
             let parts = self.model.parts()?;
             scene_graph::run_source(parts, config, source, &run_options, sink, &progress)?
+        } else if options.on_this_thread {
+            let plan = match plan {
+                Some(plan) => plan,
+                None => &run_options.plan(source.size())?,
+            };
+            run_on_this_thread(model, classes, source, plan, &run_options, sink, &progress)?
         } else {
-            let (model, classes) = (self.model, config.classes);
             run_source(model, classes, source, &run_options, sink, &progress)?
         };
         stats.absent_in_part = source.absent_in_part();

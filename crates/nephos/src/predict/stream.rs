@@ -84,6 +84,14 @@ impl RunOptions {
         }
     }
 
+    /// The windows of a scene of `size` rows and columns.
+    ///
+    /// # Errors
+    /// Options that make no sense.
+    pub(super) fn plan(&self, size: [usize; 2]) -> Result<Plan> {
+        Plan::new(size, self.window, self.overlap, self.align, self.shift)
+    }
+
     /// # Errors
     /// [`Error::Cancelled`] once the run is to stop.
     pub(super) fn check_cancel(&self) -> Result<()> {
@@ -226,13 +234,7 @@ pub(super) fn run_source(
     let started = Instant::now();
     let size = source.size();
     source.check()?;
-    let plan = Plan::new(
-        size,
-        options.window,
-        options.overlap,
-        options.align,
-        options.shift,
-    )?;
+    let plan = options.plan(size)?;
     let panels = panels(&plan, options.columns);
     let tracker = &Tracker::new(size, &panels, progress);
     let mut stats = match panels.len() {
@@ -391,10 +393,35 @@ fn infer(
 }
 
 /// Rows that are final.
-struct FinalRows {
-    first: usize,
-    classes: Array2<u8>,
-    probabilities: Option<Array3<f32>>,
+pub(super) struct FinalRows {
+    pub first: usize,
+    pub classes: Array2<u8>,
+    pub probabilities: Option<Array3<f32>>,
+}
+
+impl FinalRows {
+    /// Takes the columns `own` of rows that no later window reaches from `blender`, few rows at a
+    /// time, and decides on them; `valid` is `[rows, width]`.
+    pub fn take<'a>(
+        blender: &'a mut Blender,
+        options: &'a RunOptions,
+        own: Range<usize>,
+        first: usize,
+        valid: &'a Array2<bool>,
+    ) -> impl Iterator<Item = Self> + 'a {
+        let (probabilities, decision) = (options.probabilities, &options.decision);
+        (0..valid.nrows()).step_by(SINK_ROWS).map(move |start| {
+            let end = valid.nrows().min(start + SINK_ROWS);
+            let mut scores = blender.take(first + start, end - start, own.clone());
+            decision.calibrate(&mut scores);
+            let valid = valid.slice(s![start..end, own.clone()]);
+            Self {
+                first: first + start,
+                classes: decide(&mut scores, valid, probabilities, decision.threshold()),
+                probabilities: probabilities.then_some(scores),
+            }
+        })
+    }
 }
 
 /// Blends windows and decides on the rows that are final, panel by panel.
@@ -421,7 +448,6 @@ fn blend_panel(
     steps: &mut impl Iterator<Item = Step>,
     to_sink: &SyncSender<FinalRows>,
 ) -> bool {
-    let (probabilities, decision) = (options.probabilities, &options.decision);
     let mut blender = Blender::new(classes, &panel.plan);
     let own = panel.own_within();
     // One for each row of windows.
@@ -438,16 +464,7 @@ fn blend_panel(
             }
             Step::Rows { first, valid, .. } => {
                 left -= 1;
-                for start in (0..valid.nrows()).step_by(SINK_ROWS) {
-                    let end = valid.nrows().min(start + SINK_ROWS);
-                    let mut scores = blender.take(first + start, end - start, own.clone());
-                    decision.calibrate(&mut scores);
-                    let valid = valid.slice(s![start..end, own.clone()]);
-                    let rows = FinalRows {
-                        first: first + start,
-                        classes: decide(&mut scores, valid, probabilities, decision.threshold()),
-                        probabilities: probabilities.then_some(scores),
-                    };
+                for rows in FinalRows::take(&mut blender, options, own.clone(), first, &valid) {
                     if to_sink.send(rows).is_err() {
                         return false;
                     }

@@ -180,6 +180,16 @@ impl GeoKeys {
 }
 
 impl Georeference {
+    /// A place of which only the size of its square pixels is known: a projected system in
+    /// metres that has no code.
+    pub(crate) fn of_pixels(metres: f64) -> Self {
+        Self {
+            transform: Some([0.0, metres, 0.0, 0.0, 0.0, -metres]),
+            keys: Some(GeoKeys::projected(USER_DEFINED)),
+            ..Self::default()
+        }
+    }
+
     /// A georeference of a transform and a coordinate system, either of which may be
     /// absent.
     pub fn new(transform: Option<[f64; 6]>, keys: Option<GeoKeys>) -> Self {

@@ -1,6 +1,7 @@
 //! Scenes, as agencies and GDAL write them: GeoTIFF, folders of bands, SAFE, Landsat Collection 2,
 //! pictures, arrays in memory; their radiometry, band names and no-data pixels.
 
+mod array_scene;
 mod band_file;
 pub mod formats;
 #[doc(hidden)]
@@ -27,6 +28,7 @@ mod same_grid;
 mod undeclared_radiometry;
 mod unsupported;
 
+pub use array_scene::{ArrayBand, ArrayOptions, ArrayScene, ArrayValues};
 #[cfg(feature = "gdal")]
 pub(crate) use gdal::GdalScene;
 pub use interface::{Scene, SceneBand, SceneInfo, SceneOptions, SunAngles};

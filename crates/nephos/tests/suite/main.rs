@@ -1,5 +1,6 @@
 //! Integration tests of the library, one binary so that it links once.
 
+mod arrays;
 mod band_names;
 mod cog;
 mod containers;

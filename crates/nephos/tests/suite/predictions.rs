@@ -207,7 +207,11 @@ fn evaluation_counts_labelled_pixels_only() {
     pickle::write_u16(&path, samples.into_iter().map(Ok)).unwrap();
     let dataset = Dataset::open(&path, &config.data).unwrap();
     let mut named = Vec::new();
-    let evaluation = evaluate(&bundle, &dataset, &device, |r| named.push(r.name.clone())).unwrap();
+    let evaluation = evaluate(&bundle, &dataset, &device, |r| {
+        named.push(r.name.clone());
+        Ok(())
+    })
+    .unwrap();
     assert_eq!(named.len(), 2);
 
     // The same by the definition, from the predicted probabilities.
@@ -234,7 +238,7 @@ fn evaluation_counts_labelled_pixels_only() {
     let mut config_of_two = config.clone();
     config_of_two.model.classes = 2;
     let two = tiny::bundle(&config_of_two, 8);
-    let error = evaluate(&two, &dataset, &device, |_| ())
+    let error = evaluate(&two, &dataset, &device, |_| Ok(()))
         .unwrap_err()
         .to_string();
     assert!(

@@ -269,7 +269,8 @@ fn samples(
     print_notes(&dataset, ui);
     let mut progress = ui.progress("evaluate", dataset.len());
     let evaluation = evaluate(bundle, &dataset, device, |sample| {
-        progress.step(&sample.name)
+        progress.step(&sample.name);
+        Ok(())
     })?;
     progress.finish();
     Ok(evaluation)
