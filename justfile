@@ -19,6 +19,11 @@ test *ARGS:
 test-burn *ARGS:
     cargo test --release -p nephos-burn {{ARGS}}
 
+# The Python wheel in this environment, and its tests
+test-python *ARGS:
+    pip install . --requirement crates/nephos-python/tests/requirements.txt
+    pytest crates/nephos-python/tests {{ARGS}}
+
 # Format and lint
 lint:
     cargo fmt --all

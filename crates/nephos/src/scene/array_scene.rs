@@ -212,10 +212,11 @@ impl<'a> ArrayScene<'a> {
         Ok(scene)
     }
 
-    /// The images of the array, each a scene by itself whose numbers are read as those of all.
-    pub fn images(&self) -> impl Iterator<Item = ArrayScene<'a>> + '_ {
+    /// One image of the array as a scene by itself, whose numbers are read as those of all; `None`
+    /// where there is none of this number.
+    pub fn image(&self, image: usize) -> Option<ArrayScene<'a>> {
         let [images, _, height, width] = self.values.shape();
-        (0..images).map(move |image| {
+        (image < images).then(|| {
             let mut one = self.clone();
             one.values = self.values.images(image..image + 1);
             one.info.size = [height, width];
@@ -462,7 +463,9 @@ mod tests {
         .unwrap();
         assert!(scene.info().notes[0].contains("reflectance × 10000"));
         let all = whole(&scene);
-        for (image, one) in scene.images().enumerate() {
+        assert!(scene.image(2).is_none());
+        for image in 0..2 {
+            let one = scene.image(image).unwrap();
             assert_eq!(one.info().size, [32, 32]);
             let rows = s![.., 32 * image..32 * (image + 1), ..];
             assert_eq!(whole(&one), all.slice(rows));
