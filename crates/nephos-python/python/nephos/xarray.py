@@ -294,8 +294,8 @@ def _radiometry(part: xr.DataArray) -> tuple[float | None, float | None, float |
     whole = part.dtype.kind in "iu"
     scale, offset = _number(attrs, "scale_factor"), _number(attrs, "add_offset")
     if scale is None and not whole and "scale_factor" in encoding:
-        # xarray has decoded them.
-        scale, offset = 1.0, 0.0
+        # xarray has decoded them, and what is no data is NaN.
+        return 1.0, 0.0, float("nan")
     elif scale == 1.0 and not offset and whole:
         # What a writer states that has nothing to state.
         scale = offset = None
