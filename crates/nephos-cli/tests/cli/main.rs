@@ -9,6 +9,7 @@ mod explain;
 mod info;
 mod inputs;
 mod outputs;
+mod page;
 mod pictures;
 mod pretrain;
 mod radiometry;

@@ -118,7 +118,7 @@ fn only_overwrite_replaces_and_only_files_of_nephos() {
         fs::remove_file(place.path(name)).unwrap();
     }
     // Its own, of every kind, is replaced on request.
-    let with = "--with probabilities,cloud,polygons,stac,quicklook,style,summary";
+    let with = "--with probabilities,cloud,polygons,stac,quicklook,html,style,summary";
     for arguments in [
         "overlay a.tif -o p.png".to_owned(),
         "weights export m.nephos -o w.pth".to_owned(),

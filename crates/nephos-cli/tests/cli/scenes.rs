@@ -180,7 +180,7 @@ fn a_batch_survives_a_bad_scene_and_skips_up_to_date_ones() {
 #[test]
 fn all_files_beside_a_mask_are_written() {
     let place = Place::new(&["a"]);
-    let with = "probabilities,cloud,polygons,stac,quicklook,style,summary";
+    let with = "probabilities,cloud,polygons,stac,quicklook,html,style,summary";
     let said = place.succeed(&format!(
         "{PREDICT} a.tif --out out/m.tif --with {with} --dilate 45"
     ));
@@ -195,6 +195,7 @@ fn all_files_beside_a_mask_are_written() {
         "m.geojson",
         "m.stac.json",
         "m_quicklook.png",
+        "m.html",
         "m.qml",
         "m.json",
     ] {

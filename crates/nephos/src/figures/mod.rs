@@ -7,6 +7,7 @@
 #[cfg(feature = "figures")]
 mod drawn;
 mod hatch;
+pub(crate) mod page;
 mod png;
 mod rgb;
 mod series;

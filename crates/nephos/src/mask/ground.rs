@@ -161,6 +161,14 @@ impl Ground {
     }
 }
 
+/// Width on the ground in metres of the pixels in the middle of a raster of `[rows, columns]`;
+/// `None` where its place is not known well enough.
+pub fn pixel_metres(place: &Georeference, size: [usize; 2]) -> Option<f64> {
+    let ground = Ground::of(place, size, "the scale").ok()?;
+    let [width, _] = ground.pixel(size[0] / 2);
+    width.is_normal().then_some(width)
+}
+
 /// Width, height and area of the pixels of each row in its middle column, and the cosine
 /// of the angle between their sides; `None` where a row has no longitude and latitude,
 /// or there are none.

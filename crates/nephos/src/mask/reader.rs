@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, Ix2};
+use ndarray::{Array2, Array3, Axis, Ix2};
 use tiff_reader::TiffFile;
 
 use super::format::{self, MaskFormat};
@@ -64,7 +64,7 @@ impl MaskReader {
     pub fn strips(&self, mut take: impl FnMut(Array2<u8>) -> Result<()>) -> Result<()> {
         let [height, width] = self.size;
         for row in (0..height).step_by(STRIP) {
-            take(self.window(0, row, STRIP.min(height - row), width)?)?;
+            take(self.window(row, STRIP.min(height - row), width)?)?;
         }
         Ok(())
     }
@@ -75,38 +75,79 @@ impl MaskReader {
     /// # Errors
     /// A broken file.
     pub fn reduced(&self, side: usize) -> Result<Array2<u8>> {
-        let fail = |e| broken(&self.path, e);
-        let side = side.max(1);
-        let [height, width] = self.size;
-        let step = height.max(width).div_ceil(side);
-        let [rows, cols] = self.size.map(|length| length.div_ceil(step));
-        // The smallest image that still has enough pixels.
-        let (mut image, mut from) = (0, self.size);
-        for index in 1..self.file.ifd_count() {
-            let ifd = self.file.ifd(index).map_err(fail)?;
-            let size = [ifd.height() as usize, ifd.width() as usize];
-            let enough = size[0] >= rows && size[1] >= cols;
-            if enough && size[0] * size[1] < from[0] * from[1] {
-                (image, from) = (index, size);
-            }
-        }
-        let mut reduced = Array2::zeros((rows, cols));
-        for (row, mut line) in reduced.rows_mut().into_iter().enumerate() {
-            let pixels = self.window(image, row * from[0] / rows, 1, from[1])?;
-            for (col, code) in line.iter_mut().enumerate() {
-                *code = pixels[[0, col * from[1] / cols]];
-            }
-        }
-        Ok(reduced)
+        reduced_band(&self.path, &self.file, self.size, 0, side)
     }
 
-    fn window(&self, image: usize, row: usize, rows: usize, cols: usize) -> Result<Array2<u8>> {
-        self.file
-            .read_band_window::<u8>(image, 0, row, 0, rows, cols)
-            .map_err(|e| broken(&self.path, e))?
-            .into_dimensionality::<Ix2>()
-            .map_err(|e| Error::format(&self.path, e.to_string()))
+    fn window(&self, row: usize, rows: usize, cols: usize) -> Result<Array2<u8>> {
+        window(&self.path, &self.file, [0, 0], row, [rows, cols])
     }
+}
+
+/// Rows of a band of an image of the file: `[image, band]`, `[rows, columns]`.
+fn window(
+    path: &Path,
+    file: &TiffFile,
+    [image, band]: [usize; 2],
+    row: usize,
+    [rows, cols]: [usize; 2],
+) -> Result<Array2<u8>> {
+    file.read_band_window::<u8>(image, band, row, 0, rows, cols)
+        .map_err(|e| broken(path, e))?
+        .into_dimensionality::<Ix2>()
+        .map_err(|e| Error::format(path, e.to_string()))
+}
+
+/// A band of a file of `size` pixels, as [`MaskReader::reduced`].
+fn reduced_band(
+    path: &Path,
+    file: &TiffFile,
+    size: [usize; 2],
+    band: usize,
+    side: usize,
+) -> Result<Array2<u8>> {
+    let step = size[0].max(size[1]).div_ceil(side.max(1)).max(1);
+    let [rows, cols] = size.map(|length| length.div_ceil(step));
+    // The smallest image that still has enough pixels.
+    let (mut image, mut from) = (0, size);
+    for index in 1..file.ifd_count() {
+        let ifd = file.ifd(index).map_err(|e| broken(path, e))?;
+        let size = [ifd.height() as usize, ifd.width() as usize];
+        let enough = size[0] >= rows && size[1] >= cols;
+        if enough && size[0] * size[1] < from[0] * from[1] {
+            (image, from) = (index, size);
+        }
+    }
+    let mut reduced = Array2::zeros((rows, cols));
+    for (row, mut line) in reduced.rows_mut().into_iter().enumerate() {
+        let pixels = window(
+            path,
+            file,
+            [image, band],
+            row * from[0] / rows,
+            [1, from[1]],
+        )?;
+        for (col, code) in line.iter_mut().enumerate() {
+            *code = pixels[[0, col * from[1] / cols]];
+        }
+    }
+    Ok(reduced)
+}
+
+/// Probabilities as [`probability_code`](super::probability_code) stores them, of a raster
+/// reduced to at most `side` pixels per side: `[classes, rows, cols]`.
+///
+/// # Errors
+/// A broken file, or one that is not of uint8.
+pub fn reduced_probabilities(path: &Path, side: usize) -> Result<Array3<u8>> {
+    let file = TiffFile::open(path).map_err(|e| broken(path, e))?;
+    let ifd = file.ifd(0).map_err(|e| broken(path, e))?;
+    let layout = ifd.raster_layout().map_err(|e| broken(path, e))?;
+    let size = [layout.height, layout.width];
+    let bands = (0..layout.samples_per_pixel)
+        .map(|band| reduced_band(path, &file, size, band, side))
+        .collect::<Result<Vec<_>>>()?;
+    let views: Vec<_> = bands.iter().map(|band| band.view()).collect();
+    ndarray::stack(Axis(0), &views).map_err(|e| Error::format(path, e.to_string()))
 }
 
 /// A mask of any format reduced to at most `side` pixels per side, as

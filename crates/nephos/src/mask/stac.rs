@@ -33,6 +33,8 @@ pub enum AssetKind {
     Polygons,
     /// The quick-look, PNG.
     Quicklook,
+    /// The page to look at, HTML.
+    Page,
     /// The summary, JSON.
     Summary,
 }
@@ -47,6 +49,7 @@ impl AssetKind {
             Self::Probabilities => ["probabilities", COG, "data", "Class probabilities × 250"],
             Self::Polygons => ["polygons", "application/geo+json", "data", "Regions"],
             Self::Quicklook => ["quicklook", "image/png", "overview", "Quick-look"],
+            Self::Page => ["html", "text/html", "overview", "The mask over the image"],
             Self::Summary => [
                 "summary",
                 "application/json",
@@ -371,7 +374,7 @@ fn asset(kind: AssetKind, href: &str, summary: &MaskSummary) -> Value {
             });
             asset["bands"] = json!(bands);
         }
-        AssetKind::Polygons | AssetKind::Quicklook | AssetKind::Summary => {}
+        AssetKind::Polygons | AssetKind::Quicklook | AssetKind::Page | AssetKind::Summary => {}
     }
     asset
 }

@@ -12,6 +12,7 @@ mod model;
 mod on_this_thread;
 mod options;
 mod outputs;
+mod page;
 mod panel;
 mod part;
 #[cfg(feature = "figures")]
@@ -19,6 +20,7 @@ mod picture;
 mod prediction;
 mod products;
 mod record;
+mod reduced;
 mod scene_graph;
 mod scene_input;
 mod scene_sink;

@@ -20,6 +20,8 @@ pub enum SideOutput {
     Stac,
     /// A picture with a legend, `MASK_quicklook.png`.
     Quicklook,
+    /// A page to look at in a browser, `MASK.html`.
+    Page,
     /// A style for QGIS in which clear is transparent, `MASK.qml`.
     Style,
     /// The shares of the classes, `MASK.json`.
@@ -29,12 +31,13 @@ pub enum SideOutput {
 impl SideOutput {
     /// All of them, in the order in which they are written: the summary last, so
     /// that it marks the outputs as complete.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Probabilities,
         Self::Cloud,
         Self::Polygons,
         Self::Stac,
         Self::Quicklook,
+        Self::Page,
         Self::Style,
         Self::Summary,
     ];
@@ -47,6 +50,7 @@ impl SideOutput {
             Self::Polygons => "polygons",
             Self::Stac => "stac",
             Self::Quicklook => "quicklook",
+            Self::Page => "html",
             Self::Style => "style",
             Self::Summary => "summary",
         }
@@ -59,6 +63,7 @@ impl SideOutput {
             Self::Polygons => ".geojson",
             Self::Stac => ".stac.json",
             Self::Quicklook => "_quicklook.png",
+            Self::Page => ".html",
             Self::Style => ".qml",
             Self::Summary => ".json",
         }
@@ -97,6 +102,7 @@ impl Outputs {
         let free = [
             SideOutput::Probabilities,
             SideOutput::Quicklook,
+            SideOutput::Page,
             SideOutput::Summary,
         ];
         let bound = self
@@ -190,7 +196,8 @@ mod tests {
         let paths = outputs.paths();
         assert_eq!(paths[0], Path::new("out/T29UNU.60m.tif"));
         assert_eq!(paths[1], Path::new("out/T29UNU.60m_probabilities.tif"));
-        assert_eq!(paths[7], Path::new("out/T29UNU.60m.json"));
+        assert_eq!(paths[6], Path::new("out/T29UNU.60m.html"));
+        assert_eq!(paths[8], Path::new("out/T29UNU.60m.json"));
         assert!(outputs.requested(SideOutput::Stac).is_some());
     }
 }

@@ -33,6 +33,9 @@ pub(super) fn write(
     if let Some(path) = outputs.requested(SideOutput::Quicklook) {
         super::picture::write_quicklook(scene, mask, summary, &path)?;
     }
+    if let Some(path) = outputs.requested(SideOutput::Page) {
+        super::page::write(scene, outputs, summary, tags, &path)?;
+    }
     if outputs.requested(SideOutput::Style).is_some() {
         mask::write_qgis_style(mask)?;
     }
@@ -98,6 +101,7 @@ fn assets(outputs: &Outputs) -> Vec<(AssetKind, String)> {
         (SideOutput::Cloud, AssetKind::CloudMask),
         (SideOutput::Polygons, AssetKind::Polygons),
         (SideOutput::Quicklook, AssetKind::Quicklook),
+        (SideOutput::Page, AssetKind::Page),
         (SideOutput::Summary, AssetKind::Summary),
     ] {
         let file = outputs.requested(output);

@@ -60,8 +60,9 @@ pub struct Args {
     #[arg(long, value_parser = ["tif", "png", "npy"])]
     format: Option<String>,
     /// Files beside the mask, named after it: probabilities (uint8 GeoTIFF), cloud
-    /// (cloud / no cloud), polygons (GeoJSON), stac (item), quicklook (PNG with
-    /// legend), style (QGIS, clear transparent), summary (JSON)
+    /// (cloud / no cloud), polygons (GeoJSON), stac (item), html (a page to look at; with
+    /// probabilities, it shows them too), quicklook (PNG with legend), style (QGIS, clear
+    /// transparent), summary (JSON)
     #[arg(long, value_name = "FILES", value_delimiter = ',')]
     with: Vec<With>,
     /// Grow clouds and shadows by this many metres

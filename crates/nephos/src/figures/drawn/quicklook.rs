@@ -1,7 +1,7 @@
 //! The quick-look of a scene: its mask over the image, with the share of each class.
 
-use image::{Rgb, RgbImage};
-use ndarray::{Array2, Array3};
+use image::RgbImage;
+use ndarray::Array2;
 
 use super::overlay::{OPACITY, overlay};
 use super::panel::{Figure, Panel, Row, Swatch};
@@ -14,32 +14,29 @@ use crate::mask::MaskSummary;
 /// without data are hatched.
 ///
 /// # Shapes
-/// - image: `[3, height, width]`, red, green and blue of a reduced scene
+/// - image: height × width, of a reduced scene
 /// - mask: `[height, width]`, class codes, reduced alike
 ///
 /// # Errors
 /// Image and mask differ in size, or are empty.
 pub fn quicklook(
-    image: Option<&Array3<u8>>,
+    image: Option<RgbImage>,
     mask: &Array2<u8>,
     summary: &MaskSummary,
 ) -> Result<Figure> {
     let (height, width) = mask.dim();
-    let picture = match image {
-        None => RgbImage::new(width as u32, height as u32),
-        Some(image) if image.dim() == (3, height, width) => {
-            RgbImage::from_fn(width as u32, height as u32, |col, row| {
-                Rgb([0, 1, 2].map(|band| image[[band, row as usize, col as usize]]))
-            })
-        }
+    let size = (width as u32, height as u32);
+    let (has_image, picture) = match image {
+        None => (false, RgbImage::new(size.0, size.1)),
+        Some(image) if image.dimensions() == size => (true, image),
         Some(image) => {
             return Err(Error::usage(format!(
-                "an image of shape {:?} with a mask of {height} × {width} pixels",
-                image.shape()
+                "an image of {:?} columns and rows with a mask of {height} × {width} pixels",
+                image.dimensions()
             )));
         }
     };
-    let opacity = if image.is_some() { OPACITY } else { 1.0 };
+    let opacity = if has_image { OPACITY } else { 1.0 };
     let drawn = overlay(&picture, mask, opacity)?;
     let percent = |class: Class| summary.classes.get(class as usize)?.percent;
     let share = |class: Class| match percent(class) {
@@ -47,7 +44,7 @@ pub fn quicklook(
         None => class.name().to_owned(),
     };
     let mut panels = vec![Panel::new(share(Class::Clear), drawn)];
-    if image.is_some() {
+    if has_image {
         panels.insert(0, Panel::new("image", picture));
     }
     let mut legend: Vec<(Swatch, String)> = (Class::ALL.into_iter())
@@ -88,8 +85,8 @@ mod tests {
             (_, 0..10) => 255,
             _ => 0,
         });
-        let image = Array3::from_elem((3, 40, 50), 100);
-        let figure = quicklook(Some(&image), &mask, &summary(&mask)).unwrap();
+        let image = RgbImage::from_pixel(50, 40, image::Rgb([100; 3]));
+        let figure = quicklook(Some(image), &mask, &summary(&mask)).unwrap();
         let texts: Vec<&str> = figure
             .legend
             .iter()
@@ -117,8 +114,8 @@ mod tests {
     #[test]
     fn sizes_that_differ_are_refused() {
         let mask = Array2::zeros((4, 5));
-        let image = Array3::zeros((3, 4, 4));
-        assert!(quicklook(Some(&image), &mask, &summary(&mask)).is_err());
+        let image = RgbImage::new(4, 4);
+        assert!(quicklook(Some(image), &mask, &summary(&mask)).is_err());
         let nothing = Array2::zeros((0, 0));
         let figure = quicklook(None, &nothing, &summary(&nothing)).unwrap();
         assert!(figure.render().is_err());
