@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use nephos::weights::{Bundle, Shipped};
+use nephos::weights::Shipped;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::error::OrException;
+use crate::threads::pool;
 
 /// Most models that are kept in memory for others of the same name.
 const MOST_KEPT: usize = 4;
@@ -171,7 +172,7 @@ impl Model {
 }
 
 /// The model at `path`, which is read once for all that name it.
-fn load(_attached: Python<'_>, path: &Path) -> PyResult<Arc<nephos::Model>> {
+fn load(py: Python<'_>, path: &Path) -> PyResult<Arc<nephos::Model>> {
     let process = std::process::id();
     let state = |path: &Path| {
         let found = std::fs::metadata(path).ok()?;
@@ -186,10 +187,10 @@ fn load(_attached: Python<'_>, path: &Path) -> PyResult<Arc<nephos::Model>> {
     {
         return Ok(Arc::clone(&known.model));
     }
-    let bundle = Bundle::load(path).or_exception()?;
-    let model = nephos::Model::new(bundle, &nephos::Device::cpu()).or_exception()?;
-    let identity = nephos::weights::Identity::of(path).or_exception()?;
-    let model = Arc::new(model.with_identity(identity));
+    // Packing the weights has loops, which in a forked child no thread of rayon's own pool takes up;
+    // one thread is enough, and a prediction may ask for no more.
+    let model = (pool(py, Some(1))?.install(|| nephos::Model::load(path))).or_exception()?;
+    let model = Arc::new(model);
     if kept.len() >= MOST_KEPT
         && let Some(other) = kept.keys().next().cloned()
     {

@@ -26,7 +26,7 @@ static POOL: Mutex<Option<(u32, Arc<ThreadPool>)>> = Mutex::new(None);
 ///
 /// # Errors
 /// No threads, more than 1024, or more than the system starts.
-fn pool(_attached: Python<'_>, threads: Option<usize>) -> PyResult<Arc<ThreadPool>> {
+pub fn pool(_attached: Python<'_>, threads: Option<usize>) -> PyResult<Arc<ThreadPool>> {
     let start = |threads: usize| {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build();
         let fail = |error| PyRuntimeError::new_err(format!("threads can't be started: {error}"));
