@@ -130,6 +130,7 @@ mod tests {
         let cli = Cli::command();
         let commands = cli.get_subcommands();
         let known: BTreeSet<String> = commands
+            .flat_map(|command| std::iter::once(command).chain(command.get_subcommands()))
             .flat_map(|command| command.get_arguments())
             .filter_map(|argument| Some(format!("--{}", argument.get_long()?)))
             .collect();

@@ -14,6 +14,9 @@ use crate::threads::detached;
 /// Row, column, rows and columns.
 type Place = (usize, usize, usize, usize);
 
+/// Classes `(y, x)`, and probabilities `(classes, y, x)` on request.
+type Mask<'py> = (Bound<'py, PyArray2<u8>>, Option<Bound<'py, PyArray3<f32>>>);
+
 fn part(model: &nephos::Model, size: [usize; 2], place: Place) -> PyResult<Part> {
     let (row, col, rows, cols) = place;
     let wanted = Window {
@@ -52,7 +55,7 @@ pub fn predict_part<'py>(
     place: Place,
     probabilities: bool,
     threads: Option<usize>,
-) -> PyResult<(Bound<'py, PyArray2<u8>>, Option<Bound<'py, PyArray3<f32>>>)> {
+) -> PyResult<Mask<'py>> {
     let model = model.get(py)?;
     let stored = Stored::of(x)?;
     let values = stored.values();
