@@ -64,7 +64,8 @@ impl MaskReader {
     pub fn strips(&self, mut take: impl FnMut(Array2<u8>) -> Result<()>) -> Result<()> {
         let [height, width] = self.size;
         for row in (0..height).step_by(STRIP) {
-            take(self.window(row, STRIP.min(height - row), width)?)?;
+            let rows = STRIP.min(height - row);
+            take(window(&self.path, &self.file, [0, 0], row, [rows, width])?)?;
         }
         Ok(())
     }
@@ -76,10 +77,6 @@ impl MaskReader {
     /// A broken file.
     pub fn reduced(&self, side: usize) -> Result<Array2<u8>> {
         reduced_band(&self.path, &self.file, self.size, 0, side)
-    }
-
-    fn window(&self, row: usize, rows: usize, cols: usize) -> Result<Array2<u8>> {
-        window(&self.path, &self.file, [0, 0], row, [rows, cols])
     }
 }
 

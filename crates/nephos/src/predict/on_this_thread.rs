@@ -7,7 +7,6 @@ use super::forward::forward_checked;
 use super::source::Source;
 use super::steps::{Step, assemble};
 use super::stream::{FinalRows, Progress, RowSink, RunOptions, RunStats};
-use super::strip::Strip;
 use crate::class::IGNORE;
 use crate::error::Result;
 use crate::network::Forward;
@@ -37,17 +36,15 @@ pub(super) fn run_on_this_thread(
         ..Progress::default()
     };
     let mut blender = Blender::new(classes, plan);
-    let ([height, width], rows) = (source.size(), source.rows_at_once());
-    let mut firsts = (0..height).step_by(rows);
-    let mut read: std::vec::IntoIter<Strip> = Vec::new().into_iter();
+    let [_, width] = source.size();
+    let mut blocks = source.blocks_of_rows(0..width, 0..width);
+    let mut read = Vec::new().into_iter();
     let mut unreadable = None;
     let more = || loop {
         if let Some(strip) = read.next() {
             return Some(strip);
         }
-        let first = firsts.next()?;
-        let rows = first..height.min(first + rows);
-        match source.strips(rows, &(0..width), &(0..width)) {
+        match blocks.next()? {
             Ok(strips) => read = strips.into_iter(),
             Err(error) => {
                 unreadable = Some(error);

@@ -101,18 +101,26 @@ impl<'a> Source<'a> {
         self.scene.info().check(&self.bands, whole)
     }
 
-    /// Rows that are read at once: whole blocks.
-    pub fn rows_at_once(&self) -> usize {
+    /// All rows of the columns `columns` from the top, in [strips](Source::strips) of some whole
+    /// blocks at a time.
+    pub fn blocks_of_rows(
+        &self,
+        columns: Range<usize>,
+        own: Range<usize>,
+    ) -> impl Iterator<Item = Result<Vec<Strip>>> {
         let [height, _] = self.size();
         let block = self.scene.info().block[0].clamp(1, height.max(1));
-        block * STRIP_ROWS.div_ceil(block)
+        let rows = block * STRIP_ROWS.div_ceil(block);
+        (0..height)
+            .step_by(rows)
+            .map(move |first| self.strips(first..height.min(first + rows), &columns, &own))
     }
 
     /// The rows `rows` of the columns `columns`, in strips from the top. Of these, the columns
     /// `own` count for [`Source::absent_in_part`].
     ///
     /// Besides the result, memory holds as much as [`READ_COLUMNS`] columns.
-    pub fn strips(
+    fn strips(
         &self,
         rows: Range<usize>,
         columns: &Range<usize>,

@@ -334,12 +334,9 @@ pub(super) fn read(
     panels: impl Iterator<Item = (Range<usize>, Range<usize>)>,
     to_windows: SyncSender<Vec<Strip>>,
 ) -> Result<()> {
-    let ([height, _], rows) = (source.size(), source.rows_at_once());
     for (columns, own) in panels {
-        for first in (0..height).step_by(rows) {
-            let rows = first..height.min(first + rows);
-            let strips = source.strips(rows, &columns, &own)?;
-            if to_windows.send(strips).is_err() {
+        for strips in source.blocks_of_rows(columns, own) {
+            if to_windows.send(strips?).is_err() {
                 return Ok(());
             }
         }
